@@ -1,0 +1,1 @@
+"""Networks of nodes on one machine, and the roaming that proves them."""

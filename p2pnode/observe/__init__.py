@@ -1,0 +1,1 @@
+"""Logs, metrics, events and status of a node."""

@@ -1,0 +1,1 @@
+"""Peers on the wire: server, client, TLS, identity."""

@@ -1,0 +1,304 @@
+"""What the roaming services need from the rest of the node: a store, a way to call peers, a backend for each role."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.authorization import (
+    AuthorizationStart,
+    AuthorizationStop,
+    AuthorizeRemoteStart,
+    AuthorizeRemoteStop,
+    AuthorizeStart,
+    AuthorizeStop,
+)
+from p2pnode.oicp.cdr import ChargeDetailRecord
+from p2pnode.oicp.model import OicpModel
+from p2pnode.oicp.notifications import (
+    ChargingNotificationEnd,
+    ChargingNotificationError,
+    ChargingNotificationProgress,
+    ChargingNotificationStart,
+)
+from p2pnode.oicp.operations import Operation
+from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
+from p2pnode.roaming.records import (
+    AuthenticationRecord,
+    CdrFilter,
+    CdrRecord,
+    EvseFilter,
+    EvsePricingRecord,
+    EvseRecord,
+    Page,
+    PageRequest,
+    ProductRecord,
+    SessionEvent,
+    SessionRecord,
+    StatusRecord,
+)
+
+T = TypeVar("T")
+Request = TypeVar("Request", bound=OicpModel)
+Answer = TypeVar("Answer", bound=OicpModel)
+
+ChargingNotification = (
+    ChargingNotificationStart | ChargingNotificationProgress | ChargingNotificationEnd | ChargingNotificationError
+)
+
+
+class Transaction(Protocol):
+    """Everything written inside one `Store.write`: all of it is on disk when the write returns, or none of it."""
+
+    def session(self, key: str) -> SessionRecord | None:
+        """The session with this key."""
+
+    def put_session(self, record: SessionRecord) -> None:
+        """Insert the session, or replace the one with its key."""
+
+    def add_event(self, event: SessionEvent) -> None:
+        """Append one line to a session's history."""
+
+    def cdr(self, key: str) -> CdrRecord | None:
+        """The CDR of the session with this key."""
+
+    def add_cdr(self, record: CdrRecord) -> None:
+        """Insert a CDR; its session has none yet."""
+
+    def mark_cdr_forwarded(self, key: str, at: datetime) -> None:
+        """Note that the EMP has acknowledged the CDR."""
+
+    def known_evses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:
+        """Those of the keys that the owner has currently published."""
+
+    def put_evses(self, records: Sequence[EvseRecord], at: datetime) -> None:
+        """Insert or update these records of one owner; the former versions stay readable as of before `at`."""
+
+    def delete_evses(self, owner: str, evse_keys: Iterable[str], at: datetime) -> int:
+        """End the current versions of these records at `at`; returns how many there were."""
+
+    def replace_evses(self, owner: str, operator_key: str, records: Sequence[EvseRecord], at: datetime) -> None:
+        """Make these records the whole of what the owner publishes for the operator. Unchanged bodies keep their version."""
+
+    def known_statuses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:
+        """Those of the keys for which the owner has published a status."""
+
+    def put_statuses(self, records: Sequence[StatusRecord]) -> None:
+        """Insert or update the status of these EVSEs."""
+
+    def delete_statuses(self, owner: str, evse_keys: Iterable[str]) -> int:
+        """Forget these statuses; returns how many there were."""
+
+    def replace_statuses(self, owner: str, operator_key: str, records: Sequence[StatusRecord]) -> None:
+        """Make these statuses the whole of what the owner publishes for the operator."""
+
+    def known_products(self, owner: str, operator_key: str, provider_key: str) -> set[str]:
+        """The product ids the owner has published for the operator and provider."""
+
+    def put_products(self, records: Sequence[ProductRecord]) -> None:
+        """Insert or update these pricing products."""
+
+    def delete_products(self, owner: str, operator_key: str, provider_key: str, product_ids: Iterable[str]) -> int:
+        """Forget these pricing products; returns how many there were."""
+
+    def replace_products(
+        self, owner: str, operator_key: str, provider_key: str, records: Sequence[ProductRecord]
+    ) -> None:
+        """Make these the whole of the owner's products for the operator and provider."""
+
+    def known_evse_pricing(self, owner: str, operator_key: str) -> set[tuple[str, str]]:
+        """The (evse key, provider key) pairs the owner has priced for the operator."""
+
+    def put_evse_pricing(self, records: Sequence[EvsePricingRecord]) -> None:
+        """Insert or update the pricing of these EVSEs."""
+
+    def delete_evse_pricing(self, owner: str, operator_key: str, keys: Iterable[tuple[str, str]]) -> int:
+        """Forget the pricing of these (evse key, provider key) pairs; returns how many there were."""
+
+    def replace_evse_pricing(self, owner: str, operator_key: str, records: Sequence[EvsePricingRecord]) -> None:
+        """Make these the whole of the owner's EVSE pricing for the operator."""
+
+    def known_authentication(self, owner: str, provider_key: str) -> set[tuple[str, str]]:
+        """The (kind, key) pairs of identifications the owner vouches for."""
+
+    def put_authentication(self, records: Sequence[AuthenticationRecord]) -> None:
+        """Insert or update these identifications."""
+
+    def delete_authentication(self, owner: str, provider_key: str, keys: Iterable[tuple[str, str]]) -> int:
+        """Forget these (kind, key) pairs; returns how many there were."""
+
+    def replace_authentication(self, owner: str, provider_key: str, records: Sequence[AuthenticationRecord]) -> None:
+        """Make these the whole of what the owner vouches for under the provider."""
+
+
+class Store(Protocol):
+    """The node's memory. Reads see everything that a returned `write` has written."""
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in one transaction and return its result once it is on disk; an exception undoes it."""
+        ...
+
+    async def session(self, key: str) -> SessionRecord | None:
+        """The session with this key."""
+
+    async def sessions(self, limit: int = 100) -> Sequence[SessionRecord]:
+        """The most recently changed sessions."""
+        ...
+
+    async def history(self, key: str) -> Sequence[SessionEvent]:
+        """A session's history, oldest first."""
+        ...
+
+    async def cdr(self, key: str) -> CdrRecord | None:
+        """The CDR of the session with this key."""
+
+    async def cdr_page(self, wanted: CdrFilter, page: PageRequest) -> Page:
+        """One page of CDRs, in the order of their SessionStart."""
+        ...
+
+    async def evse(self, evse_key: str, owner: str | None = None) -> EvseRecord | None:
+        """The current record of an EVSE, of one owner or of any."""
+
+    async def evse_page(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseRecord]:
+        """One page of EVSE data records, in a stable order."""
+        ...
+
+    async def evse_count(self, wanted: EvseFilter) -> int:
+        """How many EVSE data records the filter selects."""
+        ...
+
+    async def has_evses(self, owner: str, operator_key: str | None = None) -> bool:
+        """Whether the owner has published any EVSE data (for the operator)."""
+        ...
+
+    async def statuses(
+        self,
+        owners: tuple[str, ...],
+        *,
+        evse_keys: tuple[str, ...] | None = None,
+        operator_keys: tuple[str, ...] | None = None,
+        status: str | None = None,
+    ) -> Sequence[StatusRecord]:
+        """Current statuses, ordered by operator and EVSE."""
+        ...
+
+    async def products(
+        self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
+    ) -> Sequence[ProductRecord]:
+        """Pricing products, ordered by operator, provider and product."""
+        ...
+
+    async def evse_pricing(
+        self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
+    ) -> Sequence[EvsePricingRecord]:
+        """EVSE pricing, ordered by operator and EVSE."""
+        ...
+
+    async def authentication(self, kind: str, key: str) -> Sequence[AuthenticationRecord]:
+        """Who vouches for this identification."""
+        ...
+
+    async def authentication_of(self, owner: str) -> Sequence[AuthenticationRecord]:
+        """Everything the owner vouches for, ordered by provider."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[Request]):
+    """A message a peer sent us. For operations that carry records, `message` has none and `records` holds their bytes."""
+
+    operation: Operation[Request, Any]
+    message: Request
+    body: bytes
+    peer: PeerEntry
+    process_id: str
+    records: Sequence[bytes] = ()
+    page: PageRequest = field(default_factory=PageRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing(Generic[Request]):
+    """A message of our own party on its way out. `to` names the peer where the sender has chosen one."""
+
+    operation: Operation[Request, Any]
+    message: Request
+    body: bytes
+    process_id: str
+    records: Sequence[bytes] = ()
+    page: PageRequest = field(default_factory=PageRequest)
+    to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAnswer(Generic[Answer]):
+    """What a peer answered: the message, its bytes, and for pages the bytes of each record. `ms` is the duration."""
+
+    answer: Answer
+    body: bytes
+    http: int
+    ms: float
+    records: Sequence[bytes] = ()
+
+
+class PeerCaller(Protocol):
+    """Sends one message to one peer."""
+
+    async def call(
+        self,
+        peer: PeerEntry,
+        operation: Operation[Any, Answer],
+        body: bytes,
+        *,
+        caller_id: str,
+        process_id: str,
+        page: PageRequest | None = None,
+        deadline: float | None = None,
+    ) -> PeerAnswer[Answer]:
+        """The peer's answer; a negative answer of the operation is an answer.
+
+        Raises Unreachable, NoAnswer, Refused, BadStatus or Unreadable. `deadline` is in seconds, the operation's own
+        where it is not given.
+        """
+        ...
+
+
+class CpoBackend(Protocol):
+    """Who answers for our own CPO role. Each method raises ProtocolError to refuse."""
+
+    async def authorize_remote_start(self, request: AuthorizeRemoteStart) -> Acknowledgement:
+        """eRoamingAuthorizeRemoteStart."""
+        ...
+
+    async def authorize_remote_stop(self, request: AuthorizeRemoteStop) -> Acknowledgement:
+        """eRoamingAuthorizeRemoteStop."""
+        ...
+
+    async def authorize_remote_reservation_start(self, request: AuthorizeRemoteReservationStart) -> Acknowledgement:
+        """eRoamingAuthorizeRemoteReservationStart."""
+        ...
+
+    async def authorize_remote_reservation_stop(self, request: AuthorizeRemoteReservationStop) -> Acknowledgement:
+        """eRoamingAuthorizeRemoteReservationStop."""
+        ...
+
+
+class EmpBackend(Protocol):
+    """Who answers for our own EMP role. Each method raises ProtocolError to refuse."""
+
+    async def authorize_start(self, request: AuthorizeStart) -> AuthorizationStart:
+        """eRoamingAuthorizeStart: whether the driver may start, with the reason if not."""
+        ...
+
+    async def authorize_stop(self, request: AuthorizeStop) -> AuthorizationStop:
+        """eRoamingAuthorizeStop: whether the driver may stop."""
+        ...
+
+    async def charging_notification(self, notification: ChargingNotification) -> Acknowledgement:
+        """eRoamingChargingNotifications of any type."""
+        ...
+
+    async def charge_detail_record(self, record: ChargeDetailRecord, body: bytes) -> Acknowledgement:
+        """eRoamingChargeDetailRecord, read and as it came."""
+        ...

@@ -1,0 +1,246 @@
+"""What a node remembers, as plain values: the rows the roaming services read and write through the store.
+
+Keys are the comparison keys of `oicp.identifiers`, never the text of an identifier; the text stands beside them.
+`owner` is the name of the peer that published a record, or `OWN`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+OWN = ""
+"""The owner of what our own party published, and the name of our own side of a session. No peer can have it."""
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    RESERVED = "reserved"
+    AUTHORIZED = "authorized"
+    UNCONFIRMED = "unconfirmed"
+    CHARGING = "charging"
+    ENDED = "ended"
+    SETTLED = "settled"
+    EXPIRED = "expired"
+
+
+class Verb(StrEnum):
+    """The two directions in which every operation exists."""
+
+    SEND = "send"
+    RECEIVE = "receive"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A roaming session: who, where, with which identification, and how far it is.
+
+    `cpo` and `emp` are peer names, or `OWN` for the side this node plays. `identification` is the JSON of the message's
+    Identification. `authorized_by_push` says that pushed authentication data said yes, so that only the same medium
+    may stop it. Energy is in kWh, times are UTC.
+    """
+
+    key: str
+    session_id: str
+    state: SessionState
+    cpo: str
+    emp: str
+    operator_id: str
+    provider_id: str
+    created_at: datetime
+    updated_at: datetime
+    evse_key: str | None = None
+    evse_id: str | None = None
+    identification: bytes | None = None
+    authorized_by_push: bool = False
+    cpo_partner_session_id: str | None = None
+    emp_partner_session_id: str | None = None
+    charging_start: datetime | None = None
+    energy: Decimal | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One line of a session's history: a message that was sent or received, with its outcome."""
+
+    session_key: str
+    at: datetime
+    operation: str
+    verb: Verb
+    peer: str
+    code: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EvseRecord:
+    """One EVSE data record as it came (`body`), with what searches need beside it. Coordinates in degrees (WGS 84)."""
+
+    owner: str
+    evse_key: str
+    evse_id: str
+    operator_key: str
+    operator_id: str
+    operator_name: str
+    body: bytes
+    country: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    is_hubject_compatible: bool = True
+    is_open_24_hours: bool = False
+    renewable_energy: bool = False
+    accessibility: str = ""
+    calibration_law: str = ""
+    authentication_modes: frozenset[str] = field(default_factory=frozenset)
+    changed_at: datetime | None = None
+    delta_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvseFilter:
+    """Which EVSE data records a PullEvseData asks for; None means any. Distances in km.
+
+    With `changed_since` the answer is the difference between the state then and the state at `as_of`, each record with
+    its `delta_type`. `owners` are the owners whose records may be seen; `evse_key_prefixes` narrows by visibility.
+    """
+
+    owners: tuple[str, ...]
+    as_of: datetime
+    changed_since: datetime | None = None
+    operator_keys: tuple[str, ...] | None = None
+    countries: tuple[str, ...] | None = None
+    authentication_modes: tuple[str, ...] | None = None
+    accessibility: tuple[str, ...] | None = None
+    calibration_law: tuple[str, ...] | None = None
+    renewable_energy: bool | None = None
+    is_hubject_compatible: bool | None = None
+    is_open_24_hours: bool | None = None
+    center: tuple[float, float] | None = None
+    radius: float | None = None
+    evse_key_prefixes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRecord:
+    """The current status of one EVSE, as it came (`body`) and as the standard value."""
+
+    owner: str
+    evse_key: str
+    evse_id: str
+    operator_key: str
+    operator_id: str
+    operator_name: str
+    status: str
+    body: bytes
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRecord:
+    """One pricing product of an operator for a provider (`*` for all); `header` is the JSON of the members around it."""
+
+    owner: str
+    operator_key: str
+    operator_id: str
+    provider_key: str
+    product_id: str
+    header: bytes
+    body: bytes
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EvsePricingRecord:
+    """Which products apply at one EVSE for a provider (`*` for all)."""
+
+    owner: str
+    operator_key: str
+    operator_id: str
+    operator_name: str
+    provider_key: str
+    evse_key: str
+    body: bytes
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationRecord:
+    """One identification a provider vouches for. `key` compares the medium (kind and UID or EvcoID).
+
+    `body` never holds a PIN: `pin_function` and `pin_hash` do, always as a hash; both are None where there is no PIN.
+    """
+
+    owner: str
+    provider_key: str
+    provider_id: str
+    kind: str
+    key: str
+    body: bytes
+    pin_function: str | None = None
+    pin_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CdrRecord:
+    """A charge detail record as it came (`body`). One per session. `cpo` and `emp` as in `SessionRecord`."""
+
+    key: str
+    session_id: str
+    cpo: str
+    emp: str
+    operator_key: str
+    operator_id: str
+    provider_key: str
+    provider_id: str
+    evse_id: str
+    session_start: datetime
+    session_end: datetime
+    energy: Decimal
+    body: bytes
+    received_at: datetime
+    forwarded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CdrFilter:
+    """Which CDRs a GetChargeDetailRecords asks for, by SessionStart (UTC) within the half-open interval."""
+
+    emp: str
+    provider_keys: tuple[str, ...]
+    from_: datetime
+    to: datetime
+    session_keys: tuple[str, ...] | None = None
+    operator_keys: tuple[str, ...] | None = None
+    forwarded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """`?page=&size=` of a paged operation: page counts from 0, size at most 2000."""
+
+    page: int = 0
+    size: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Stored records of one page, as bytes, and how many there are in all."""
+
+    records: tuple[bytes, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """What became of one message on the wire, for logs, metrics and events. `ms` is the duration; `code` the OICP code."""
+
+    operation: str
+    verb: Verb
+    peer: str
+    http: int
+    code: str
+    ms: float
+    process_id: str
+    at: datetime

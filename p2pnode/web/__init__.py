@@ -1,0 +1,1 @@
+"""The admin face: what an administrator and the command line ask of a running node."""
