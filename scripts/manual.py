@@ -1,0 +1,160 @@
+"""Writes the pages of the manual that are made from the code: `scripts/generate`, or `scripts/generate --check`.
+
+Each page is one function in `PAGES` that returns its Markdown; nothing in it may depend on the machine or the day.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from p2pnode.oicp.errata import ERRATA
+from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, Refused, Unreachable, Unreadable
+from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, OPERATIONS, AnyOperation
+from p2pnode.oicp.status import Code
+
+DOCS = Path(__file__).resolve().parent.parent / "p2pnode" / "docs"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; `|` in a cell is escaped."""
+    head = tuple(head)
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def code(text: str) -> str:
+    """The text set as code."""
+    return f"`{text}`"
+
+
+def first_line(documented: object) -> str:
+    """The first line of a docstring."""
+    return (documented.__doc__ or "").strip().partition("\n")[0]
+
+
+def operations_page() -> str:
+    """operations.md: the operation table."""
+
+    def paths(row: AnyOperation) -> str:
+        return "<br>".join(code(path) for path in row.paths)
+
+    where = table(
+        ("operation", "what it does", "caller → callee", "path"),
+        ((row.name, row.title, f"{row.caller} → {row.callee}", paths(row)) for row in OPERATIONS),
+    )
+    how = table(
+        ("operation", "request", "answer", "delivery", "paged", "repeatable", "body up to", "answer within"),
+        (
+            (
+                row.name,
+                code(row.request.__name__),
+                code(row.answer.__name__),
+                row.delivery.value,
+                "yes" if row.paged else "",
+                "yes" if row.repeatable else "no",
+                f"{row.body_limit // MEBIBYTE} MiB",
+                f"{row.deadline:g} s",
+            )
+            for row in OPERATIONS
+        ),
+    )
+    return f"""# Operations
+
+The {len(OPERATIONS)} operations of OICP 2.3. Each is a `POST` of JSON in UTF-8 to a path below `{BASE_PATH}`.
+`{{operatorID}}` and `{{providerID}}` are always the caller's own id. Where a row has several paths the first is the
+official one; all are served. Where several rows have the same path the body tells which is meant.
+
+## Where each is sent
+
+{where}
+
+## How each is treated
+
+*interactive*: answered at once, never queued. *latest*: queued until it arrives, but only the newest state of each
+record is sent. *every one*: queued until it arrives. *repeatable*: processing it twice changes nothing.
+
+{how}
+"""
+
+
+def status_codes_page() -> str:
+    """status-codes.md: the status codes of the specification, and what a failed call to a peer turns into."""
+    kinds: tuple[type[PeerError], ...] = (Unreachable, NoAnswer, Refused, BadStatus, Unreadable)
+    codes = table(("code", "text"), ((code(each.value), each.description) for each in Code))
+    calls = table(
+        ("what happened", "meaning", "code", "repeating can help"),
+        (
+            (
+                code(kind.__name__),
+                first_line(kind),
+                "the peer's own" if kind is Refused else code(kind.code.value),
+                "yes" if kind.repeatable else "no",
+            )
+            for kind in kinds
+        ),
+    )
+    return f"""# Status codes
+
+Whatever reaches the protocol is answered with HTTP 200 and one of these codes; what does not (no JSON, unknown path,
+too large) with an HTTP error and one of them in the body.
+
+{codes}
+
+## When a call to a peer fails
+
+{calls}
+"""
+
+
+def errata_page() -> str:
+    """errata.md: the contradictions of the specification."""
+    rows = (
+        (each.id, code(each.where), ", ".join(code(form) for form in each.forms), each.written, each.source, each.note)
+        for each in ERRATA
+    )
+    contradictions = table(("id", "where", "forms that are read", "what is written", "who has which", "note"), rows)
+    return f"""# Errata
+
+OICP 2.3 is four documents, a text and an OpenAPI description for each role, and they contradict each other. Every form
+is read; one is written, unless the dialect of a peer asks for another.
+
+{contradictions}
+"""
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "operations.md": operations_page,
+    "status-codes.md": status_codes_page,
+    "errata.md": errata_page,
+}
+
+
+def generated(name: str) -> str:
+    """The whole text of a page, with the notice that it is generated."""
+    return f"<!-- Written by scripts/generate; change the code it comes from. -->\n\n{PAGES[name]()}"
+
+
+def main(arguments: list[str] | None = None, docs: Path = DOCS) -> int:
+    """Write the pages, or with --check say which differ (exit code 1)."""
+    parser = argparse.ArgumentParser(prog="scripts/generate", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page differs")
+    check: bool = parser.parse_args(arguments).check
+
+    docs.mkdir(parents=True, exist_ok=True)
+    texts = {name: generated(name) for name in PAGES}
+    old = {name: path.read_text("utf-8") for name in PAGES if (path := docs / name).is_file()}
+    differing = [name for name, text in texts.items() if old.get(name) != text]
+    for name in differing:
+        if check:
+            print(f"{docs / name} is not what the code says; run scripts/generate", file=sys.stderr)
+        else:
+            (docs / name).write_text(texts[name], "utf-8")
+            print(f"wrote {docs / name}", file=sys.stderr)
+    if not differing:
+        print(f"{len(texts)} pages are up to date", file=sys.stderr)
+    return 1 if check and differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
