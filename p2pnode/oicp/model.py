@@ -4,10 +4,11 @@ Attributes are snake_case; `names` derives the member names of the wire from the
 `model_extra`. A member that is null counts as absent.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AliasChoices, AliasGenerator, BaseModel, BeforeValidator, ConfigDict, StrictStr
 
@@ -59,12 +60,34 @@ class OicpModel(BaseModel):
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
+LARGEST_EXPONENT = 1000
+NUMERIC = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?")
+
+
 def _number(value: object) -> object:
-    """A number from a JSON number or from a numeric string, as real senders write it; never a boolean."""
+    """A number from a JSON number or from a numeric string, as real senders write it; never a boolean.
+
+    A number whose plain digits would fill memory is refused.
+    """
     if isinstance(value, bool):
         message = "a number is expected, not a boolean"
         raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError, not TypeError, into a violation
-    return value.strip() if isinstance(value, str) else value
+    if isinstance(value, str):
+        value = value.strip()
+        if not NUMERIC.fullmatch(value):
+            message = "a number is expected"
+            raise ValueError(message)
+    elif isinstance(value, Decimal) and abs(value.adjusted()) > LARGEST_EXPONENT:
+        message = "the number is out of range"
+        raise ValueError(message)
+    return value
+
+
+def _one_or_many(value: object) -> object:
+    """A list, also where a sender wrote one element in its place."""
+    if value is None or isinstance(value, list | tuple):
+        return cast("object", value)
+    return [value]
 
 
 def _timestamp(value: object) -> object:
@@ -93,3 +116,8 @@ Whole = Annotated[int, BeforeValidator(_number)]
 
 Timestamp = Annotated[datetime, BeforeValidator(_timestamp)]
 """A point in time with its zone, "Date/Time" in the specification."""
+
+Element = TypeVar("Element")
+
+Many = Annotated[list[Element], BeforeValidator(_one_or_many)]
+"""A list; one object where a list belongs is read as a list of one."""

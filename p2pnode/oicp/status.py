@@ -1,7 +1,10 @@
 """The status codes of OICP 2.3 and the structure that carries them (chapter 03, CodeType and StatusCodeType)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, cast
+
+from pydantic import model_validator
 
 from p2pnode.oicp.constraints import Length, OneOf
 from p2pnode.oicp.model import OicpModel, Text
@@ -91,6 +94,18 @@ class StatusCode(OicpModel):
     code: Annotated[Text, OneOf(Code)]
     description: Annotated[Text | None, Length(0, 200)] = None
     additional_info: Annotated[Text | None, Length(0, ADDITIONAL_INFO_LIMIT)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_a_bare_code(cls, value: object) -> object:
+        """Some senders write the code in place of the structure, or as a number."""
+        if isinstance(value, str | int):
+            value = {"Code": value}
+        if not isinstance(value, Mapping):
+            return value
+        members = cast("Mapping[str, object]", value)
+        code = members.get("Code")
+        return {**members, "Code": f"{code:03d}"} if isinstance(code, int) else members
 
     @classmethod
     def of(cls, code: Code, additional_info: str | None = None) -> "StatusCode":
