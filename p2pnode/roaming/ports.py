@@ -58,6 +58,9 @@ class Transaction(Protocol):
     def put_session(self, record: SessionRecord) -> None:
         """Insert the session, or replace the one with its key."""
 
+    def delete_session(self, key: str) -> None:
+        """Forget the session and its history: a start that was asked for and refused."""
+
     def add_event(self, event: SessionEvent) -> None:
         """Append one line to a session's history."""
 
@@ -207,25 +210,34 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Received(Generic[Request]):
-    """A message a peer sent us. For operations that carry records, `message` has none and `records` holds their bytes."""
+    """A message a peer sent us. For operations that carry records, `message` has none and `records` holds their bytes.
+
+    `caller_id` is the identifier the peer speaks for, as it stands in the path (in the body for notifications): pricing
+    pulls and EVSE pricing pushes name it nowhere else. Empty, it is the peer's first one.
+    """
 
     operation: Operation[Request, Any]
     message: Request
     body: bytes
     peer: PeerEntry
     process_id: str
+    caller_id: str = ""
     records: Sequence[bytes] = ()
     page: PageRequest = field(default_factory=PageRequest)
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing(Generic[Request]):
-    """A message of our own party on its way out. `to` names the peer where the sender has chosen one."""
+    """A message of our own party on its way out. `to` names the peer where the sender has chosen one.
+
+    `caller_id` is the own identifier in the path our backend used; empty, it is the one in the body or our first one.
+    """
 
     operation: Operation[Request, Any]
     message: Request
     body: bytes
     process_id: str
+    caller_id: str = ""
     records: Sequence[bytes] = ()
     page: PageRequest = field(default_factory=PageRequest)
     to: str | None = None
