@@ -1,0 +1,90 @@
+"""Private keys on disk, and the pin by which a peer knows a public key."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+PRIVATE = 0o600
+PUBLIC = 0o644
+
+
+class PkiError(Exception):
+    """A key or certificate cannot be made, read or used; the sentence says which file and why."""
+
+
+def write_file(path: Path, content: bytes, mode: int = PUBLIC) -> None:
+    """Write a file so that it is there whole or not at all, and never readable by more than `mode` allows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def create_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """A new P-256 key, written to `path` with mode 0600. Raises PkiError where the file exists."""
+    if path.exists():
+        message = f"{path} exists; a key is never overwritten"
+        raise PkiError(message)
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    write_file(path, pem, PRIVATE)
+    return key
+
+
+def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The key in the file. Raises PkiError where it is not an elliptic-curve key without a password."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise PkiError(message) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        message = f"{path} holds no private key in PEM form without a password"
+        raise PkiError(message) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        message = f"{path} holds no elliptic-curve key"
+        raise PkiError(message)
+    return key
+
+
+def load_certificates(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM file, at least one. Raises PkiError."""
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise PkiError(message) from error
+    except ValueError as error:
+        message = f"{path} holds no certificate in PEM form"
+        raise PkiError(message) from error
+
+
+def public_key_pin(certificate: x509.Certificate) -> str:
+    """SHA-256 of the certificate's public key (SubjectPublicKeyInfo) as `sha256:` and 64 hexadecimal digits."""
+    spki = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return f"sha256:{hashlib.sha256(spki).hexdigest()}"
+
+
+def spki_pin(der: bytes) -> str:
+    """The pin of a certificate in DER form. Raises PkiError where it is not one."""
+    try:
+        return public_key_pin(x509.load_der_x509_certificate(der))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        message = "not a certificate with a usable public key"
+        raise PkiError(message) from error
