@@ -71,7 +71,7 @@ class PushEvseStatus(OicpModel):
 
 
 class PullEvseStatus(OicpModel):
-    """eRoamingPullEvseStatus: an EMP asks for the status of all charging points, those near a place or in one status."""
+    """eRoamingPullEvseStatus: an EMP asks for the status of charging points: all, near a place, or in one status."""
 
     model_config = names(evse_status=("EvseStatus", "EVSEStatus"))
 
