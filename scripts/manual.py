@@ -12,6 +12,8 @@ from p2pnode.oicp.errata import ERRATA
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, OPERATIONS, AnyOperation
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.records import SessionState
+from p2pnode.roaming.sessions import TRANSITIONS
 
 DOCS = Path(__file__).resolve().parent.parent / "p2pnode" / "docs"
 
@@ -123,10 +125,40 @@ is read; one is written, unless the dialect of a peer asks for another.
 """
 
 
+def sessions_page() -> str:
+    """sessions.md: the states of a session."""
+
+    def events(of: SessionState | None, to: SessionState) -> str:
+        return ", ".join(event for (state, event), following in TRANSITIONS.items() if (state, following) == (of, to))
+
+    moves = dict.fromkeys((state, following) for (state, _), following in TRANSITIONS.items())
+    arrows = "\n".join(
+        f"    {state or '[*]'} --> {following}: {events(state, following)}"
+        for state, following in moves
+        if state is not following
+    )
+    staying = table(
+        ("state", "what leaves a session in it"),
+        ((state.value, events(state, state)) for state in SessionState if (state, state) in moves),
+    )
+    return f"""# Sessions
+
+The states of a session and what moves it. What is neither in the diagram nor in the table below it is refused with 400.
+
+```mermaid
+stateDiagram-v2
+{arrows}
+```
+
+{staying}
+"""
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "operations.md": operations_page,
     "status-codes.md": status_codes_page,
     "errata.md": errata_page,
+    "sessions.md": sessions_page,
 }
 
 

@@ -43,7 +43,7 @@ E003 = Erratum(
     "ChargingFacility.Power",
     ("Power", "power"),
     "Power, a number, integral when it is integral",
-    "texts: an integer up to 999; schemas: a number; senders: a string",
+    "texts and CPO schema: an integer up to 999; EMP schema: a number; senders: a string",
     "A fractional power is what hardware has; it is at most worth a warning.",
 )
 E004 = Erratum(
