@@ -58,10 +58,16 @@ MODELS: dict[str, tuple[type[OicpModel], str, str]] = {
 PUSHES = ("PushEvseData", "PushEvseStatus", "PushPricingProductData", "PushEvsePricing")
 
 # Members that contradict another member of the same sample, or that only some partners send.
-NOT_SHOWN = {"PullEvseData.last_call", "EvseDataRecord.delta_type", "EvseDataRecord.last_update"} | {
-    f"GeoCoordinates.{notation}" for notation in ("decimal_degree", "degree_minute_seconds")
+NOT_SHOWN = {
+    "PullEvseData.last_call",
+    "EvseDataRecord.delta_type",
+    "EvseDataRecord.last_update",
+    "EvseDataRecord.operator_id",
+    "EvseDataRecord.operator_name",
+    "GeoCoordinates.decimal_degree",
+    "GeoCoordinates.degree_minute_seconds",
+    "PullPricingProductData.provider_id",
 }
-NOT_SHOWN |= {"EvseDataRecord.operator_id", "EvseDataRecord.operator_name", "PullPricingProductData.provider_id"}
 
 
 def sample(name: str) -> dict[str, Any]:
