@@ -1,0 +1,357 @@
+"""JSON to messages and back, exactly: numbers as Decimals, unknown members kept, records left as their bytes.
+
+A push or page is split into its envelope and the raw bytes of its records before anything is read, so that one bad
+record costs one record and 200 MB are not parsed as a whole. Whatever bytes come in, the outcome is a value or
+`InvalidMessage`, in bounded time and memory.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, cast, get_args, overload
+
+import msgspec
+from pydantic import AliasChoices, ValidationError
+
+from p2pnode.oicp.errors import InvalidMessage, MessageError, Violation
+from p2pnode.oicp.model import LARGEST_EXPONENT, OicpModel
+from p2pnode.oicp.operations import Operation
+from p2pnode.oicp.status import Code, StatusCode
+
+DEEPEST = 200
+LONGEST_NUMBER = 4000
+MOST_VIOLATIONS = 1000
+REASON_LIMIT = 1000
+BOM = b"\xef\xbb\xbf"
+
+Message = TypeVar("Message", bound=OicpModel)
+Request = TypeVar("Request", bound=OicpModel)
+Answer = TypeVar("Answer", bound=OicpModel)
+Value = TypeVar("Value")
+
+
+class Records(Sequence[bytes]):
+    """The raw records of a push or page: views into its body, each copied when it is taken out."""
+
+    def __init__(self, raw: Sequence[msgspec.Raw] = ()) -> None:
+        self._raw = raw
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(bytes, self._raw)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Records": ...
+    def __getitem__(self, index: int | slice) -> "bytes | Records":
+        if isinstance(index, slice):
+            return Records(self._raw[index])
+        return bytes(self._raw[index])
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope(Generic[Message]):
+    """A push or page: the message with its list of records emptied, and the records as they came."""
+
+    message: Message
+    records: Records
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number is too long")
+    number = Decimal(text)
+    if abs(number.adjusted()) > LARGEST_EXPONENT:
+        raise ValueError("a number is out of range")
+    return number
+
+
+_VALUES = msgspec.json.Decoder(float_hook=_decimal)
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_ENCODER = msgspec.json.Encoder()
+
+
+def decode(body: bytes) -> object:
+    """The value of a JSON text, its fractional numbers as Decimals. A byte order mark is skipped.
+
+    Raises `InvalidMessage` for what is not JSON in UTF-8, is nested deeper than 200 levels, or holds a number of
+    thousands of digits.
+    """
+    value = _decoded(_VALUES, body.removeprefix(BOM))
+    if body.count(b"{") + body.count(b"[") > DEEPEST and _is_deep(value):
+        raise _not_json("The JSON text is nested too deeply.")
+    return value
+
+
+def _decoded(decoder: msgspec.json.Decoder[Value], text: bytes) -> Value:
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        reason = "The JSON text is nested too deeply."
+    except UnicodeDecodeError:
+        reason = "The JSON text is not UTF-8."
+    except msgspec.DecodeError as error:
+        reason = f"{error}."
+    except (ValueError, ArithmeticError):
+        reason = "The JSON text holds a number that is too long or out of range."
+    raise _not_json(reason)
+
+
+def _not_json(reason: str) -> InvalidMessage:
+    return InvalidMessage(reason, (Violation("", "json", reason),))
+
+
+def _is_deep(value: object) -> bool:
+    """Whether lists and objects are nested deeper than pydantic and the encoder go."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [child for node in level for child in _children(node) if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: object) -> Iterable[object]:
+    if isinstance(node, dict):
+        return cast("dict[str, object]", node).values()
+    return cast("list[object]", node) if isinstance(node, list) else ()
+
+
+def read(model: type[Message], body: bytes | Mapping[str, Any]) -> Message:
+    """The message of `model` in a body or in its decoded members.
+
+    Raises `InvalidMessage` with every violation of the structure: what is missing or of the wrong type.
+    """
+    wire = decode(body) if isinstance(body, bytes) else body
+    if not isinstance(wire, Mapping):
+        raise InvalidMessage("An object is expected.", (Violation("", "type", "An object is expected."),))
+    try:
+        return model.model_validate(wire)
+    except ValidationError as error:
+        violations = _violations(error)
+    except (ValueError, ArithmeticError, RecursionError):
+        violations = (Violation("", "value", "A value cannot be read."),)
+    raise InvalidMessage(reason(violations), violations)
+
+
+def reason(violations: Iterable[Violation]) -> str:
+    """One text of all violations with their pointers, cut at 1000 characters."""
+    text = " ".join(f"{violation.pointer or '/'}: {violation.message}" for violation in violations)
+    return text if len(text) <= REASON_LIMIT else text[: REASON_LIMIT - 1] + "…"
+
+
+_SENTENCES = {
+    "missing": ("missing", "{} is missing."),
+    "string_type": ("type", "{} has to be a string."),
+    "bool_type": ("type", "{} has to be true or false."),
+    "bool_parsing": ("type", "{} has to be true or false."),
+    "list_type": ("type", "{} has to be a list."),
+    "model_type": ("type", "{} has to be an object."),
+    "model_attributes_type": ("type", "{} has to be an object."),
+    "int_from_float": ("number", "{} has to be a whole number."),
+    "int_parsing": ("number", "{} has to be a whole number."),
+    "int_parsing_size": ("number", "{} is too large a number."),
+    "int_type": ("number", "{} has to be a whole number."),
+    "decimal_parsing": ("number", "{} has to be a number."),
+    "decimal_type": ("number", "{} has to be a number."),
+    "finite_number": ("number", "{} has to be a finite number."),
+}
+
+
+def _violations(error: ValidationError) -> tuple[Violation, ...]:
+    """The violations pydantic found, in words that repeat no value: it may be a PIN."""
+    if error.error_count() > MOST_VIOLATIONS:
+        return (Violation("", "too-many", f"{error.error_count()} members are missing or of the wrong type."),)
+    found: list[Violation] = []
+    for detail in error.errors(include_url=False):
+        place = detail["loc"]
+        name = next((str(part) for part in reversed(place) if isinstance(part, str)), "The message")
+        code, sentence = _SENTENCES.get(detail["type"], ("value", "{} is not valid."))
+        if detail["input"] is None and detail["type"] != "value_error":
+            code, sentence = _SENTENCES["missing"]
+        if detail["type"] == "value_error":
+            sentence = "{}: " + str(detail.get("ctx", {}).get("error", "the value is not valid")) + "."
+        found.append(Violation(pointer(place), code, sentence.replace("{}", name, 1)))
+    return tuple(found)
+
+
+def pointer(place: Iterable[str | int]) -> str:
+    """The RFC 6901 JSON pointer of a place in a document."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
+
+
+def split(operation: Operation[Request, Any], body: bytes) -> Envelope[Request]:
+    """The envelope of a request, its records unread. One object where the list belongs is one record.
+
+    Raises `InvalidMessage` where the body is not JSON or the envelope is not the message. An operation whose requests
+    carry no records has an envelope without any.
+    """
+    return _split(operation.request, operation.records, body)
+
+
+def split_answer(operation: Operation[Any, Answer], body: bytes) -> Envelope[Answer]:
+    """The envelope of an answer, a page for instance, its records unread. Raises `InvalidMessage` as `split` does."""
+    return _split(operation.answer, operation.answer_records, body)
+
+
+def _split(model: type[Message], path: tuple[str, ...], body: bytes) -> Envelope[Message]:
+    if not path:
+        return Envelope(read(model, body), Records())
+    wire, records = _take(body.removeprefix(BOM), _forms(model, path))
+    return Envelope(read(model, wire), Records(records))
+
+
+def _take(text: bytes, forms: tuple[tuple[str, ...], ...]) -> tuple[dict[str, object], Sequence[msgspec.Raw]]:
+    """The members of an object with the list at the end of `forms` emptied, and the elements of that list."""
+    members = _decoded(_MEMBERS, text)
+    name = next((form for form in forms[0] if form in members), None)
+    wire = {member: decode(bytes(raw)) for member, raw in members.items() if member != name}
+    if name is None:
+        return wire, ()
+    raw = members[name]
+    kind = memoryview(raw)[:1].tobytes()
+    if kind == b"{" and len(forms) > 1:
+        wire[name], records = _take(raw, forms[1:])
+        return wire, records
+    if kind == b"[" and len(forms) == 1:
+        wire[name] = []
+        return wire, _decoded(_ELEMENTS, raw)
+    if kind == b"{":
+        wire[name] = []
+        return wire, (raw,)
+    wire[name] = decode(bytes(raw))
+    return wire, ()
+
+
+@lru_cache(maxsize=256)
+def _forms(model: type[OicpModel], path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """For each member on a path of written names, every name under which it is read."""
+    forms: list[tuple[str, ...]] = []
+    inner: type[OicpModel] | None = model
+    for name in path:
+        fields = inner.model_fields.values() if inner else ()
+        field = next((field for field in fields if name in _read_names(field.validation_alias)), None)
+        forms.append((name, *_read_names(field.validation_alias)) if field else (name,))
+        inner = _model_in(field.annotation) if field else None
+    return tuple(forms)
+
+
+def _read_names(alias: object) -> tuple[str, ...]:
+    if isinstance(alias, AliasChoices):
+        return tuple(choice for choice in alias.choices if isinstance(choice, str))
+    return (alias,) if isinstance(alias, str) else ()
+
+
+def _model_in(annotation: object) -> type[OicpModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, OicpModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model_in(inner))), None)
+
+
+def encode(message: OicpModel | Mapping[str, Any]) -> bytes:
+    """The JSON text of a message or of its members.
+
+    Decimals become numbers without exponent, integral where they are, and times keep their offset. Raises
+    `MessageError` for what JSON cannot say, and for a number of thousands of digits.
+    """
+    wire = message.wire() if isinstance(message, OicpModel) else message
+    try:
+        return _ENCODER.encode(_plain(wire))
+    except RecursionError:
+        raise MessageError("the message is nested too deeply") from None
+    except (ValueError, TypeError) as error:
+        raise MessageError(f"the message cannot be written as JSON: {type(error).__name__}") from None
+
+
+def _plain(value: object) -> object:
+    """What the encoder writes as it should be; Decimals and times are put into their form here."""
+    kind = type(value)
+    if kind is str or kind is bool or kind is int or value is None:
+        return value
+    if isinstance(value, OicpModel):
+        return _plain(value.wire())
+    if isinstance(value, Mapping):
+        members = cast("Mapping[object, object]", value)
+        return {str(name): _plain(member) for name, member in members.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(element) for element in cast("Sequence[object]", value)]
+    if isinstance(value, Decimal | float):
+        return _plain_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
+    return time_text(value) if isinstance(value, datetime) else value
+
+
+def _plain_number(number: Decimal) -> int | msgspec.Raw:
+    if not number.is_finite() or abs(number.adjusted()) > LARGEST_EXPONENT:
+        raise MessageError("the message holds a number that JSON cannot say in plain digits")
+    whole = int(number)
+    return whole if whole == number else msgspec.Raw(format(number, "f"))
+
+
+def time_text(moment: datetime) -> str:
+    """A point in time in ISO 8601 with its zone, to the second, millisecond or microsecond. A naive one is refused."""
+    if moment.tzinfo is None:
+        raise MessageError("a point in time needs its zone")
+    milliseconds = moment.microsecond and moment.microsecond % 1000 == 0
+    text = moment.isoformat(timespec="milliseconds" if milliseconds else "auto")
+    return f"{text[:-6]}Z" if moment.utcoffset() == timedelta(0) else text
+
+
+def replace_members(raw: bytes, changes: Mapping[str, object]) -> bytes:
+    """An object with the members named in `changes` replaced, added, or with None removed.
+
+    The values of all other members keep their bytes and their order. Raises `InvalidMessage` where `raw` is not a JSON
+    object, `MessageError` where a new value cannot be written.
+    """
+    as_they_came = _decoded(_MEMBERS, raw.removeprefix(BOM))
+    members: dict[str, object] = {**as_they_came}
+    for name, value in changes.items():
+        if value is None:
+            members.pop(name, None)
+        else:
+            members[name] = msgspec.Raw(encode({"": value})[4:-1])
+    return _ENCODER.encode(members)
+
+
+def join(operation: Operation[Request, Any], message: Request, records: Iterable[bytes]) -> bytes:
+    """The body of a request whose records are at hand as bytes: `split` the other way round, the records verbatim."""
+    wire = _plain(message.wire())
+    holder = cast("dict[str, Any]", wire)
+    for name in operation.records[:-1]:
+        holder = holder.setdefault(name, {})
+    holder[operation.records[-1]] = [msgspec.Raw(record) for record in records]
+    return _ENCODER.encode(wire)
+
+
+def join_page(
+    records: Iterable[bytes],
+    *,
+    number: int,
+    size: int,
+    total_elements: int,
+    status_code: StatusCode | None = None,
+) -> bytes:
+    """One page of the answer to a paged pull, made of the records that fell on it, verbatim.
+
+    `number` counts pages from 0, `size` is the records asked for per page, `total_elements` the records on all pages.
+    """
+    content = [msgspec.Raw(record) for record in records]
+    total_pages = -(-total_elements // size) if size > 0 else 0
+    return _ENCODER.encode(
+        {
+            "content": content,
+            "number": number,
+            "size": size,
+            "totalElements": total_elements,
+            "totalPages": total_pages,
+            "first": number == 0,
+            "last": number + 1 >= total_pages,
+            "numberOfElements": len(content),
+            "StatusCode": (status_code or StatusCode.of(Code.SUCCESS)).wire(),
+        }
+    )
