@@ -7,6 +7,7 @@ The messages here describe the whole, for building and for documentation.
 from typing import Annotated
 
 from p2pnode.oicp.constraints import Length, OneOf
+from p2pnode.oicp.errata import E002, E018
 from p2pnode.oicp.evse_types import (
     AccessibilityLocationText,
     AccessibilityText,
@@ -51,7 +52,7 @@ class EvseRecord(OicpModel):
     model_config = names(
         delta_type="deltaType",
         last_update="lastUpdate",
-        charging_station_id=("ChargingStationId", "ChargingStationID"),
+        charging_station_id=E002.forms[::-1],
     )
 
     delta_type: DeltaTypeText | None = None
@@ -99,7 +100,7 @@ class EvseDataRecord(EvseRecord):
     model_config = names(
         delta_type="deltaType",
         last_update="lastUpdate",
-        charging_station_id=("ChargingStationId", "ChargingStationID"),
+        charging_station_id=E002.forms[::-1],
         operator_id=("OperatorID", "OperatorId"),
     )
 
@@ -113,7 +114,7 @@ class PullEvseDataRecord(EvseRecord):
     model_config = names(
         delta_type="deltaType",
         last_update="lastUpdate",
-        charging_station_id=("ChargingStationID", "ChargingStationId"),
+        charging_station_id=E002.forms,
         operator_id=("OperatorID", "OperatorId"),
     )
 
@@ -145,7 +146,7 @@ class PullEvseData(OicpModel):
     that is absent or an empty list does not filter.
     """
 
-    model_config = names(operator_ids=("OperatorIds", "OperatorIDs"))
+    model_config = names(operator_ids=E018.forms)
 
     provider_id: ProviderIDText
     search_center: SearchCenter | None = None

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from p2pnode.oicp.constraints import Length, OneOf
+from p2pnode.oicp.errata import E009, E010, E011
 from p2pnode.oicp.evse_types import ListOrOne, SearchCenter
 from p2pnode.oicp.model import OicpModel, Text, names
 from p2pnode.oicp.scalars import ActionType, EvseIDText, OperatorIDText, OperatorNameText, ProviderIDText
@@ -47,7 +48,7 @@ def _bare_list(container: str) -> BeforeValidator:
 class EvseStatusRecord(OicpModel):
     """EvseStatusRecordType: the status of one charging point."""
 
-    model_config = names(evse_status=("EvseStatus", "EVSEStatus"))
+    model_config = names(evse_status=E011.forms)
 
     evse_id: EvseIDText
     evse_status: EvseStatusText
@@ -73,7 +74,7 @@ class PushEvseStatus(OicpModel):
 class PullEvseStatus(OicpModel):
     """eRoamingPullEvseStatus: an EMP asks for the status of charging points: all, near a place, or in one status."""
 
-    model_config = names(evse_status=("EvseStatus", "EVSEStatus"))
+    model_config = names(evse_status=E009.forms)
 
     provider_id: ProviderIDText
     search_center: SearchCenter | None = None
@@ -126,7 +127,7 @@ class EvseStatusRecords(OicpModel):
 class EvseStatusById(OicpModel):
     """eRoamingEvseStatusById: the answer to PullEvseStatusById, not grouped by operator."""
 
-    model_config = names(evse_status_records=("EVSEStatusRecords", "EvseStatusRecords"))
+    model_config = names(evse_status_records=(*E010.forms, "EvseStatusRecords"))
 
     evse_status_records: Annotated[EvseStatusRecords, _bare_list("EvseStatusRecord")]
     status_code: StatusCode | None = None

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 
 from p2pnode.oicp.constraints import Grammar, Length, OneOf, Places, Range, Severity
+from p2pnode.oicp.errata import E003, E012
 from p2pnode.oicp.model import Number, OicpModel, Text, Whole, names
 from p2pnode.oicp.scalars import CountryCodeText, LanguageCodeText, TimeOfDayText, TimeZoneText
 
@@ -295,7 +296,7 @@ class ChargingFacility(OicpModel):
 
     model_config = names(
         power_type=("PowerType", "powertype"),
-        power=("Power", "power"),
+        power=E003.forms,
         charging_modes=("ChargingModes", "Charging Modes"),
     )
 
@@ -332,7 +333,7 @@ class Period(OicpModel):
 class OpeningTimes(OicpModel):
     """OpeningTimesType: when a charging point is open on some days (E012)."""
 
-    model_config = names(period=("Period", "Periods"), on=("on", "On"))
+    model_config = names(period=E012.forms[:2], on=E012.forms[2:])
 
     period: Annotated[list[Period], ListOrOne]
     on: DayText

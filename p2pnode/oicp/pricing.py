@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 
 from p2pnode.oicp.constraints import OneOf
+from p2pnode.oicp.errata import E013, E014, E015, E018
 from p2pnode.oicp.evse_types import DayText, ListOrOne, Period
 from p2pnode.oicp.model import Number, OicpModel, Text, Timestamp, names
 from p2pnode.oicp.scalars import (
@@ -49,7 +50,7 @@ AdditionalReferenceText = Annotated[Text, OneOf(AdditionalReferenceType)]
 class ProductAvailabilityTimes(OicpModel):
     """ProductAvailabilityTimesType: when a product applies on some days (E013)."""
 
-    model_config = names(periods=("Periods", "Period"), on=("on", "On"))
+    model_config = names(periods=E013.forms[:2], on=E013.forms[2:])
 
     periods: Annotated[list[Period], ListOrOne]
     on: DayText
@@ -132,7 +133,7 @@ class PullPricingProductData(OicpModel):
     The caller stands in the path; ProviderID is not a member of this message and is kept where a partner sends it.
     """
 
-    model_config = names(operator_ids=("OperatorIDs", "OperatorIds"))
+    model_config = names(operator_ids=E018.forms[::-1])
 
     last_call: Timestamp | None = None
     operator_ids: Annotated[list[OperatorIDText], ListOrOne]
@@ -142,7 +143,7 @@ class PullPricingProductData(OicpModel):
 class PullEvsePricing(OicpModel):
     """eRoamingPullEVSEPricing: an EMP asks which products apply at given operators' charging points."""
 
-    model_config = names(operator_ids=("OperatorIDs", "OperatorIds"))
+    model_config = names(operator_ids=E018.forms[::-1])
 
     provider_id: ProviderIDText
     last_call: Timestamp | None = None
@@ -152,7 +153,7 @@ class PullEvsePricing(OicpModel):
 class PricingProductData(OicpModel):
     """eRoamingPricingProductData: the answer to PullPricingProductData, by operator (E014)."""
 
-    model_config = names(pricing_product_data=("PricingProductData", "OperatorPricingProducts"))
+    model_config = names(pricing_product_data=E014.forms)
 
     pricing_product_data: Annotated[list[PricingProductDataType], ListOrOne]
     status_code: StatusCode | None = None
@@ -164,7 +165,7 @@ class EvsePricing(OicpModel):
     Readers look for the list under one of two names, so it is written under both (E015).
     """
 
-    model_config = names(operator_evse_pricing=("OperatorEVSEPricing", "EVSEPricing"))
+    model_config = names(operator_evse_pricing=E015.forms)
 
     operator_evse_pricing: Annotated[list[OperatorEvsePricing], ListOrOne]
     status_code: StatusCode | None = None
