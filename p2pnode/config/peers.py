@@ -1,45 +1,133 @@
 """The peer table: who may be talked to, which identifiers each peer may speak for, and what passes between the two."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from p2pnode.config.settings import Settings, is_loopback
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import BY_NAME, PULL_AUTHENTICATION_DATA, AnyOperation, Role
 
 Dialect = Literal["oicp", "hubject", "wwcp"]
 PeerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
+PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
-class PeerEntry(BaseModel):
-    """One peer: where it is, how it proves who it is, which identifiers are its own, what may pass in each direction."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _pin(text: str) -> str:
+    pin = text.strip().lower()
+    if not PIN.fullmatch(pin):
+        message = "a pin is `sha256:` and 64 hexadecimal digits"
+        raise ValueError(message)
+    return pin
 
-    name: PeerName
-    url: str | None = None
-    """Its OICP base, such as `https://node.example:7000/api/oicp`; without one the peer is only listened to."""
-    operators: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    sub_operators: tuple[str, ...] = ()
-    sub_providers: tuple[str, ...] = ()
-    evse_prefixes: tuple[str, ...] = ()
-    pins: tuple[str, ...] = ()
-    """SHA-256 of its public key (SPKI), `sha256:` and hexadecimal: the current one and, before a change, the next."""
-    certificate: Path | None = None
-    ca: Path | None = None
-    tls_name: str | None = None
-    tls: Literal["on", "off"] = "on"
-    dialect: Dialect = "oicp"
-    hub: bool = False
-    enabled: bool = True
-    send: Literal["all"] | tuple[str, ...] = "all"
-    receive: Literal["all"] | tuple[str, ...] = "all"
-    pull_authentication_data: bool = False
-    visible: Literal["all"] | tuple[str, ...] = "all"
-    """Which of our EVSEs the peer may see: all, or those whose EvseID begins with one of these."""
+
+def _id(text: str) -> str:
+    if not text.strip():
+        message = "an identifier is not empty"
+        raise ValueError(message)
+    return text
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and _port(parts)
+    except ValueError:
+        usable, parts = False, None
+    if not usable or parts is None:
+        message = "a url is http or https, a host, perhaps a port, and the path of the OICP base"
+        raise ValueError(message)
+    if parts.username or parts.query or parts.fragment:
+        message = "a url has no user, query or fragment"
+        raise ValueError(message)
+    return text.rstrip("/")
+
+
+def _port(parts: SplitResult) -> bool:
+    return parts.port is None or parts.port > 0
+
+
+def _all_or_list(value: object) -> object:
+    """One sentence for a value that is neither of the two forms, instead of one for each."""
+    if value == "all":
+        return value
+    if isinstance(value, list | tuple):
+        elements = cast("Sequence[object]", value)
+        if all(isinstance(element, str) for element in elements):
+            return tuple(elements)
+    message = 'should be "all" or a list of texts'
+    raise ValueError(message)
+
+
+Pin = Annotated[str, AfterValidator(_pin)]
+Id = Annotated[str, AfterValidator(_id)]
+Url = Annotated[str, AfterValidator(_url)]
+AllOrSome = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_all_or_list)]
+
+
+class PeerEntry(Settings):
+    """One peer: where it is, how it proves who it is, which identifiers are its own, what may pass in either way."""
+
+    name: PeerName = Field(
+        description="What the peer is called here and in logs: lower-case letters, digits, `.`, `_`, `-`."
+    )
+    url: Url | None = Field(
+        default=None,
+        description="Its OICP base, such as `https://node.example:7000/api/oicp`. Without one it is only listened to.",
+    )
+    operators: tuple[Id, ...] = Field(default=(), description="The OperatorIDs it speaks for. None: it is no CPO.")
+    providers: tuple[Id, ...] = Field(default=(), description="The ProviderIDs it speaks for. None: it is no EMP.")
+    sub_operators: tuple[Id, ...] = Field(
+        default=(),
+        description="OperatorIDs it bundles: they may stand inside its EvseIDs, never as the caller's own id.",
+    )
+    sub_providers: tuple[Id, ...] = Field(
+        default=(),
+        description="ProviderIDs it bundles: they may stand inside its EvcoIDs, never as the caller's own id.",
+    )
+    evse_prefixes: tuple[Id, ...] = Field(
+        default=(), description="Beginnings of EvseIDs that are its, whatever operator they name; the longest wins."
+    )
+    pins: tuple[Pin, ...] = Field(
+        default=(),
+        description="SHA-256 of its public key, `sha256:` and hexadecimal: the current and, before a change, the next.",
+    )
+    certificate: Path | None = Field(
+        default=None,
+        description="A PEM file with its identity certificate (or its self-signed one); its key is a pin of the peer.",
+    )
+    ca: Path | None = Field(
+        default=None, description="A PEM file with the CAs whose certificates it may show, if they name it."
+    )
+    tls_name: str | None = Field(
+        default=None,
+        description="The DNS name, common name or organization in its CA-issued certificate; else one of its ids.",
+    )
+    tls: Literal["on", "off"] = Field(default="on", description="`off` calls it over plain HTTP, for a lab.")
+    insecure: bool = Field(default=False, description="Allow plain HTTP to a host that is not this machine.")
+    dialect: Dialect = Field(
+        default="oicp",
+        description="What it writes and reads: the specification, as Hubject does, or as WWCP_OICP does.",
+    )
+    hub: bool = Field(
+        default=False,
+        description="It may speak for everybody, and gets what no other peer claims: Hubject, or a relay.",
+    )
+    enabled: bool = Field(default=True, description="`false` keeps the entry, but nothing passes.")
+    send: AllOrSome = Field(default="all", description="The operations we may send it: `all` or a list of names.")
+    receive: AllOrSome = Field(default="all", description="The operations it may send us: `all` or a list of names.")
+    pull_authentication_data: bool = Field(
+        default=False,
+        description="Whether the obsolete PullAuthenticationData may pass, which hands out all contracts.",
+    )
+    visible: AllOrSome = Field(
+        default="all", description="Which of our EVSEs it may see: all, or those whose EvseID begins with one of these."
+    )
 
     @model_validator(mode="after")
     def _names_known_operations(self) -> "PeerEntry":
@@ -48,6 +136,22 @@ class PeerEntry(BaseModel):
                 if name not in BY_NAME:
                     message = f"no operation is called {name!r}"
                     raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _is_reached_safely(self) -> "PeerEntry":
+        if self.url is None:
+            return self
+        parts = urlsplit(self.url)
+        if (parts.scheme == "https") is not (self.tls == "on"):
+            message = 'an https url goes with tls = "on", an http url with tls = "off"'
+            raise ValueError(message)
+        if self.tls == "off" and not self.insecure and not is_loopback(parts.hostname or ""):
+            message = 'tls = "off" needs a url on a loopback address, or insecure = true'
+            raise ValueError(message)
+        if self.tls == "on" and not (self.pins or self.certificate or self.ca):
+            message = "an https url needs pins, a certificate or a ca to know the peer by"
+            raise ValueError(message)
         return self
 
     def may_send(self, operation: AnyOperation) -> bool:
@@ -69,51 +173,73 @@ class PeerEntry(BaseModel):
 
     def speaks_for(self, role: Role, identifier: str) -> bool:
         """Whether `identifier`, in any spelling, is one of the peer's own in this role; a hub speaks for everybody."""
+        own = self.ids(role)
+        if self.hub or identifier in own:
+            return True
         key = operator_key if role is Role.CPO else provider_key
         wanted = key(identifier)
-        return self.hub or any(key(own) == wanted for own in self.ids(role))
+        return any(key(text) == wanted for text in own)
 
 
 class PeerTable:
-    """The peers at one moment; immutable. Raises ValueError where two peers claim the same identifier, pin or name."""
+    """The peers at one moment; immutable. Raises ValueError where two peers claim the same identifier, pin or name.
 
-    def __init__(self, peers: Iterable[PeerEntry]) -> None:
+    Disabled peers keep their claims, but only `get` and `peers` show them.
+    """
+
+    def __init__(self, peers: Iterable[PeerEntry] = ()) -> None:
         self.peers: tuple[PeerEntry, ...] = tuple(peers)
-        self._by_name = _index((peer.name, peer) for peer in self.peers)
-        self._by_pin = _index((pin, peer) for peer in self.peers for pin in peer.pins)
+        self._by_name = _index("name", ((peer.name, peer.name, peer) for peer in self.peers))
+        self._by_pin = _index("pin", ((pin, pin, peer) for peer in self.peers for pin in peer.pins))
         self._by_operator = _index(
-            (operator_key(text), peer) for peer in self.peers for text in (*peer.operators, *peer.sub_operators)
+            "operator",
+            (
+                (operator_key(text), text, peer)
+                for peer in self.peers
+                for text in (*peer.operators, *peer.sub_operators)
+            ),
         )
         self._by_provider = _index(
-            (provider_key(text), peer) for peer in self.peers for text in (*peer.providers, *peer.sub_providers)
+            "provider",
+            (
+                (provider_key(text), text, peer)
+                for peer in self.peers
+                for text in (*peer.providers, *peer.sub_providers)
+            ),
         )
+        _index("EVSE prefix", ((text.upper(), text, peer) for peer in self.peers for text in peer.evse_prefixes))
 
     def get(self, name: str) -> PeerEntry | None:
-        """The peer with this name."""
+        """The peer with this name, enabled or not."""
         return self._by_name.get(name)
 
     def by_pin(self, pin: str) -> PeerEntry | None:
-        """The peer that trusts this public key."""
-        return self._by_pin.get(pin)
+        """The enabled peer that this public key was written down for."""
+        return _enabled(self._by_pin.get(pin))
 
     def by_operator(self, key: str) -> PeerEntry | None:
-        """The peer that is, or bundles, the operator with this key."""
-        return self._by_operator.get(key)
+        """The enabled peer that is, or bundles, the operator with this key."""
+        return _enabled(self._by_operator.get(key))
 
     def by_provider(self, key: str) -> PeerEntry | None:
-        """The peer that is, or bundles, the provider with this key."""
-        return self._by_provider.get(key)
+        """The enabled peer that is, or bundles, the provider with this key."""
+        return _enabled(self._by_provider.get(key))
 
     def with_role(self, role: Role) -> tuple[PeerEntry, ...]:
         """The enabled peers that play this role."""
         return tuple(peer for peer in self.peers if peer.enabled and (peer.hub or peer.ids(role)))
 
 
-def _index(pairs: Iterable[tuple[str, PeerEntry]]) -> Mapping[str, PeerEntry]:
+def _enabled(peer: PeerEntry | None) -> PeerEntry | None:
+    return peer if peer is not None and peer.enabled else None
+
+
+def _index(what: str, claims: Iterable[tuple[str, str, PeerEntry]]) -> Mapping[str, PeerEntry]:
+    """Peers by key, from (key, text as written, peer). One peer may repeat a claim, except its name."""
     found: dict[str, PeerEntry] = {}
-    for key, peer in pairs:
+    for key, text, peer in claims:
         other = found.setdefault(key, peer)
         if other is not peer:
-            message = f"peers {other.name!r} and {peer.name!r} both claim {key!r}"
+            message = f"peers {other.name!r} and {peer.name!r} both claim the {what} {text!r}"
             raise ValueError(message)
     return found

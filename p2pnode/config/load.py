@@ -1,0 +1,125 @@
+"""The files of a node's directory: `p2pnode.toml`, `peers.toml` and `peers.d/`, one peer per file."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from p2pnode.config.errors import ConfigError
+from p2pnode.config.files import line_of, read_toml, write_toml
+from p2pnode.config.mistakes import read_settings
+from p2pnode.config.node import NodeConfig
+from p2pnode.config.peers import PeerEntry, PeerTable
+from p2pnode.config.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+
+NODE_FILE = "p2pnode.toml"
+PEERS_FILE = "peers.toml"
+PEERS_DIRECTORY = "peers.d"
+
+
+def load_node(directory: Path) -> NodeConfig:
+    """The node's configuration, its relative paths resolved against the directory. Raises ConfigError."""
+    file = directory / NODE_FILE
+    document, text = read_toml(file)
+    config = read_settings(NodeConfig, document, file, text)
+    face = _resolved(config.peer_face, directory, "certificate", "key")
+    store = _resolved(config.store, directory, "path")
+    return config.model_copy(update={"peer_face": face, "store": store})
+
+
+def load_peers(directory: Path) -> PeerTable:
+    """The peer table from `peers.toml` and `peers.d/*.toml`; neither needs to be there. Raises ConfigError.
+
+    Paths in it are resolved against the directory, also those in `peers.d/`.
+    """
+    return _table(list(_entries(directory)))
+
+
+def save_peer(directory: Path, entry: PeerEntry) -> Path:
+    """Write the peer to its file in `peers.d/`, replacing the one of its name there, and return the file.
+
+    Nothing is written and ConfigError is raised where the table would not load with it: another peer claims the same,
+    or `peers.toml` lists a peer of this name.
+    """
+    file = _own_file(directory, entry.name)
+    others = [placed for placed in _entries(directory) if placed.file != file]
+    _table([*others, _Placed(entry, file, None)])
+    document = entry.model_dump(mode="json", exclude_defaults=True)
+    for name in ("certificate", "ca"):
+        if name in document and (path := Path(document[name])).is_relative_to(directory):
+            document[name] = str(path.relative_to(directory))
+    write_toml(file, {"peer": [document]})
+    return file
+
+
+def remove_peer(directory: Path, name: str) -> Path:
+    """Delete the peer's file in `peers.d/` and return it. Raises ConfigError where it stands elsewhere or nowhere."""
+    file = _own_file(directory, name)
+    for placed in _entries(directory):
+        if placed.peer.name == name and placed.file != file:
+            sentence = f"peer {name!r} was written here by hand; remove it here"
+            raise ConfigError(placed.file, sentence, key="peer", line=placed.line)
+    try:
+        file.unlink()
+    except FileNotFoundError as error:
+        raise ConfigError(file, f"there is no peer {name!r}") from error
+    return file
+
+
+def _own_file(directory: Path, name: str) -> Path:
+    return directory / PEERS_DIRECTORY / f"{name}.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A peer, the file it stands in, and the line it begins at."""
+
+    peer: PeerEntry
+    file: Path
+    line: int | None
+
+
+def _entries(directory: Path) -> Iterable[_Placed]:
+    main = directory / PEERS_FILE
+    files = [main] if main.exists() else []
+    for file in [*files, *sorted((directory / PEERS_DIRECTORY).glob("*.toml"))]:
+        document, text = read_toml(file)
+        for number, entry in enumerate(_peers_of(document, file, text)):
+            place = ("peer", number)
+            peer = read_settings(PeerEntry, entry, file, text, place)
+            yield _Placed(_resolved(peer, directory, "certificate", "ca"), file, line_of(text, place))
+
+
+def _peers_of(document: Mapping[str, Any], file: Path, text: str) -> list[object]:
+    for name in document:
+        if name != "peer":
+            raise ConfigError(file, "only [[peer]] tables stand here", key=name, line=line_of(text, (name,)))
+    listed = document.get("peer", [])
+    if not isinstance(listed, list):
+        sentence = "a peer is a table in double brackets, [[peer]]"
+        raise ConfigError(file, sentence, key="peer", line=line_of(text, ("peer",)))
+    return cast("list[object]", listed)
+
+
+def _table(entries: Sequence[_Placed]) -> PeerTable:
+    """The table. Raises ConfigError at the first entry that claims what an earlier one does."""
+    try:
+        return PeerTable(entry.peer for entry in entries)
+    except ValueError:
+        pass
+    peers: list[PeerEntry] = []
+    for entry in entries:
+        peers.append(entry.peer)
+        try:
+            PeerTable(peers)
+        except ValueError as error:
+            raise ConfigError(entry.file, str(error), key="peer", line=entry.line) from None
+    return PeerTable(peers)
+
+
+def _resolved(settings: S, directory: Path, *names: str) -> S:
+    """The settings with these paths, where set, taken from the directory."""
+    paths = {name: getattr(settings, name) for name in names}
+    return settings.model_copy(update={name: directory / path for name, path in paths.items() if path is not None})

@@ -1,0 +1,202 @@
+"""The node's own configuration, `p2pnode.toml`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from p2pnode.config.settings import Settings, is_loopback
+from p2pnode.config.virtual import VirtualCpo, VirtualEmp
+from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, Role
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        message = "an identifier is not empty"
+        raise ValueError(message)
+    return value
+
+
+OwnId = Annotated[str, AfterValidator(_not_blank)]
+
+
+class NodeSection(Settings):
+    """Who the node is: its name and the identifiers of its party."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+        description="The node's name: lower-case letters, digits, `.`, `_`, `-`.",
+    )
+    operators: tuple[OwnId, ...] = Field(
+        default=(), description="Our OperatorIDs, the principal one first. None: the node plays no CPO."
+    )
+    providers: tuple[OwnId, ...] = Field(
+        default=(), description="Our ProviderIDs, the principal one first. None: the node plays no EMP."
+    )
+
+    @model_validator(mode="after")
+    def _plays_a_role(self) -> "NodeSection":
+        if not self.operators and not self.providers:
+            message = "a node has operators, providers or both"
+            raise ValueError(message)
+        return self
+
+    def ids(self, role: Role) -> tuple[str, ...]:
+        """Our own identifiers in this role."""
+        return self.operators if role is Role.CPO else self.providers
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles this node plays."""
+        return tuple(role for role in Role if self.ids(role))
+
+
+class PeerFaceSection(Settings):
+    """Where peers reach the node, and with which certificate it meets them."""
+
+    host: str = Field(default="127.0.0.1", description="The address to listen at; `0.0.0.0` for all of IPv4.")
+    port: Port = Field(default=7000, description="The port to listen at; 0 for any free one.")
+    tls: Literal["on", "off"] = Field(
+        default="on",
+        description="`off` is plain HTTP, for a lab: peers are then known by the ids in their messages only.",
+    )
+    certificate: Path = Field(
+        default=Path("pki/node.pem"), description="The node's TLS certificate, PEM, with its issuers after it."
+    )
+    key: Path = Field(default=Path("pki/node.key"), description="The private key, PEM, readable by its owner only.")
+    insecure: bool = Field(default=False, description="Allow plain HTTP on an address other machines can reach.")
+    proxies: tuple[str, ...] = Field(
+        default=(), description="Addresses of TLS-terminating proxies whose `proxy_header` is believed."
+    )
+    proxy_header: str = Field(
+        default="X-Client-Cert",
+        description="The header in which such a proxy passes the client certificate on, PEM, URL-encoded.",
+    )
+
+    @model_validator(mode="after")
+    def _plain_stays_home(self) -> "PeerFaceSection":
+        if self.tls == "off" and not self.insecure and not is_loopback(self.host):
+            message = 'tls = "off" needs a loopback address, or insecure = true'
+            raise ValueError(message)
+        if self.tls == "on" and self.proxies:
+            message = 'proxies are for tls = "off": a proxy that ends TLS speaks plain HTTP to the node'
+            raise ValueError(message)
+        return self
+
+
+class BackendFaceSection(Settings):
+    """Where the party's own backend reaches the node, as it would reach Hubject."""
+
+    enabled: bool = Field(default=True, description="Whether the face is served.")
+    host: str = Field(default="127.0.0.1", description="The address to listen at.")
+    port: Port = Field(default=7001, description="The port to listen at; 0 for any free one.")
+    insecure: bool = Field(
+        default=False, description="Allow an address other machines can reach: whoever reaches it speaks as our party."
+    )
+
+    @model_validator(mode="after")
+    def _stays_home(self) -> "BackendFaceSection":
+        if not self.insecure and not is_loopback(self.host):
+            message = "the backend face needs a loopback address, or insecure = true"
+            raise ValueError(message)
+        return self
+
+
+class AdminFaceSection(Settings):
+    """Where the admin API and the console are served."""
+
+    host: str = Field(default="127.0.0.1", description="The address to listen at.")
+    port: Port = Field(default=7002, description="The port to listen at; 0 for any free one.")
+    token: str | None = Field(
+        default=None, min_length=16, repr=False, description="The bearer token callers show; needed off loopback."
+    )
+
+    @model_validator(mode="after")
+    def _is_guarded(self) -> "AdminFaceSection":
+        if self.token is None and not is_loopback(self.host):
+            message = "the admin face needs a token where it listens at other than a loopback address"
+            raise ValueError(message)
+        return self
+
+
+class StoreSection(Settings):
+    """Where the node remembers."""
+
+    path: Path = Field(default=Path("p2pnode.db"), description="The SQLite database file.")
+
+
+class BackendSection(Settings):
+    """Who answers for one of our own roles."""
+
+    backend: str = Field(
+        default="virtual",
+        min_length=1,
+        description="`virtual` for the built-in party, `http` for an own system at `url`, or the name of a plug-in.",
+    )
+    url: str | None = Field(
+        default=None, pattern=r"^https?://", description="The OICP base of our own system, for `http`."
+    )
+
+    @model_validator(mode="after")
+    def _knows_where(self) -> "BackendSection":
+        if self.backend == "http" and self.url is None:
+            message = 'backend = "http" needs a url'
+            raise ValueError(message)
+        return self
+
+
+class CpoSection(BackendSection):
+    """Who answers for our CPO role."""
+
+    virtual: VirtualCpo = Field(default=VirtualCpo(), description="The virtual CPO.")
+
+
+class EmpSection(BackendSection):
+    """Who answers for our EMP role."""
+
+    virtual: VirtualEmp = Field(default=VirtualEmp(), description="The virtual EMP.")
+
+
+class LimitsSection(Settings):
+    """How much the node takes and how long it waits. Times in seconds, sizes in bytes."""
+
+    body_bytes: int = Field(
+        default=PUSH_LIMIT, ge=MEBIBYTE, description="The largest body read; an operation's own limit may be smaller."
+    )
+    large_bodies: int = Field(
+        default=2, ge=1, description="How many bodies above 1 MiB are read at the same time; others wait."
+    )
+    connections: int = Field(default=1000, ge=1, description="How many connections peers may hold open in all.")
+    peer_connections: int = Field(default=16, ge=1, description="How many connections are opened to one peer.")
+    keep_alive_seconds: float = Field(
+        default=75.0, gt=0, description="How long an idle connection of a peer is kept, and a request's head awaited."
+    )
+    body_seconds: float = Field(default=60.0, gt=0, description="How long a body may take to arrive.")
+    handshake_seconds: float = Field(default=10.0, gt=0, description="How long a TLS handshake may take.")
+    connect_seconds: float = Field(default=5.0, gt=0, description="How long connecting to a peer may take.")
+    stop_seconds: float = Field(default=10.0, gt=0, description="How long requests in flight may take after a stop.")
+
+
+class LogSection(Settings):
+    """What the node writes to stderr."""
+
+    level: LogLevel = Field(default="info", description="The least severe lines that are written.")
+    format: Literal["text", "json"] = Field(default="text", description="For people, or one JSON object per line.")
+    access: bool = Field(default=True, description="Whether every message on the wire gets a line.")
+
+
+class NodeConfig(Settings):
+    """`p2pnode.toml`: everything a node is told about itself. Peers stand in `peers.toml` and `peers.d/`."""
+
+    node: NodeSection = Field(description="Who the node is.")
+    peer_face: PeerFaceSection = Field(default=PeerFaceSection(), description="Where peers reach it.")
+    backend_face: BackendFaceSection = Field(default=BackendFaceSection(), description="Where our backend reaches it.")
+    admin_face: AdminFaceSection = Field(default=AdminFaceSection(), description="Where administrators reach it.")
+    store: StoreSection = Field(default=StoreSection(), description="Where it remembers.")
+    cpo: CpoSection = Field(default=CpoSection(), description="Who answers for our CPO role.")
+    emp: EmpSection = Field(default=EmpSection(), description="Who answers for our EMP role.")
+    limits: LimitsSection = Field(default=LimitsSection(), description="How much it takes, how long it waits.")
+    log: LogSection = Field(default=LogSection(), description="What it writes.")

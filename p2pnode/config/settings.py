@@ -1,0 +1,21 @@
+"""What all settings share: they do not change once read, and a setting nobody knows is an error."""
+
+import ipaddress
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """The base of every section of a configuration file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host names this machine only: `localhost` or a loopback address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
