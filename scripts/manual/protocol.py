@@ -1,38 +1,12 @@
-"""Writes the pages of the manual that are made from the code: `scripts/generate`, or `scripts/generate --check`.
+"""The pages about the protocol: operations, status codes, errata, sessions."""
 
-Each page is one function in `PAGES` that returns its Markdown; nothing in it may depend on the machine or the day.
-"""
-
-import argparse
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-
+from manual.markdown import code, first_line, table
 from p2pnode.oicp.errata import ERRATA
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, OPERATIONS, AnyOperation
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import SessionState
 from p2pnode.roaming.sessions import TRANSITIONS
-
-DOCS = Path(__file__).resolve().parent.parent / "p2pnode" / "docs"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; `|` in a cell is escaped."""
-    head = tuple(head)
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def code(text: str) -> str:
-    """The text set as code."""
-    return f"`{text}`"
-
-
-def first_line(documented: object) -> str:
-    """The first line of a docstring."""
-    return (documented.__doc__ or "").strip().partition("\n")[0]
 
 
 def operations_page() -> str:
@@ -152,41 +126,3 @@ stateDiagram-v2
 
 {staying}
 """
-
-
-PAGES: Mapping[str, Callable[[], str]] = {
-    "operations.md": operations_page,
-    "status-codes.md": status_codes_page,
-    "errata.md": errata_page,
-    "sessions.md": sessions_page,
-}
-
-
-def generated(name: str) -> str:
-    """The whole text of a page, with the notice that it is generated."""
-    return f"<!-- Written by scripts/generate; change the code it comes from. -->\n\n{PAGES[name]()}"
-
-
-def main(arguments: list[str] | None = None, docs: Path = DOCS) -> int:
-    """Write the pages, or with --check say which differ (exit code 1)."""
-    parser = argparse.ArgumentParser(prog="scripts/generate", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page differs")
-    check: bool = parser.parse_args(arguments).check
-
-    docs.mkdir(parents=True, exist_ok=True)
-    texts = {name: generated(name) for name in PAGES}
-    old = {name: path.read_text("utf-8") for name in PAGES if (path := docs / name).is_file()}
-    differing = [name for name, text in texts.items() if old.get(name) != text]
-    for name in differing:
-        if check:
-            print(f"{docs / name} is not what the code says; run scripts/generate", file=sys.stderr)
-        else:
-            (docs / name).write_text(texts[name], "utf-8")
-            print(f"wrote {docs / name}", file=sys.stderr)
-    if not differing:
-        print(f"{len(texts)} pages are up to date", file=sys.stderr)
-    return 1 if check and differing else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

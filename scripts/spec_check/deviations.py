@@ -1,0 +1,50 @@
+"""Where this node means to differ from the descriptions. A line that no longer holds makes the check fail."""
+
+from p2pnode.oicp.operations import Role
+from spec_check.documents import UNKNOWN_MEMBER
+from spec_check.report import BOTH, Deviation, Place
+
+PATHS = (
+    Deviation(Place((Role.EMP,), "AuthorizeRemoteStop", "", "parameter"), "E022"),
+    Deviation(
+        Place(BOTH, "PullAuthenticationData", "", "described"),
+        "obsolete: the texts still have it, the descriptions have dropped it",
+    ),
+)
+
+SAMPLES = (
+    Deviation(Place((Role.EMP,), "PullEvseData.answer", "/content/*/ChargingStationID", UNKNOWN_MEMBER), "E002"),
+    Deviation(Place((Role.EMP,), "PullEvseStatus.request", "/EvseStatus", UNKNOWN_MEMBER), "E009"),
+    Deviation(Place((Role.EMP,), "PullEvsePricing.answer", "/OperatorEVSEPricing", UNKNOWN_MEMBER), "E015"),
+)
+
+EXAMPLES = (
+    Deviation(
+        Place(BOTH, "eRoamingAuthorizeStop", "/PartnerProductID", UNKNOWN_MEMBER),
+        "neither the texts nor the schema have it; a stop needs no product",
+    ),
+    *(
+        Deviation(
+            Place((Role.EMP,), "eRoamingChargeDetailRecords", f"/{member}", UNKNOWN_MEMBER),
+            "how Hubject's server describes a page to itself; the texts do not have it",
+        )
+        for member in ("empty", "pageable")
+    ),
+    *(
+        Deviation(
+            Place(
+                (Role.EMP,),
+                "eRoamingPushAuthenticationData",
+                f"/ProviderAuthenticationData/AuthenticationDataRecord/*/{kind}",
+                UNKNOWN_MEMBER,
+            ),
+            "the example puts it beside Identification, the text and the schema inside",
+        )
+        for kind in (
+            "QRCodeIdentification",
+            "PlugAndChargeIdentification",
+            "RemoteIdentification",
+            "RFIDIdentification",
+        )
+    ),
+)
