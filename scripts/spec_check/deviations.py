@@ -16,6 +16,15 @@ SAMPLES = (
     Deviation(Place((Role.EMP,), "PullEvseData.answer", "/content/*/ChargingStationID", UNKNOWN_MEMBER), "E002"),
     Deviation(Place((Role.EMP,), "PullEvseStatus.request", "/EvseStatus", UNKNOWN_MEMBER), "E009"),
     Deviation(Place((Role.EMP,), "PullEvsePricing.answer", "/OperatorEVSEPricing", UNKNOWN_MEMBER), "E015"),
+    *(
+        Deviation(
+            Place(BOTH, f"AuthorizeRemoteReservation{verb}.request", "/EMPPartnerSessionID", UNKNOWN_MEMBER), "E005"
+        )
+        for verb in ("Start", "Stop")
+    ),
+    Deviation(Place((Role.EMP,), "ChargeDetailRecord.request", "/HubProviderID", UNKNOWN_MEMBER), "E001"),
+    Deviation(Place((Role.EMP,), "GetChargeDetailRecords.answer", "/content/*/HubProviderID", UNKNOWN_MEMBER), "E001"),
+    Deviation(Place((Role.EMP,), "GetChargeDetailRecords.request", "/CDRForwarded", UNKNOWN_MEMBER), "E004"),
 )
 
 EXAMPLES = (
