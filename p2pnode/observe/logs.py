@@ -1,0 +1,105 @@
+"""The node's log: lines for people or for machines, and one fast line for every message on the wire.
+
+A log is an object. Nothing global is configured, so that several nodes run in one process.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from p2pnode.config.node import LogSection
+from p2pnode.observe.masking import mask_event
+from p2pnode.roaming.records import CallOutcome, Verb
+
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+ARROWS: Final = {Verb.SEND: "->", Verb.RECEIVE: "<-"}
+
+
+class NodeLog:
+    """The log of one node: `logger` for events, `call` for messages on the wire, `library` for what libraries log."""
+
+    def __init__(self, settings: LogSection, node: str, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._node = node
+        level = LEVELS[settings.level]
+        self.logger: FilteringBoundLogger = structlog.wrap_logger(
+            structlog.PrintLogger(self._stream),
+            processors=_processors(settings, self._stream),
+            wrapper_class=structlog.make_filtering_bound_logger(level),
+            cache_logger_on_first_use=True,
+        ).bind(node=node)
+        self.library = logging.Logger(  # noqa: LOG001 - one per node; the tree of getLogger is global
+            f"p2pnode.{node}", max(level, logging.WARNING)
+        )
+        self.library.addHandler(_Forwarding(self.logger))
+        self._line = _json_line if settings.format == "json" else _text_line
+        self._writes_calls = settings.access and level <= logging.INFO
+
+    def call(self, outcome: CallOutcome) -> None:
+        """Write the line of one message on the wire."""
+        if self._writes_calls:
+            self._stream.write(self._line(self._node, outcome))
+
+
+def _processors(settings: LogSection, stream: TextIO) -> list[Processor]:
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        mask_event,
+        structlog.processors.format_exc_info,
+    ]
+    if settings.format == "json":
+        return [*shared, structlog.processors.JSONRenderer(serializer=_to_json)]
+    return [*shared, structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
+
+
+def _to_json(event: object, **_options: object) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
+def _text_line(node: str, outcome: CallOutcome) -> str:
+    return (
+        f"{outcome.at:%Y-%m-%dT%H:%M:%S.%fZ} {node} {ARROWS[outcome.verb]} {outcome.peer or '?'} {outcome.operation}"
+        f" {outcome.code or '-'} http={outcome.http} ms={outcome.ms:.1f} id={outcome.process_id}\n"
+    )
+
+
+_encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
+
+
+def _json_line(node: str, outcome: CallOutcome) -> str:
+    line: dict[str, Any] = {
+        "timestamp": outcome.at,
+        "level": "info",
+        "event": "call",
+        "node": node,
+        "verb": outcome.verb,
+        "operation": outcome.operation,
+        "peer": outcome.peer,
+        "http": outcome.http,
+        "code": outcome.code,
+        "ms": round(outcome.ms, 2),
+        "process_id": outcome.process_id,
+    }
+    return _encode(line).decode() + "\n"
+
+
+class _Forwarding(logging.Handler):
+    """Brings what libraries log through the standard library into the node's log."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.log(record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info)

@@ -1,0 +1,64 @@
+"""The one place that hears of every message on the wire: it logs, counts, tells, and notes who is alive."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from p2pnode.observe.events import Event, EventBus
+from p2pnode.observe.logs import NodeLog
+from p2pnode.observe.metrics import NodeMetrics
+from p2pnode.observe.status import PeerHealth
+from p2pnode.roaming.records import CallOutcome, Verb
+
+
+@dataclass(slots=True)
+class _Pulse:
+    heard_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure: str = ""
+    sent: int = 0
+    received: int = 0
+
+
+class Observer:
+    """Log, metrics, events and peer health of one node."""
+
+    def __init__(self, log: NodeLog, metrics: NodeMetrics, events: EventBus, now: Callable[[], datetime]) -> None:
+        self.log = log
+        self.metrics = metrics
+        self.events = events
+        self._now = now
+        self._pulses: dict[str, _Pulse] = {}
+
+    def call(self, outcome: CallOutcome) -> None:
+        """Note what became of one message. Takes microseconds. An HTTP status of 0 means that no answer came."""
+        self.log.call(outcome)
+        self.metrics.call(outcome)
+        self.events.publish(Event("call", outcome.at, outcome))
+        if outcome.peer:
+            self._feel(outcome)
+
+    def _feel(self, outcome: CallOutcome) -> None:
+        pulse = self._pulses.get(outcome.peer)
+        if pulse is None:
+            pulse = self._pulses[outcome.peer] = _Pulse()
+        if outcome.verb is Verb.SEND:
+            pulse.sent += 1
+        else:
+            pulse.received += 1
+        if outcome.http:
+            pulse.heard_at = outcome.at
+        else:
+            pulse.failed_at = outcome.at
+            pulse.failure = f"{outcome.operation}: {outcome.code}"
+
+    def event(self, kind: str, **data: object) -> None:
+        """Tell of something that is no message: a peer accepted, a certificate renewed, a session changed."""
+        self.events.publish(Event(kind, self._now(), data=data))
+
+    def health(self, peer: str) -> PeerHealth:
+        """What messages of and to a peer have told since the start."""
+        pulse = self._pulses.get(peer)
+        if pulse is None:
+            return PeerHealth()
+        return PeerHealth(pulse.heard_at, pulse.failed_at, pulse.failure, pulse.sent, pulse.received)

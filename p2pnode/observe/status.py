@@ -1,0 +1,68 @@
+"""The status of a node as one object, shown as a table, as JSON and on the console."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from p2pnode.config.peers import PeerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHealth:
+    """What the messages of and to one peer told. Times are UTC; `failure` is the reason of the last failure."""
+
+    heard_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure: str = ""
+    sent: int = 0
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """One peer: its entry, its health, and what waits for it."""
+
+    name: str
+    url: str | None
+    enabled: bool
+    operators: tuple[str, ...]
+    providers: tuple[str, ...]
+    health: PeerHealth = PeerHealth()
+    waiting: int = 0
+    dead: int = 0
+
+    @classmethod
+    def of(cls, entry: PeerEntry, health: PeerHealth, *, waiting: int = 0, dead: int = 0) -> "PeerStatus":
+        """The status of a peer in the table. `waiting` and `dead` count its messages in the outbox."""
+        return cls(
+            entry.name, entry.url, entry.enabled, entry.operators, entry.providers, health, waiting=waiting, dead=dead
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """Everything a person asks first. `faces` maps a face to its URL, `cells` an operation to its two counts."""
+
+    name: str
+    version: str
+    operators: tuple[str, ...]
+    providers: tuple[str, ...]
+    started_at: datetime
+    at: datetime
+    faces: Mapping[str, str] = field(default_factory=dict[str, str])
+    pin: str = ""
+    certificate_until: datetime | None = None
+    peers: tuple[PeerStatus, ...] = ()
+    sessions: Mapping[str, int] = field(default_factory=dict[str, int])
+    cells: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return (self.at - self.started_at).total_seconds()
+
+    def to_json(self) -> bytes:
+        """The status as a JSON object, times in ISO 8601."""
+        return msgspec.json.encode(self)
