@@ -75,36 +75,42 @@ class Transaction(Protocol):
 
     def known_evses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:
         """Those of the keys that the owner has currently published."""
+        ...
 
     def put_evses(self, records: Sequence[EvseRecord], at: datetime) -> None:
         """Insert or update these records of one owner; the former versions stay readable as of before `at`."""
 
     def delete_evses(self, owner: str, evse_keys: Iterable[str], at: datetime) -> int:
         """End the current versions of these records at `at`; returns how many there were."""
+        ...
 
     def replace_evses(self, owner: str, operator_key: str, records: Sequence[EvseRecord], at: datetime) -> None:
-        """Make these records the whole of what the owner publishes for the operator. Unchanged bodies keep their version."""
+        """Make these records all that the owner publishes for the operator. Unchanged bodies keep their version."""
 
     def known_statuses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:
         """Those of the keys for which the owner has published a status."""
+        ...
 
     def put_statuses(self, records: Sequence[StatusRecord]) -> None:
         """Insert or update the status of these EVSEs."""
 
     def delete_statuses(self, owner: str, evse_keys: Iterable[str]) -> int:
         """Forget these statuses; returns how many there were."""
+        ...
 
     def replace_statuses(self, owner: str, operator_key: str, records: Sequence[StatusRecord]) -> None:
         """Make these statuses the whole of what the owner publishes for the operator."""
 
     def known_products(self, owner: str, operator_key: str, provider_key: str) -> set[str]:
         """The product ids the owner has published for the operator and provider."""
+        ...
 
     def put_products(self, records: Sequence[ProductRecord]) -> None:
         """Insert or update these pricing products."""
 
     def delete_products(self, owner: str, operator_key: str, provider_key: str, product_ids: Iterable[str]) -> int:
         """Forget these pricing products; returns how many there were."""
+        ...
 
     def replace_products(
         self, owner: str, operator_key: str, provider_key: str, records: Sequence[ProductRecord]
@@ -113,24 +119,28 @@ class Transaction(Protocol):
 
     def known_evse_pricing(self, owner: str, operator_key: str) -> set[tuple[str, str]]:
         """The (evse key, provider key) pairs the owner has priced for the operator."""
+        ...
 
     def put_evse_pricing(self, records: Sequence[EvsePricingRecord]) -> None:
         """Insert or update the pricing of these EVSEs."""
 
     def delete_evse_pricing(self, owner: str, operator_key: str, keys: Iterable[tuple[str, str]]) -> int:
         """Forget the pricing of these (evse key, provider key) pairs; returns how many there were."""
+        ...
 
     def replace_evse_pricing(self, owner: str, operator_key: str, records: Sequence[EvsePricingRecord]) -> None:
         """Make these the whole of the owner's EVSE pricing for the operator."""
 
     def known_authentication(self, owner: str, provider_key: str) -> set[tuple[str, str]]:
         """The (kind, key) pairs of identifications the owner vouches for."""
+        ...
 
     def put_authentication(self, records: Sequence[AuthenticationRecord]) -> None:
         """Insert or update these identifications."""
 
     def delete_authentication(self, owner: str, provider_key: str, keys: Iterable[tuple[str, str]]) -> int:
         """Forget these (kind, key) pairs; returns how many there were."""
+        ...
 
     def replace_authentication(self, owner: str, provider_key: str, records: Sequence[AuthenticationRecord]) -> None:
         """Make these the whole of what the owner vouches for under the provider."""
@@ -257,7 +267,7 @@ class PeerAnswer(Generic[Answer]):
 class PeerCaller(Protocol):
     """Sends one message to one peer."""
 
-    async def call(
+    async def call(  # noqa: PLR0913 - the parts of one call
         self,
         peer: PeerEntry,
         operation: Operation[Any, Answer],

@@ -4,7 +4,7 @@ Keys are the comparison keys of `oicp.identifiers`, never the text of an identif
 `owner` is the name of the peer that published a record, or `OWN`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -93,7 +93,7 @@ class EvseRecord:
     renewable_energy: bool = False
     accessibility: str = ""
     calibration_law: str = ""
-    authentication_modes: frozenset[str] = field(default_factory=frozenset)
+    authentication_modes: frozenset[str] = frozenset()
     changed_at: datetime | None = None
     delta_type: str | None = None
 
@@ -139,7 +139,7 @@ class StatusRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProductRecord:
-    """One pricing product of an operator for a provider (`*` for all); `header` is the JSON of the members around it."""
+    """One pricing product of an operator for a provider (`*`: all); `header` is the JSON of the members around it."""
 
     owner: str
     operator_key: str
@@ -234,7 +234,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """What became of one message on the wire, for logs, metrics and events. `ms` is the duration; `code` the OICP code."""
+    """What became of one message on the wire, for logs, metrics and events: `ms` its duration, `code` the OICP code."""
 
     operation: str
     verb: Verb

@@ -1,0 +1,207 @@
+"""Sending an AuthorizeStart: pushed authentication data first, then whoever may know the driver."""
+
+from dataclasses import replace
+
+from p2pnode.oicp.authorization import AuthorizationStart, AuthorizeStart
+from p2pnode.oicp.codec import replace_members
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.identifiers import Standard, parse_session, provider_key, session_key
+from p2pnode.oicp.operations import AUTHORIZE_START, PUSH_AUTHENTICATION_DATA, Role
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.asking import Reply, ask
+from p2pnode.roaming.broadcast import Outcome, first_yes, watched
+from p2pnode.roaming.media import REFUSALS, Medium, MediumKind, body_without_pin, medium_of
+from p2pnode.roaming.offline import decide
+from p2pnode.roaming.party import Party
+from p2pnode.roaming.ports import Outgoing, Transaction
+from p2pnode.roaming.recent import Recent
+from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
+from p2pnode.roaming.router import Destination, Knowledge, resolve
+from p2pnode.roaming.sessions import require_between
+from p2pnode.roaming.starts import from_reservation, same_start, session_of, start_answer, yes
+from p2pnode.roaming.visibility import own_keys
+
+
+class StartSender:
+    """Our CPO's side of AuthorizeStart. Remembers which provider said yes to which card."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self._learned: Recent[Medium, str] = Recent(party.limits.learned_uids)
+
+    async def send(self, outgoing: Outgoing[AuthorizeStart]) -> AuthorizationStart:
+        """eRoamingAuthorizeStart of our CPO: by pushed authentication data, else by asking who may know the driver.
+
+        The session is stored as authorized before the answer. Raises ProtocolError with the most useful reason where
+        nobody says yes.
+        """
+        party, message = self._party, outgoing.message
+        caller_id = party.own_id(outgoing, message.operator_id)
+        session_id = message.session_id or party.new_session_id()
+        known = await party.store.session(session_key(session_id)) if message.session_id else None
+        if known is not None and known.state is not SessionState.RESERVED:
+            return start_answer(yes(), message, same_start(known, message, OWN, party.now()))
+        if known is not None:
+            require_between(known, cpo=OWN)
+        verdict = await decide(party, message.identification, party.now())
+        if verdict is not None and verdict.refusal is not None:
+            raise ProtocolError(verdict.refusal, "by the authentication data the provider has published")
+        if verdict is not None and verdict.record is not None:
+            record = verdict.record
+            session = session_of(
+                message,
+                session_id,
+                cpo=OWN,
+                emp=record.owner,
+                provider_id=record.provider_id,
+                at=party.now(),
+                lifetime=party.limits.authorized,
+                by_push=True,
+            )
+            return start_answer(yes(), message, await self._commit(session, session_id, outgoing, known))
+        outcome = await self._ask_around(outgoing, session_id, caller_id, known)
+        if outcome.winner is None:
+            best = outcome.most_useful()
+            code = best.code if best is not None else Code.NO_POSITIVE_AUTHENTICATION
+            raise ProtocolError(code, best.reason if best is not None else "nobody answered")
+        session = await self._keep(outcome.winner, outgoing, session_id, known)
+        self._watch(outcome, session)
+        return start_answer(outcome.winner.answer, message, session)
+
+    async def _ask_around(
+        self, outgoing: Outgoing[AuthorizeStart], session_id: str, caller_id: str, known: SessionRecord | None
+    ) -> Outcome:
+        """What those say who may know the driver, the provider that knew the card before first."""
+        party, message, body = self._party, outgoing.message, outgoing.body
+        medium = medium_of(message.identification)
+        card = medium if medium is not None and medium.kind is MediumKind.RFID else None
+        approved_by = self._learned.get(card) if card is not None else None
+        destinations = self._destinations(outgoing, medium, approved_by, known)
+        if message.session_id is None:
+            body = replace_members(body, {"SessionID": session_id})
+            message = message.model_copy(update={"session_id": session_id})
+
+        async def ask_one(destination: Destination, deadline: float) -> Reply:
+            return await ask(
+                party, destination, outgoing, caller_id=caller_id, body=body, message=message, deadline=deadline
+            )
+
+        learned = approved_by is not None and destinations[0].name == approved_by
+        outcome = await first_yes(
+            destinations,
+            ask_one,
+            deadline=party.limits.authorize_deadline,
+            head_start=party.limits.learned_head_start if learned else 0.0,
+        )
+        if card is not None and outcome.winner is not None:
+            self._learned.put(card, outcome.winner.destination.name)
+        elif card is not None and any(no.destination.name == approved_by and no.answer for no in outcome.refusals):
+            self._learned.drop(card)
+        return outcome
+
+    def _destinations(
+        self,
+        outgoing: Outgoing[AuthorizeStart],
+        medium: Medium | None,
+        approved_by: str | None,
+        known: SessionRecord | None,
+    ) -> list[Destination]:
+        """Who can be asked. Raises ProtocolError where nobody can.
+
+        An EMP without a URL only publishes authentication data; what it has not published it does not know.
+        """
+        peers = self._party.peers()
+        to = known.emp if known is not None and known.emp != OWN else outgoing.to
+        knowledge = Knowledge(self._party.own, approved_by=approved_by, to=to)
+        found = resolve(AUTHORIZE_START, outgoing.message, peers, knowledge)
+        reachable = [destination for destination in found if destination.peer is None or destination.peer.url]
+        if reachable:
+            return reachable
+        publishes = any(
+            destination.peer is not None and destination.peer.may_receive(PUSH_AUTHENTICATION_DATA)
+            for destination in found
+        )
+        code = REFUSALS[medium.kind] if publishes and medium is not None else Code.SERVICE_NOT_AVAILABLE
+        raise ProtocolError(code, "no EMP can be asked, and none has published this medium")
+
+    async def _keep(
+        self, reply: Reply, outgoing: Outgoing[AuthorizeStart], sent_id: str, known: SessionRecord | None
+    ) -> SessionRecord:
+        """Store the session a provider authorized, under the SessionID it insists on where that is valid and free."""
+        answer: AuthorizationStart = reply.answer
+        follows = known is None and answer.session_id is not None and _is_valid(answer.session_id)
+        session = session_of(
+            outgoing.message,
+            answer.session_id if follows and answer.session_id else sent_id,
+            cpo=OWN,
+            emp=reply.destination.name,
+            provider_id=self._provider_of(reply),
+            at=self._party.now(),
+            lifetime=self._party.limits.authorized,
+            emp_partner_session_id=answer.emp_partner_session_id,
+        )
+        return await self._commit(session, sent_id, outgoing, known)
+
+    def _provider_of(self, reply: Reply) -> str:
+        """The provider that authorized: the one the answer names if it is the peer's, else the peer's first."""
+        named: str | None = reply.answer.provider_id
+        peer = reply.destination.peer
+        if peer is None:
+            return named or self._party.own.providers[0]
+        if named and (peer.hub or provider_key(named) in own_keys(peer, Role.EMP)):
+            return named
+        return peer.providers[0] if peer.providers else ""
+
+    async def _commit(
+        self,
+        session: SessionRecord,
+        sent_id: str,
+        outgoing: Outgoing[AuthorizeStart],
+        reservation: SessionRecord | None,
+    ) -> SessionRecord:
+        """Put the session on disk; returns it under the SessionID it has got."""
+        body = body_without_pin(outgoing.message.identification, outgoing.body)
+        sent = (session_key(sent_id), sent_id)
+
+        def work(transaction: Transaction) -> SessionRecord:
+            kept = session
+            taken = transaction.session(kept.key)
+            if taken is not None and kept.key != sent[0]:
+                kept = replace(session, key=sent[0], session_id=sent[1])
+                taken = transaction.session(kept.key)
+            if taken is not None:
+                if reservation is None:
+                    raise ProtocolError(Code.SESSION_INVALID, "the session has been started already")
+                kept = from_reservation(taken, kept)
+            transaction.put_session(kept)
+            transaction.add_event(
+                SessionEvent(kept.key, kept.updated_at, AUTHORIZE_START.name, Verb.SEND, kept.emp, Code.SUCCESS, body)
+            )
+            return kept
+
+        return await self._party.store.write(work)
+
+    def _watch(self, outcome: Outcome, session: SessionRecord) -> None:
+        """Record later approvals as surplus: their providers hold an authorization that nobody will use."""
+        party = self._party
+
+        async def note(reply: Reply) -> None:
+            event = SessionEvent(
+                session.key,
+                party.now(),
+                "AuthorizeStart (surplus approval)",
+                Verb.SEND,
+                reply.destination.name,
+                Code.SUCCESS,
+                reply.body,
+            )
+            await party.store.write(lambda transaction: transaction.add_event(event))
+
+        for reply in outcome.surplus:
+            party.background.start(note(reply), "surplus authorization")
+        if outcome.running:
+            party.background.start(watched(outcome.running, note), "late authorizations")
+
+
+def _is_valid(session_id: str) -> bool:
+    return parse_session(session_id).standard is not Standard.OTHER

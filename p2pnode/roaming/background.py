@@ -1,0 +1,41 @@
+"""Work that outlives the message it began with: tracked, and ended with the node."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Background:
+    """Tasks that nobody waits for. A failure of one is logged; `aclose` cancels what still runs and waits for it."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Run `work` until it is done or the node closes."""
+        self.adopt(asyncio.create_task(work, name=name))
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """Look after a task that is already running."""
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def settle(self) -> None:
+        """Wait until everything that runs now has ended by itself."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def aclose(self) -> None:
+        """Cancel what still runs and wait until it has ended."""
+        for task in self._tasks:
+            task.cancel()
+        await self.settle()
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("background_work_failed", work=task.get_name(), error=type(error).__name__, exc_info=error)

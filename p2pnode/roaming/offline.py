@@ -1,0 +1,58 @@
+"""Deciding from authentication data that providers have pushed, without asking them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from p2pnode.oicp.authentication import AuthenticationDataRecord
+from p2pnode.oicp.codec import read
+from p2pnode.oicp.identification import Identification, RFIDIdentification
+from p2pnode.oicp.operations import PUSH_AUTHENTICATION_DATA
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.media import REFUSALS, MediumKind, medium_of, pin_of
+from p2pnode.roaming.party import Party
+from p2pnode.roaming.pins import pin_matches
+from p2pnode.roaming.records import OWN, AuthenticationRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What pushed data says: the record that vouches for the medium, or the code that refuses it."""
+
+    record: AuthenticationRecord | None
+    refusal: Code | None = None
+
+
+async def decide(party: Party, identification: Identification, at: datetime) -> Verdict | None:
+    """The verdict of the authentication data at hand; None where it says nothing about the medium.
+
+    A record of a provider whose peer may no longer publish authentication data to us says nothing.
+    """
+    medium = medium_of(identification)
+    if medium is None:
+        return None
+    records = await party.store.authentication(medium.kind, medium.key)
+    refusal: Code | None = None
+    for record in records:
+        if not _counts(party, record):
+            continue
+        if await _vouches(record, identification, at):
+            return Verdict(record)
+        refusal = REFUSALS[medium.kind]
+    return Verdict(None, refusal) if refusal is not None else None
+
+
+def _counts(party: Party, record: AuthenticationRecord) -> bool:
+    if record.owner == OWN:
+        return bool(party.own.providers)
+    peer = party.peers().get(record.owner)
+    return peer is not None and peer.enabled and peer.may_receive(PUSH_AUTHENTICATION_DATA)
+
+
+async def _vouches(record: AuthenticationRecord, identification: Identification, at: datetime) -> bool:
+    if record.kind == MediumKind.QR_CODE:
+        pin = pin_of(identification)
+        return pin is not None and record.pin_hash is not None and await pin_matches(pin, record.pin_hash)
+    published = read(AuthenticationDataRecord, record.body).identification.option
+    if isinstance(published, RFIDIdentification) and published.expiry_date is not None:
+        return at < published.expiry_date
+    return True

@@ -1,0 +1,200 @@
+"""Where a message of our own party goes: each destination with the reason it was chosen. No I/O, no state.
+
+A rule per operation names candidates; the peer table then decides which of them may be sent the operation.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from p2pnode.config.peers import PeerEntry, PeerTable
+from p2pnode.oicp import operations as ops
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.identifiers import evse_key, operator_key, operator_of_evse, provider_key
+from p2pnode.oicp.operations import AnyOperation, Role
+from p2pnode.oicp.scalars import ANY_PROVIDER
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.media import provider_in
+from p2pnode.roaming.party import OwnParty
+from p2pnode.roaming.records import OWN
+from p2pnode.roaming.visibility import longest_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Who gets the message: a peer, or with `peer` None our own other role. `reason` is a sentence for people."""
+
+    peer: PeerEntry | None
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The peer's name, `OWN` for our own role."""
+        return self.peer.name if self.peer is not None else OWN
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the node has learned that bears on a route. Names are peer names, or `OWN`; None where nothing is known.
+
+    `counterpart` is the other side of the message's session, `evse_owner` who published the EVSE, `approved_by` who
+    said yes to the medium before, `to` the peer the sender has named.
+    """
+
+    own: OwnParty
+    counterpart: str | None = None
+    evse_owner: str | None = None
+    approved_by: str | None = None
+    to: str | None = None
+
+
+Rule = Callable[[Any, PeerTable, Knowledge], Iterable[Destination]]
+
+
+def resolve(operation: AnyOperation, message: Any, peers: PeerTable, knowledge: Knowledge) -> Sequence[Destination]:  # noqa: ANN401 - the message of any operation
+    """The destinations of a message, the likeliest first.
+
+    Raises ProtocolError 300 where nobody is responsible, 210 where the peer table allows it to none of those who are.
+    """
+    if knowledge.to is not None:
+        peer = peers.get(knowledge.to)
+        candidates = [Destination(peer, "The sender named this peer.")] if peer is not None and peer.enabled else []
+    else:
+        candidates = list(RULES[operation](message, peers, knowledge))
+    if not candidates:
+        raise ProtocolError(Code.PARTNER_NOT_FOUND, "no peer in the peer table is responsible")
+    allowed = [found for found in candidates if found.peer is None or found.peer.may_send(operation)]
+    if not allowed:
+        names = ", ".join(found.name for found in candidates)
+        raise ProtocolError(Code.NO_VALID_CONTRACT, f"{operation.name} may not be sent to {names}")
+    return allowed
+
+
+def _hubs(peers: PeerTable, role: Role, claimed: str) -> list[Destination]:
+    reason = f"No other peer claims {claimed}, and this one is a hub."
+    return [Destination(peer, reason) for peer in peers.with_role(role) if peer.hub]
+
+
+def _named(name: str | None, peers: PeerTable, reason: str) -> list[Destination]:
+    if name is None:
+        return []
+    if name == OWN:
+        return [Destination(None, reason)]
+    peer = peers.get(name)
+    return [Destination(peer, reason)] if peer is not None and peer.enabled else []
+
+
+def _of_provider(key: str, peers: PeerTable, own: OwnParty) -> list[Destination]:
+    if key in own.keys[Role.EMP]:
+        return [Destination(None, f"{key} is our own provider.")]
+    peer = peers.by_provider(key)
+    if peer is not None:
+        return [Destination(peer, f"{key} is this peer's provider.")]
+    return _hubs(peers, Role.EMP, key)
+
+
+def _of_operator(key: str, peers: PeerTable, own: OwnParty) -> list[Destination]:
+    if key in own.keys[Role.CPO]:
+        return [Destination(None, f"{key} is our own operator.")]
+    peer = peers.by_operator(key)
+    if peer is not None:
+        return [Destination(peer, f"{key} is this peer's operator.")]
+    return _hubs(peers, Role.CPO, key)
+
+
+def _all_with(role: Role, peers: PeerTable, reason: str) -> list[Destination]:
+    return [Destination(peer, reason) for peer in peers.with_role(role)]
+
+
+def _authorize_start(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401 - as above
+    provider = provider_in(message.identification)
+    if provider is not None:
+        return _of_provider(provider, peers, knowledge.own)
+    everybody = _all_with(Role.EMP, peers, "A UID names no provider, so every EMP is asked.")
+    if knowledge.own.providers:
+        everybody.insert(0, Destination(None, "A UID names no provider, so our own EMP is asked too."))
+    first = [found for found in everybody if found.name == knowledge.approved_by]
+    known = [Destination(found.peer, "It has said yes to this UID before.") for found in first]
+    return [*known, *(found for found in everybody if found.name != knowledge.approved_by)]
+
+
+def _session(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above; every rule has the same form
+    return _named(knowledge.counterpart, peers, "It is the other party of the session.")
+
+
+def _remote(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401 - as above
+    """By the session where there is one, else by who owns the charging point."""
+    if knowledge.counterpart is not None:
+        return _session(message, peers, knowledge)
+    owner = _named(knowledge.evse_owner, peers, "It has published this EVSE.")
+    if owner:
+        return owner
+    key = evse_key(message.evse_id)
+    lengths = {peer.name: longest_prefix(peer, key) for peer in peers.peers if peer.enabled}
+    best = max(lengths, key=lengths.__getitem__, default=None)
+    if best is not None and lengths[best] > 0:
+        return _named(best, peers, "The EvseID begins with one of its prefixes.")
+    operator = operator_of_evse(message.evse_id)
+    if operator is None:
+        return _hubs(peers, Role.CPO, message.evse_id)
+    return _of_operator(operator, peers, knowledge.own)
+
+
+def _all_emps(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above
+    return _all_with(Role.EMP, peers, "Published data goes to every EMP.")
+
+
+def _emps_of_product(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401 - as above
+    provider = message.pricing_product_data.provider_id
+    if provider == ANY_PROVIDER:
+        return _all_emps(message, peers, knowledge)
+    return [found for found in _of_provider(provider_key(provider), peers, knowledge.own) if found.peer is not None]
+
+
+def _all_cpos(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above
+    return _all_with(Role.CPO, peers, "Every CPO is asked.")
+
+
+def _cpos_of(member: str) -> Rule:
+    """The CPOs of the operators listed in a member of the message, every CPO where it lists none."""
+
+    def rule(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401 - as above
+        listed: Sequence[str] = getattr(message, member) or ()
+        if not listed:
+            return _all_cpos(message, peers, knowledge)
+        found: dict[str, Destination] = {}
+        for text in listed:
+            for destination in _of_operator(operator_key(text), peers, knowledge.own):
+                if destination.peer is not None:
+                    found.setdefault(destination.name, destination)
+        return list(found.values())
+
+    return rule
+
+
+RULES: Mapping[AnyOperation, Rule] = {
+    ops.PUSH_EVSE_DATA: _all_emps,
+    ops.PUSH_EVSE_STATUS: _all_emps,
+    ops.PUSH_PRICING_PRODUCT_DATA: _emps_of_product,
+    ops.PUSH_EVSE_PRICING: _all_emps,
+    ops.PULL_AUTHENTICATION_DATA: _all_emps,
+    ops.AUTHORIZE_START: _authorize_start,
+    ops.AUTHORIZE_STOP: _session,
+    ops.CHARGING_NOTIFICATION_START: _session,
+    ops.CHARGING_NOTIFICATION_PROGRESS: _session,
+    ops.CHARGING_NOTIFICATION_END: _session,
+    ops.CHARGING_NOTIFICATION_ERROR: _session,
+    ops.CHARGE_DETAIL_RECORD: _session,
+    ops.PULL_EVSE_DATA: _cpos_of("operator_ids"),
+    ops.PULL_EVSE_STATUS: _all_cpos,
+    ops.PULL_EVSE_STATUS_BY_ID: _all_cpos,
+    ops.PULL_EVSE_STATUS_BY_OPERATOR_ID: _cpos_of("operator_id"),
+    ops.PULL_PRICING_PRODUCT_DATA: _cpos_of("operator_ids"),
+    ops.PULL_EVSE_PRICING: _cpos_of("operator_ids"),
+    ops.PUSH_AUTHENTICATION_DATA: _all_cpos,
+    ops.AUTHORIZE_REMOTE_RESERVATION_START: _remote,
+    ops.AUTHORIZE_REMOTE_RESERVATION_STOP: _session,
+    ops.AUTHORIZE_REMOTE_START: _remote,
+    ops.AUTHORIZE_REMOTE_STOP: _session,
+    ops.GET_CHARGE_DETAIL_RECORDS: _cpos_of("operator_id"),
+}

@@ -1,0 +1,116 @@
+"""What an authorized start makes: its session, and the answers that name it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from p2pnode.oicp.authorization import (
+    AuthorizationStart,
+    AuthorizationStatus,
+    AuthorizationStop,
+    AuthorizeStart,
+    AuthorizeStop,
+)
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.identifiers import evse_key, session_key
+from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.roaming.media import medium_of, medium_of_stored, stored_identification
+from p2pnode.roaming.records import SessionRecord, SessionState
+from p2pnode.roaming.sessions import Event, moved, require_between, state_at
+
+DONE = StatusCode.of(Code.SUCCESS)
+STARTED = frozenset({SessionState.AUTHORIZED, SessionState.CHARGING})
+
+
+def session_of(  # noqa: PLR0913 - what an approval tells
+    message: AuthorizeStart,
+    session_id: str,
+    *,
+    cpo: str,
+    emp: str,
+    provider_id: str,
+    at: datetime,
+    lifetime: timedelta,
+    emp_partner_session_id: str | None = None,
+    by_push: bool = False,
+) -> SessionRecord:
+    """The session of an authorized start."""
+    evse_id = message.evse_id
+    return SessionRecord(
+        key=session_key(session_id),
+        session_id=session_id,
+        state=SessionState.AUTHORIZED,
+        cpo=cpo,
+        emp=emp,
+        operator_id=message.operator_id,
+        provider_id=provider_id,
+        created_at=at,
+        updated_at=at,
+        evse_key=evse_key(evse_id) if evse_id is not None else None,
+        evse_id=evse_id,
+        identification=stored_identification(message.identification),
+        authorized_by_push=by_push,
+        cpo_partner_session_id=message.cpo_partner_session_id,
+        emp_partner_session_id=emp_partner_session_id or message.emp_partner_session_id,
+        expires_at=at + lifetime,
+    )
+
+
+def same_start(known: SessionRecord, message: AuthorizeStart, cpo: str, at: datetime) -> SessionRecord:
+    """The session, if this start is the one that made it, sent again. Raises ProtocolError 400 otherwise."""
+    require_between(known, cpo=cpo)
+    key = evse_key(message.evse_id) if message.evse_id is not None else None
+    same = known.evse_key == key and medium_of_stored(known.identification) == medium_of(message.identification)
+    if not same or state_at(known, at) not in STARTED:
+        raise ProtocolError(Code.SESSION_INVALID, "the session has been started already")
+    return known
+
+
+def from_reservation(reserved: SessionRecord, started: SessionRecord) -> SessionRecord:
+    """The session a start takes up. Raises ProtocolError 400 where it is not between the same two, or elsewhere."""
+    require_between(reserved, cpo=started.cpo, emp=started.emp)
+    if started.evse_key not in {None, reserved.evse_key}:
+        raise ProtocolError(Code.SESSION_INVALID, "the reservation is for another EVSE")
+    return replace(
+        started,
+        state=moved(reserved, Event.AUTHORIZE, started.updated_at).state,
+        key=reserved.key,
+        session_id=reserved.session_id,
+        created_at=reserved.created_at,
+        evse_key=reserved.evse_key,
+        evse_id=reserved.evse_id,
+        cpo_partner_session_id=started.cpo_partner_session_id or reserved.cpo_partner_session_id,
+        emp_partner_session_id=started.emp_partner_session_id or reserved.emp_partner_session_id,
+    )
+
+
+def yes() -> AuthorizationStart:
+    """A positive answer; `start_answer` puts the session's ids in."""
+    return AuthorizationStart(authorization_status=AuthorizationStatus.AUTHORIZED, status_code=DONE)
+
+
+def start_answer(
+    answer: AuthorizationStart, message: AuthorizeStart, session: SessionRecord | None
+) -> AuthorizationStart:
+    """The answer with the ids of the session it made; a refusal echoes those of the message."""
+    return answer.model_copy(
+        update={
+            "session_id": session.session_id if session is not None else message.session_id,
+            "provider_id": session.provider_id if session is not None else answer.provider_id,
+            "cpo_partner_session_id": message.cpo_partner_session_id,
+            "emp_partner_session_id": session.emp_partner_session_id
+            if session is not None
+            else answer.emp_partner_session_id or message.emp_partner_session_id,
+        }
+    )
+
+
+def stop_answer(answer: AuthorizationStop, message: AuthorizeStop, session: SessionRecord) -> AuthorizationStop:
+    """The answer with the ids of its session."""
+    return answer.model_copy(
+        update={
+            "session_id": message.session_id,
+            "provider_id": session.provider_id,
+            "cpo_partner_session_id": message.cpo_partner_session_id or session.cpo_partner_session_id,
+            "emp_partner_session_id": answer.emp_partner_session_id or session.emp_partner_session_id,
+        }
+    )
