@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import p2pnode.oicp
-from p2pnode.oicp import codec
+from p2pnode.oicp import codec, rules
 from p2pnode.oicp.errors import ProtocolError, Violation
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role, by_path
@@ -125,7 +125,7 @@ def _sampled(description: Description) -> Iterator[tuple[AnyOperation, str, str]
 
 
 def check_examples(descriptions: Sequence[Description]) -> Report:
-    """Every example of the descriptions reads, and our message knows each of its members."""
+    """Every example of the descriptions reads and keeps the rules, and our message knows each of its members."""
     known = models()
     compared = 0
     found: list[Difference] = []
@@ -146,7 +146,7 @@ def _read(model: type[OicpModel], example: Mapping[str, object]) -> Sequence[Vio
         message = codec.read(model, json.dumps(example).encode())
     except ProtocolError as error:
         return error.violations
-    return list(_unknown(message, ""))
+    return [*_unknown(message, ""), *rules.errors_in(rules.check(message))]
 
 
 def _unknown(value: object, pointer: str) -> Iterator[Violation]:

@@ -29,6 +29,17 @@ SAMPLES = (
 
 EXAMPLES = (
     Deviation(
+        Place(BOTH, "eRoamingChargingNotificationEnd", "/ChargingEnd", "times-in-order"),
+        "the example's session ends before it starts",
+    ),
+    *(
+        Deviation(
+            Place((Role.EMP,), "eRoamingPullEVSEData", pointer, "exclusive"),
+            "the example combines LastCall with what the text forbids beside it",
+        )
+        for pointer in ("/SearchCenter", "/CountryCodes", "/OperatorIds")
+    ),
+    Deviation(
         Place(BOTH, "eRoamingAuthorizeStop", "/PartnerProductID", UNKNOWN_MEMBER),
         "neither the texts nor the schema have it; a stop needs no product",
     ),
