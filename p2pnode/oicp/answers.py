@@ -164,7 +164,7 @@ def _is_refused_pull(answer: OicpModel) -> bool:
 def _is_empty(model: OicpModel) -> bool:
     members: list[object] = [value for name, value in model if name != "status_code"]
     inner = [member for member in members if isinstance(member, OicpModel)]
-    return not any(isinstance(member, list) and member for member in members) and all(map(_is_empty, inner))
+    return not any(isinstance(member, list) and member != [] for member in members) and all(map(_is_empty, inner))
 
 
 def _is_success(http_status: int) -> bool:

@@ -1,0 +1,199 @@
+"""The constraints found in a message's annotations, compiled once per class into checks.
+
+A value that keeps its constraints costs one call of a predicate; pointers and sentences are made for violations only.
+No sentence repeats a value: it may be a UID or a PIN.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
+
+from p2pnode.oicp.constraints import Constraint, Grammar, Length, OneOf, Places, Range
+from p2pnode.oicp.errors import Violation
+from p2pnode.oicp.model import OicpModel
+
+MOST_VIOLATIONS = 1000
+
+Predicate = Callable[[Any], object]
+Rule = Callable[[Any, str], Iterator[Violation]]
+"""A rule over several members: the message and its pointer to the violations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an annotation says: the constraints on the value, and what is inside it."""
+
+    constraints: tuple[Constraint, ...] = ()
+    element: "Shape | None" = None
+    model: type[OicpModel] | None = None
+
+
+class Limit(NamedTuple):
+    """One compiled constraint on a member, or on the elements of a list."""
+
+    attribute: str
+    name: str
+    holds: Predicate
+    constraint: Constraint
+
+
+class Inside(NamedTuple):
+    """A member that is a message itself, or a list of messages."""
+
+    attribute: str
+    name: str
+    is_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What there is to check in one class of message."""
+
+    limits: tuple[Limit, ...]
+    element_limits: tuple[Limit, ...]
+    inside: tuple[Inside, ...]
+    rules: tuple[Rule, ...]
+
+
+def shape_of(annotation: object, metadata: Sequence[object] = ()) -> Shape:
+    """The shape of a type as it stands in an annotation; null is not part of it."""
+    constraints = tuple(item for item in metadata if isinstance(item, Constraint))
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *own = get_args(annotation)
+        return _merged(constraints, shape_of(inner, own))
+    if origin in {Union, UnionType}:
+        options = [option for option in get_args(annotation) if option is not type(None)]
+        return _merged(constraints, shape_of(options[0])) if len(options) == 1 else Shape(constraints)
+    if origin is list:
+        return Shape(constraints, element=shape_of(get_args(annotation)[0]))
+    if isinstance(annotation, type) and issubclass(annotation, OicpModel):
+        return Shape(constraints, model=annotation)
+    return Shape(constraints)
+
+
+def _merged(constraints: tuple[Constraint, ...], shape: Shape) -> Shape:
+    return Shape((*shape.constraints, *constraints), shape.element, shape.model)
+
+
+class Rulebook:
+    """The rules over several members by class of message, and the plans of the classes met so far."""
+
+    def __init__(self, rules: Mapping[type[OicpModel], tuple[Rule, ...]]) -> None:
+        self._rules = rules
+        self._plans: dict[type[OicpModel], Plan] = {}
+
+    def check(self, message: OicpModel) -> tuple[Violation, ...]:
+        """Every violation in a message and in everything inside it, up to about a thousand."""
+        found: list[Violation] = []
+        self._check(message, "", found)
+        return tuple(found)
+
+    def _plan(self, model: type[OicpModel]) -> Plan:
+        rules = tuple(rule for kind in model.__mro__ if kind in self._rules for rule in self._rules[kind])
+        plan = self._plans[model] = _plan_of(model, rules)
+        return plan
+
+    def _check(self, message: OicpModel, at: str, found: list[Violation]) -> None:
+        plan = self._plans.get(type(message)) or self._plan(type(message))
+        values = message.__dict__
+        for attribute, name, holds, constraint in plan.limits:
+            value = values[attribute]
+            if value is not None and not holds(value):
+                found.append(_violation(constraint, value, f"{at}/{name}", name))
+        for attribute, name, holds, constraint in plan.element_limits:
+            elements = values[attribute]
+            if elements and not all(map(holds, elements)):
+                _check_elements(elements, f"{at}/{name}", Limit(attribute, name, holds, constraint), found)
+        for attribute, name, is_list in plan.inside:
+            value = values[attribute]
+            if value is None:
+                continue
+            if is_list:
+                self._check_all(value, f"{at}/{name}", found)
+            else:
+                self._check(value, f"{at}/{name}", found)
+        for rule in plan.rules:
+            found.extend(rule(message, at))
+
+    def _check_all(self, messages: list[OicpModel], at: str, found: list[Violation]) -> None:
+        for index, message in enumerate(messages):
+            if len(found) >= MOST_VIOLATIONS:
+                return
+            self._check(message, f"{at}/{index}", found)
+
+
+def _check_elements(elements: list[object], at: str, limit: Limit, found: list[Violation]) -> None:
+    for index, element in enumerate(elements):
+        if len(found) >= MOST_VIOLATIONS:
+            return
+        if not limit.holds(element):
+            found.append(_violation(limit.constraint, element, f"{at}/{index}", limit.name))
+
+
+def _plan_of(model: type[OicpModel], rules: tuple[Rule, ...]) -> Plan:
+    limits: list[Limit] = []
+    element_limits: list[Limit] = []
+    inside: list[Inside] = []
+    for attribute, field in model.model_fields.items():
+        name = field.serialization_alias or attribute
+        shape = shape_of(field.annotation, field.metadata)
+        limits += [Limit(attribute, name, _predicate(constraint), constraint) for constraint in shape.constraints]
+        if shape.model is not None:
+            inside.append(Inside(attribute, name, is_list=False))
+        element = shape.element
+        if element is not None:
+            constraints = element.constraints
+            element_limits += [Limit(attribute, name, _predicate(constraint), constraint) for constraint in constraints]
+            if element.model is not None:
+                inside.append(Inside(attribute, name, is_list=True))
+    return Plan(tuple(limits), tuple(element_limits), tuple(inside), rules)
+
+
+def _predicate(constraint: Constraint) -> Predicate:
+    match constraint:
+        case Grammar(pattern=pattern):
+            return pattern.fullmatch
+        case OneOf(values=values):
+            return frozenset(member.value for member in values).__contains__
+        case Length(minimum=shortest, maximum=longest):
+            return lambda value: shortest <= len(value) <= longest
+        case Range(minimum=least, maximum=most):
+            return lambda value: least <= value <= most
+        case Places(maximum=places):
+            return lambda value: _has_places(value, places)
+
+
+def _has_places(value: Decimal, places: int) -> bool:
+    """Whether no digit but 0 stands after the allowed places."""
+    _, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int) or exponent >= -places:
+        return True
+    return not any(digits[exponent + places :])
+
+
+def _violation(constraint: Constraint, value: object, at: str, name: str) -> Violation:
+    match constraint:
+        case Grammar(name=grammar):
+            return Violation(at, "grammar", f"{name} is not a valid {grammar}.", constraint.severity)
+        case OneOf(values=values):
+            sentence = f"{name} is not one of the values of {values.__name__}."
+            return Violation(at, "one-of", sentence, constraint.severity)
+        case Length():
+            return Violation(at, "length", _length(constraint, value, name), constraint.severity)
+        case Range(minimum=least, maximum=most):
+            return Violation(at, "range", f"{name} is not between {least} and {most}.", constraint.severity)
+        case Places(maximum=0):
+            return Violation(at, "places", f"{name} is not a whole number.", constraint.severity)
+        case Places(maximum=places):
+            sentence = f"{name} has more than {places} digits after the decimal point."
+            return Violation(at, "places", sentence, constraint.severity)
+
+
+def _length(limit: Length, value: object, name: str) -> str:
+    size = len(cast("str | list[object]", value))
+    unit = "elements" if isinstance(value, list) else "characters"
+    allowed = f"at most {limit.maximum}" if size > limit.maximum else f"at least {limit.minimum}"
+    return f"{name} has {size} {unit}, and {allowed} are allowed."
