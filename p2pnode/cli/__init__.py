@@ -1,1 +1,65 @@
-"""The p2pnode command."""
+"""The command line: `p2pnode`. Data goes to stdout, talk to stderr.
+
+Errors are one `error:` line, one `hint:` line and an exit code: 1 failed, 2 wrong usage, 3 a partner said no,
+130 interrupted.
+"""
+
+import sys
+
+import click
+
+from p2pnode import __version__
+from p2pnode.cli.group import LazyGroup
+from p2pnode.web.problem import Problem
+
+COMMANDS = {
+    "init": ("p2pnode.cli.init:init", "Make the directory of a node: configuration, key, certificate, store."),
+    "run": ("p2pnode.cli.run:run", "Run a node until it is told to stop."),
+    "lab": ("p2pnode.cli.lab:lab", "Run two nodes on this machine and let them roam, every operation both ways."),
+    "status": ("p2pnode.cli.status:status", "Show a running node, its peers and what it has exchanged."),
+    "call": ("p2pnode.cli.call:call", "Send one OICP message to a peer and print the answer."),
+    "operations": ("p2pnode.cli.operations:operations", "List the 24 operations of OICP 2.3."),
+    "evse": ("p2pnode.cli.evse:evse", "Charging points: import them from a file."),
+    "sessions": ("p2pnode.cli.sessions:sessions", "List a running node's sessions, or show one with its history."),
+    "peer": ("p2pnode.cli.peer:peer", "The peer table: list and show."),
+    "pki": ("p2pnode.cli.pki:pki", "Certificates: show one with its fingerprint."),
+}
+
+root = LazyGroup(
+    name="p2pnode",
+    lazy=COMMANDS,
+    help="EV roaming over OICP 2.3 between peers, without a hub.",
+    epilog="Begin with `p2pnode lab`. `p2pnode COMMAND --help` shows an example of each command.",
+)
+root = click.version_option(__version__, prog_name="p2pnode", message="%(prog)s %(version)s")(root)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        outcome: object = root.main(arguments, prog_name="p2pnode", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "p2pnode"
+        return _tell(Problem(error.format_message(), f"see `{path} --help`", exit_code=error.exit_code))
+    except click.ClickException as error:
+        return _tell(Problem(error.format_message(), exit_code=error.exit_code))
+    except (click.Abort, KeyboardInterrupt):
+        return _tell(Problem("interrupted", exit_code=130))
+    except Problem as problem:
+        return _tell(problem)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _tell(problem: Problem) -> int:
+    click.echo(f"error: {problem.message}", err=True)
+    if problem.hint:
+        click.echo(f"hint: {problem.hint}", err=True)
+    return problem.exit_code

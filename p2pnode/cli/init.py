@@ -1,0 +1,80 @@
+"""`p2pnode init`: the directory of a new node."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pnode.cli.options import example, json_option
+from p2pnode.cli.output import say, show_json
+from p2pnode.lab.directory import make_directory, name_from
+from p2pnode.oicp.constraints import Grammar
+from p2pnode.oicp.scalars import OPERATOR_ID, PROVIDER_ID
+
+
+@click.command(epilog=example("p2pnode init my-node --operator DE*ABC --provider DE-ABC", "p2pnode run my-node"))
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("operators", "--operator", multiple=True, help="An own OperatorID, such as DE*ABC; may be repeated.")
+@click.option("providers", "--provider", multiple=True, help="An own ProviderID, such as DE-ABC; may be repeated.")
+@click.option("--name", help="The node's name.  [default: the directory's name]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where peers reach the node.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65533),
+    default=7000,
+    show_default=True,
+    help="The port for peers; the own backend gets the next one, administration the one after.",
+)
+@json_option
+def init(  # noqa: PLR0913 - one parameter for each option
+    directory: Path,
+    *,
+    operators: tuple[str, ...],
+    providers: tuple[str, ...],
+    name: str | None,
+    host: str,
+    port: int,
+    as_json: bool,
+) -> None:
+    """Make DIRECTORY for a new node: configuration, key, certificate and an empty peer table.
+
+    With an OperatorID the node plays a CPO, with a ProviderID an EMP, with both it plays both.
+    """
+    if not operators and not providers:
+        raise click.UsageError("a node needs an --operator, a --provider or both")
+    _require("OperatorID", operators, OPERATOR_ID, "DE*ABC")
+    _require("ProviderID", providers, PROVIDER_ID, "DE-ABC")
+    settings: dict[str, Any] = {
+        "node": {"name": name or name_from(directory), "operators": list(operators), "providers": list(providers)},
+        "peer_face": {"host": host, "port": port},
+        "backend_face": {"port": port + 1 if port else 0},
+        "admin_face": {"port": port + 2 if port else 0},
+    }
+    made = make_directory(directory, settings, datetime.now(UTC))
+    face = made.config.peer_face
+    if as_json:
+        show_json(
+            {
+                "directory": str(directory),
+                "name": made.config.node.name,
+                "operators": operators,
+                "providers": providers,
+                "pin": made.identity.pin,
+                "identity": str(made.identity.trust),
+            }
+        )
+        return
+    say(f"made the node {made.config.node.name!r} in {directory}")
+    say(f"  {directory / 'p2pnode.toml'}: its configuration; peers reach it at {face.host}:{face.port}")
+    say(f"  {directory / 'peers.toml'}: its peers, none yet")
+    say(f"  {made.identity.key_file}: its private key, for nobody else")
+    say(f"  {made.identity.trust}: its identity, for its peers to trust")
+    say(f"  pin {made.identity.pin}")
+    say(f"next: enter your peers in {directory / 'peers.toml'}, then: p2pnode run {directory}")
+
+
+def _require(kind: str, given: tuple[str, ...], grammar: Grammar, sample: str) -> None:
+    for text in given:
+        if not grammar.pattern.fullmatch(text):
+            raise click.UsageError(f"{text!r} is no {kind}; one looks like {sample}")

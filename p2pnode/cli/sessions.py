@@ -1,0 +1,77 @@
+"""`p2pnode sessions`: the sessions of a running node."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pnode.cli.options import directory_option, example, json_option
+from p2pnode.cli.output import show_json, show_pairs, show_table
+from p2pnode.web.client import AdminClient
+
+
+@click.command(epilog=example("p2pnode sessions --dir my-node", "p2pnode sessions SESSION-ID --dir my-node"))
+@click.argument("session_id", metavar="[SESSION-ID]", required=False)
+@directory_option
+@json_option
+def sessions(session_id: str | None, directory: Path, *, as_json: bool) -> None:
+    """List a running node's sessions, or show the one named SESSION-ID with its history."""
+    told = asyncio.run(_ask(directory, f"/api/sessions/{session_id}" if session_id else "/api/sessions"))
+    if as_json:
+        show_json(told)
+    elif session_id:
+        _show(told)
+    else:
+        show_table(
+            ("session", "state", "evse", "cpo", "emp", "kWh", "changed"),
+            [
+                (
+                    session["session_id"],
+                    session["state"],
+                    session["evse_id"],
+                    _party(session, "cpo", "operator_id"),
+                    _party(session, "emp", "provider_id"),
+                    session["energy"],
+                    session["updated_at"],
+                )
+                for session in told["sessions"]
+            ],
+        )
+
+
+async def _ask(directory: Path, path: str) -> Any:  # noqa: ANN401 - JSON
+    async with AdminClient.of(directory) as client:
+        return await client.get(path)
+
+
+def _party(session: Mapping[str, Any], side: str, identifier: str) -> str:
+    """The id of a side, with the peer's name where the side is not our own."""
+    return f"{session[identifier]} ({session[side] or 'own'})"
+
+
+def _show(session: Mapping[str, Any]) -> None:
+    show_pairs(
+        (
+            ("session", session["session_id"]),
+            ("state", session["state"]),
+            ("evse", session["evse_id"]),
+            ("cpo", _party(session, "cpo", "operator_id")),
+            ("emp", _party(session, "emp", "provider_id")),
+            ("identification", session["identification"]),
+            ("energy, kWh", session["energy"]),
+            ("began", session["created_at"]),
+            ("charging since", session["charging_start"]),
+            ("changed", session["updated_at"]),
+            ("expires", session["expires_at"]),
+        )
+    )
+    click.echo()
+    show_table(
+        ("at", "operation", "verb", "peer", "code"),
+        [
+            (event["at"], event["operation"], event["verb"], event["peer"] or "own", event["code"])
+            for event in session["history"]
+        ],
+    )

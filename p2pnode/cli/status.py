@@ -1,0 +1,69 @@
+"""`p2pnode status`: a running node at a glance."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pnode.cli.options import directory_option, example, json_option
+from p2pnode.cli.output import show_json, show_pairs, show_table
+from p2pnode.web.client import AdminClient
+
+
+@click.command(epilog=example("p2pnode status --dir my-node"))
+@directory_option
+@json_option
+def status(directory: Path, *, as_json: bool) -> None:
+    """Show a running node, its peers and what it has exchanged with them."""
+    told = asyncio.run(_ask(directory))
+    if as_json:
+        show_json(told)
+        return
+    show_pairs(
+        (
+            ("node", f"{told['name']}, p2pnode {told['version']}"),
+            ("operators", ", ".join(told["operators"])),
+            ("providers", ", ".join(told["providers"])),
+            ("running since", told["started_at"]),
+            *((f"{face} face", url) for face, url in told["faces"].items()),
+            ("pin", told["pin"]),
+            ("certificate until", told["certificate_until"]),
+            ("sessions", ", ".join(f"{count} {state}" for state, count in told["sessions"].items())),
+        )
+    )
+    click.echo()
+    show_table(
+        ("peer", "operators", "providers", "url", "heard", "sent", "received", "last failure"),
+        [_peer_row(peer) for peer in told["peers"]],
+    )
+    click.echo()
+    show_table(
+        ("operation", "sent", "received"),
+        [
+            (operation, cell["sent"], cell["received"])
+            for operation, cell in told["cells"].items()
+            if cell["sent"] or cell["received"]
+        ],
+    )
+
+
+async def _ask(directory: Path) -> Mapping[str, Any]:
+    async with AdminClient.of(directory) as client:
+        told: Mapping[str, Any] = await client.get("/api/status")
+        return told
+
+
+def _peer_row(peer: Mapping[str, Any]) -> tuple[object, ...]:
+    health = peer["health"]
+    return (
+        peer["name"],
+        ", ".join(peer["operators"]),
+        ", ".join(peer["providers"]),
+        peer["url"] if peer["enabled"] else "disabled",
+        health["heard_at"],
+        health["sent"],
+        health["received"],
+        health["failure"],
+    )

@@ -1,0 +1,90 @@
+"""One node as a child process: started, awaited, ended for certain."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import deque
+from pathlib import Path
+
+from p2pnode.web.client import AdminClient
+from p2pnode.web.problem import Problem
+from p2pnode.web.runfile import read
+
+START_SECONDS = 20.0
+STOP_SECONDS = 5.0
+TAIL = 15
+
+
+class NodeProcess:
+    """`p2pnode run DIRECTORY` as a child; its stderr goes to `node.log` in the directory.
+
+    The child reads from a pipe that ends with this process, and then stops by itself, so that even a killed lab leaves
+    no node behind; `keep` starts it without.
+    """
+
+    def __init__(self, directory: Path, *, keep: bool = False) -> None:
+        self.directory = directory
+        self.log = directory / "node.log"
+        self._keep = keep
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, 0 before its start."""
+        return self._process.pid if self._process else 0
+
+    async def start(self) -> None:
+        """Start the child."""
+        command = [sys.executable, "-m", "p2pnode", "run", str(self.directory)]
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                *([] if self._keep else ["--until-eof"]),
+                stdin=asyncio.subprocess.DEVNULL if self._keep else asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    async def ready(self) -> AdminClient:
+        """Wait until the node serves; the client of its admin face. Raises Problem where it does not."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while True:
+                    found = read(self.directory)
+                    if found is not None and found.pid == self.pid:
+                        return AdminClient.of(self.directory)
+                    if self._process is None or self._process.returncode is not None:
+                        raise Problem(f"the node in {self.directory} ended before it served", self.tail())
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise Problem(f"the node in {self.directory} did not serve in time", self.tail()) from None
+
+    async def kill(self) -> None:
+        """End the child without warning, as a power failure does."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End the child: SIGTERM, and SIGKILL where that is not enough."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._end(signal.SIGTERM)
+        except TimeoutError:
+            await self.kill()
+
+    async def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        if self._process.returncode is None:
+            self._process.send_signal(how)
+        await self._process.wait()
+
+    def tail(self) -> str:
+        """The last lines of the node's log."""
+        try:
+            with self.log.open(encoding="utf-8", errors="replace") as log:
+                return "".join(deque(log, TAIL)).rstrip()
+        except OSError:
+            return ""

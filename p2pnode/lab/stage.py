@@ -1,0 +1,235 @@
+"""The stage of the lab: two actors, the wire between them, and steps that say what has to happen and what did.
+
+A scenario is a function of the stage and two actors. Each of its steps names the messages that have to cross the wire,
+acts, and compares what came with what was expected. Whatever else crosses meanwhile has to be answered with 000.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from p2pnode.lab.parties import Party
+from p2pnode.lab.wire import Seen, Wire
+from p2pnode.oicp.operations import AnyOperation
+from p2pnode.oicp.status import Code
+from p2pnode.web.client import AdminClient, Called
+from p2pnode.web.problem import Problem
+
+PATIENCE = 10.0
+"""Seconds until a message that should have crossed is missed."""
+
+
+class StepFailed(Exception):
+    """A step did not come out as expected, so the rest of its scenario is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message as the node that sent or received it saw it; `problems` is empty where all is as expected."""
+
+    operation: str
+    verb: str
+    sender: str
+    receiver: str
+    http: int
+    code: str
+    ms: float
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether it came out as expected."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as it came out; `at` is in seconds since the lab began."""
+
+    scenario: str
+    title: str
+    at: float
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of it came out as expected."""
+        return all(row.ok for row in self.rows)
+
+
+class Audience(Protocol):
+    """Who is told how the lab goes."""
+
+    def scenario(self, title: str) -> None:
+        """A scenario begins."""
+
+    def step(self, step: Step) -> None:
+        """A step is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A party and its running node."""
+
+    party: Party
+    client: AdminClient
+
+    @property
+    def name(self) -> str:
+        """The node's name, which is also the name the other node knows it by."""
+        return self.party.name
+
+    async def send(
+        self,
+        operation: AnyOperation,
+        body: Mapping[str, Any] | bytes,
+        to: "Actor",
+        *,
+        page: int | None = None,
+        size: int | None = None,
+    ) -> Called:
+        """Send one OICP message to the other node, as the party's backend would."""
+        return await self.client.call(operation.name, body, to=to.name, page=page, size=size)
+
+    async def at_point(self, command: str, **arguments: object) -> Mapping[str, Any]:
+        """Do something at one of the party's charge points."""
+        done: Mapping[str, Any] = await self.client.post(f"/api/cpo/{command}", arguments)
+        return done
+
+    async def in_app(self, command: str, **arguments: object) -> Mapping[str, Any]:
+        """Let one of the party's drivers do something in the provider's app."""
+        done: Mapping[str, Any] = await self.client.post(f"/api/emp/{command}", arguments)
+        return done
+
+    async def session(self, session_id: str) -> Mapping[str, Any]:
+        """The node's record of a session, with its history."""
+        found: Mapping[str, Any] = await self.client.get(f"/api/sessions/{session_id}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A message that has to cross the wire, at least once, and the code it has to be answered with."""
+
+    operation: AnyOperation
+    sender: Actor
+    receiver: Actor
+    code: Code = Code.SUCCESS
+
+    def fits(self, seen: Seen) -> bool:
+        """Whether this is the message, seen by its sender."""
+        return (seen.verb, seen.node, seen.peer, seen.operation) == (
+            "send",
+            self.sender.name,
+            self.receiver.name,
+            self.operation.name,
+        )
+
+
+@dataclass(slots=True)
+class Checks:
+    """What a step compares, and what it has to tell."""
+
+    problems: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+    details: dict[str, object] = field(default_factory=dict[str, object])
+
+    def equal(self, what: str, expected: object, came: object) -> None:
+        """`came` has to equal `expected`."""
+        if expected != came:
+            self.problems.append(f"{what}: expected {expected!r}, came {came!r}")
+
+    def that(self, what: str, *, holds: bool) -> None:
+        """`what` has to be true."""
+        if not holds:
+            self.problems.append(f"does not hold: {what}")
+
+    def note(self, sentence: str) -> None:
+        """Tell the person something."""
+        self.notes.append(sentence)
+
+
+class Stage:
+    """Where scenarios are played. `begun` is the monotonic time of the lab's beginning."""
+
+    def __init__(self, wire: Wire, audience: Audience, begun: float) -> None:
+        self.wire = wire
+        self.steps: list[Step] = []
+        self._audience = audience
+        self._begun = begun
+        self._scenario = ""
+        self._told = 0
+
+    def begin(self, scenario: str) -> None:
+        """A scenario begins."""
+        self._scenario = scenario
+        self._audience.scenario(scenario)
+
+    @asynccontextmanager
+    async def step(self, title: str, *expected: Crossing) -> AsyncGenerator[Checks]:
+        """Act and compare inside; afterwards every expected message has crossed, or StepFailed is raised."""
+        checks = Checks()
+        try:
+            yield checks
+        except Problem as problem:
+            checks.problems.append(f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}")
+        except (KeyError, IndexError, TypeError, ValueError, ArithmeticError) as error:
+            checks.problems.append(f"an answer lacks something or has another form: {type(error).__name__}: {error}")
+        try:
+            async with asyncio.timeout(0.5 if checks.problems else PATIENCE):
+                while not self._crossed(expected):
+                    await self.wire.more(len(self.wire.seen))
+        except TimeoutError:
+            pass
+        step = Step(
+            self._scenario,
+            title,
+            time.monotonic() - self._begun,
+            tuple(self._rows(expected, tuple(checks.problems))),
+            tuple(checks.notes),
+            checks.details,
+        )
+        self._told = len(self.wire.seen)
+        self.steps.append(step)
+        self._audience.step(step)
+        if not step.ok:
+            raise StepFailed(title)
+
+    def _sent(self) -> list[Seen]:
+        return [seen for seen in self.wire.seen[self._told :] if seen.verb == "send"]
+
+    def _crossed(self, expected: tuple[Crossing, ...]) -> bool:
+        """Whether each expected message has crossed, and each message that was sent has been received."""
+        sent = self._sent()
+        return all(any(crossing.fits(seen) for seen in sent) for crossing in expected) and all(
+            self.wire.receipt(seen) is not None for seen in sent
+        )
+
+    def _rows(self, expected: tuple[Crossing, ...], problems: tuple[str, ...]) -> list[Row]:
+        rows: list[Row] = []
+        sent = self._sent()
+        for seen in sent:
+            code = next((crossing.code for crossing in expected if crossing.fits(seen)), Code.SUCCESS)
+            found = () if seen.code == code else (f"expected code {code}, came {seen.code or 'none'}",)
+            rows.append(Row(seen.operation, "send", seen.node, seen.peer, seen.http, seen.code, seen.ms, found))
+            rows.append(self._receipt_row(seen))
+        for crossing in expected:
+            if not any(crossing.fits(seen) for seen in sent):
+                missed = (f"expected {crossing.operation.name} to cross the wire, nothing came",)
+                names = crossing.sender.name, crossing.receiver.name
+                rows.append(Row(crossing.operation.name, "send", *names, 0, "", 0.0, missed))
+        if problems and rows:
+            rows[-1] = replace(rows[-1], problems=rows[-1].problems + problems)
+        return rows
+
+    def _receipt_row(self, seen: Seen) -> Row:
+        receipt = self.wire.receipt(seen)
+        if receipt is None:
+            return Row(seen.operation, "receive", seen.node, seen.peer, 0, "", 0.0, (f"{seen.peer} has not noted it",))
+        found = () if receipt.code == seen.code else (f"{seen.peer} noted code {receipt.code or 'none'}",)
+        return Row(seen.operation, "receive", seen.node, seen.peer, receipt.http, receipt.code, receipt.ms, found)

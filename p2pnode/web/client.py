@@ -1,0 +1,129 @@
+"""The client of a node's admin face, for the command line and the lab."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import aiohttp
+import msgspec
+
+from p2pnode.config import ConfigError, load_node
+from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.errors import InvalidMessage
+from p2pnode.web.problem import Problem
+from p2pnode.web.runfile import find_running
+
+TIMEOUT = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What became of a message sent through a node: HTTP status, decoded answer, OICP code, duration in ms."""
+
+    http: int
+    answer: Mapping[str, Any]
+    code: str
+    ms: float
+
+
+class AdminRefused(Problem):
+    """The admin face said no; `status` is the HTTP status of its answer."""
+
+    def __init__(self, status: int, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class AdminClient:
+    """Talks to the admin face of one running node. Every failure is a Problem a person can read."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def of(cls, directory: Path) -> "AdminClient":
+        """The client of the node that runs in this directory. Raises Problem where none does."""
+        found = find_running(directory)
+        try:
+            token = load_node(directory).admin_face.token
+        except ConfigError as error:
+            raise Problem(str(error), "correct the configuration file") from error
+        return cls(found.admin, token)
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+        """The JSON answer to a GET of `/api/…`."""
+        return await self._request("GET", path, query=query)
+
+    async def post(self, path: str, body: Mapping[str, Any] | bytes = b"{}", **query: str) -> Any:  # noqa: ANN401 - JSON
+        """The JSON answer to a POST to `/api/…`."""
+        data = body if isinstance(body, bytes) else encode(body)
+        return await self._request("POST", path, query=query, data=data)
+
+    async def call(
+        self,
+        operation: str,
+        body: Mapping[str, Any] | bytes,
+        *,
+        to: str | None = None,
+        page: int | None = None,
+        size: int | None = None,
+    ) -> Called:
+        """Let the node send one OICP message; `page` counts from 0."""
+        asked = {"to": to, "page": page, "size": size}
+        query = {name: str(value) for name, value in asked.items() if value is not None}
+        told = await self.post(f"/api/call/{operation}", body, **query)
+        return Called(http=told["http"], answer=told["answer"], code=told["code"], ms=float(told["ms"]))
+
+    async def events(self) -> AsyncIterator[Mapping[str, Any]]:
+        """The node's events from now on, until the node stops. The first is `{"kind": "hello"}`."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=TIMEOUT)
+        async with self._open().get(f"{self.url}/api/events", timeout=timeout) as response:
+            async for line in response.content:
+                if line.startswith(b"data:"):
+                    yield cast("Mapping[str, Any]", decode(line[5:].strip()))
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the client is used as a context manager")
+        return self._session
+
+    async def _request(self, method: str, path: str, *, query: Mapping[str, str], data: bytes | None = None) -> Any:  # noqa: ANN401 - JSON
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        try:
+            async with self._open().request(
+                method, f"{self.url}{path}", params=dict(query), data=data, headers=headers
+            ) as response:
+                text = await response.read()
+                status = response.status
+        except TimeoutError as error:
+            raise Problem(f"the node did not answer within {TIMEOUT:.0f} s", "see its log") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Problem(f"the node's admin face at {self.url} cannot be reached", "is the node running?") from error
+        try:
+            answer = decode(text)
+        except InvalidMessage as error:
+            raise Problem(f"{self.url}{path} answered HTTP {status} without JSON", "is this a p2pnode?") from error
+        if status >= 400:  # noqa: PLR2004 - the HTTP classes of failure
+            told: Mapping[str, Any] = cast("Mapping[str, Any]", answer) if isinstance(answer, Mapping) else {}
+            raise AdminRefused(status, str(told.get("error", f"HTTP {status}")), str(told.get("hint", "")))
+        return answer
+
+
+def to_json(value: object) -> str:
+    """Any JSON value as indented text, Decimals exact."""
+    compact = encode({"": value})[4:-1]
+    return msgspec.json.format(compact, indent=2).decode()
