@@ -9,6 +9,7 @@ Every function takes any text of any length and never raises.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -43,6 +44,9 @@ class Identifier:
     instance: str
     key: str
 
+
+Parser = Callable[[str], Identifier]
+Key = Callable[[str], str]
 
 _PARTY_ISO = re.compile(r"([A-Za-z]{2})\*?([A-Za-z0-9]{3})")
 _PARTY_DIN = re.compile(r"\+?([0-9]{1,3})\*([0-9]{3})")
