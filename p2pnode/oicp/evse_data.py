@@ -22,14 +22,13 @@ from p2pnode.oicp.evse_types import (
     GeoCoordinates,
     GeoCoordinatesResponseFormatText,
     InfoText,
-    ListOrOne,
     OpeningTimes,
     PaymentOptionText,
     PlugText,
     SearchCenter,
     ValueAddedServiceText,
 )
-from p2pnode.oicp.model import OicpModel, Text, Timestamp, Whole, names
+from p2pnode.oicp.model import Many, OicpModel, Text, Timestamp, Whole, names
 from p2pnode.oicp.scalars import (
     ActionType,
     ChargingPoolIDText,
@@ -84,7 +83,7 @@ class EvseRecord(OicpModel):
     charging_station_location_reference: list[InfoText] | None = None
     geo_charging_point_entrance: GeoCoordinates | None = None
     is_open_24_hours: bool
-    opening_times: Annotated[list[OpeningTimes] | None, ListOrOne] = None
+    opening_times: Many[OpeningTimes] | None = None
     hub_operator_id: OperatorIDText | None = None
     clearinghouse_id: Annotated[Text | None, Length(0, 20)] = None
     is_hubject_compatible: bool
@@ -152,11 +151,11 @@ class PullEvseData(OicpModel):
     search_center: SearchCenter | None = None
     last_call: Timestamp | None = None
     geo_coordinates_response_format: GeoCoordinatesResponseFormatText
-    country_codes: Annotated[list[CountryCodeText] | None, ListOrOne] = None
-    operator_ids: Annotated[list[OperatorIDText] | None, ListOrOne] = None
-    authentication_modes: Annotated[list[AuthenticationModeText] | None, ListOrOne] = None
-    accessibility: Annotated[list[AccessibilityText] | None, ListOrOne] = None
-    calibration_law_data_availability: Annotated[list[CalibrationLawDataAvailabilityText] | None, ListOrOne] = None
+    country_codes: Many[CountryCodeText] | None = None
+    operator_ids: Many[OperatorIDText] | None = None
+    authentication_modes: Many[AuthenticationModeText] | None = None
+    accessibility: Many[AccessibilityText] | None = None
+    calibration_law_data_availability: Many[CalibrationLawDataAvailabilityText] | None = None
     renewable_energy: bool | None = None
     is_hubject_compatible: bool | None = None
     is_open_24_hours: bool | None = None

@@ -10,8 +10,8 @@ from pydantic import BeforeValidator
 
 from p2pnode.oicp.constraints import Length, OneOf
 from p2pnode.oicp.errata import E009, E010, E011
-from p2pnode.oicp.evse_types import ListOrOne, SearchCenter
-from p2pnode.oicp.model import OicpModel, Text, names
+from p2pnode.oicp.evse_types import SearchCenter
+from p2pnode.oicp.model import Many, OicpModel, Text, names
 from p2pnode.oicp.scalars import ActionType, EvseIDText, OperatorIDText, OperatorNameText, ProviderIDText
 from p2pnode.oicp.status import StatusCode
 
@@ -85,14 +85,14 @@ class PullEvseStatusById(OicpModel):
     """eRoamingPullEvseStatusById: an EMP asks for the status of up to 100 given charging points."""
 
     provider_id: ProviderIDText
-    evse_id: Annotated[list[EvseIDText], Length(0, STATUS_BY_ID_LIMIT), ListOrOne]
+    evse_id: Annotated[Many[EvseIDText], Length(0, STATUS_BY_ID_LIMIT)]
 
 
 class PullEvseStatusByOperatorId(OicpModel):
     """eRoamingPullEvseStatusByOperatorId: an EMP asks for the status of all charging points of given operators."""
 
     provider_id: ProviderIDText
-    operator_id: Annotated[list[OperatorIDText], ListOrOne]
+    operator_id: Many[OperatorIDText]
 
 
 class EvseStatuses(OicpModel):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from p2pnode.oicp.constraints import Grammar, Length, OneOf, Places, Range, Severity
 from p2pnode.oicp.errata import E003, E012
-from p2pnode.oicp.model import Number, OicpModel, Text, Whole, names
+from p2pnode.oicp.model import Many, Number, OicpModel, Text, Whole, names
 from p2pnode.oicp.scalars import CountryCodeText, LanguageCodeText, TimeOfDayText, TimeZoneText
 
 
@@ -180,17 +180,6 @@ PowerTypeText = Annotated[Text, OneOf(PowerType)]
 ValueAddedServiceText = Annotated[Text, OneOf(ValueAddedServiceType)]
 
 
-def one_or_many(value: object) -> object:
-    """A list, also where the sender wrote its only element without the brackets."""
-    only: list[object] = [value]
-    alone = isinstance(value, str | dict | OicpModel)
-    return only if alone else value
-
-
-ListOrOne = BeforeValidator(one_or_many)
-"""Reads a list, or its only element without the brackets."""
-
-
 def _true_or_false_text(value: object) -> object:
     """E021: `true` for `"true"`."""
     return str(value).lower() if isinstance(value, bool) else value
@@ -335,5 +324,5 @@ class OpeningTimes(OicpModel):
 
     model_config = names(period=E012.forms[:2], on=E012.forms[2:])
 
-    period: Annotated[list[Period], ListOrOne]
+    period: Many[Period]
     on: DayText

@@ -10,8 +10,8 @@ from pydantic import SerializationInfo, SerializerFunctionWrapHandler, model_ser
 
 from p2pnode.oicp.constraints import OneOf
 from p2pnode.oicp.errata import E013, E014, E015, E018
-from p2pnode.oicp.evse_types import DayText, ListOrOne, Period
-from p2pnode.oicp.model import Number, OicpModel, Text, Timestamp, names
+from p2pnode.oicp.evse_types import DayText, Period
+from p2pnode.oicp.model import Many, Number, OicpModel, Text, Timestamp, names
 from p2pnode.oicp.scalars import (
     ActionType,
     CurrencyIDText,
@@ -52,7 +52,7 @@ class ProductAvailabilityTimes(OicpModel):
 
     model_config = names(periods=E013.forms[:2], on=E013.forms[2:])
 
-    periods: Annotated[list[Period], ListOrOne]
+    periods: Many[Period]
     on: DayText
 
 
@@ -75,8 +75,8 @@ class PricingProductDataRecord(OicpModel):
     price_per_reference_unit: Number
     maximum_product_charging_power: Number
     is_valid_24_hours: bool
-    product_availability_times: Annotated[list[ProductAvailabilityTimes], ListOrOne]
-    additional_references: Annotated[list[AdditionalReferences] | None, ListOrOne] = None
+    product_availability_times: Many[ProductAvailabilityTimes]
+    additional_references: Many[AdditionalReferences] | None = None
 
 
 class PricingProductDataType(OicpModel):
@@ -88,7 +88,7 @@ class PricingProductDataType(OicpModel):
     pricing_default_price: Number
     pricing_default_price_currency: CurrencyIDText
     pricing_default_reference_unit: ReferenceUnitText
-    pricing_product_data_records: Annotated[list[PricingProductDataRecord], ListOrOne]
+    pricing_product_data_records: Many[PricingProductDataRecord]
 
 
 class PushPricingProductData(OicpModel):
@@ -105,7 +105,7 @@ class EvsePricingType(OicpModel):
 
     evse_id: EvseIDText
     provider_id: ProviderOrAnyText
-    evse_id_product_list: Annotated[list[ProductIDText], ListOrOne]
+    evse_id_product_list: Many[ProductIDText]
 
 
 class PushEvsePricing(OicpModel):
@@ -114,7 +114,7 @@ class PushEvsePricing(OicpModel):
     model_config = names(evse_pricing=("EVSEPricing", "EvsePricing"))
 
     action_type: Annotated[Text, OneOf(ActionType)]
-    evse_pricing: Annotated[list[EvsePricingType], ListOrOne]
+    evse_pricing: Many[EvsePricingType]
 
 
 class OperatorEvsePricing(OicpModel):
@@ -124,7 +124,7 @@ class OperatorEvsePricing(OicpModel):
 
     operator_id: OperatorIDText
     operator_name: OperatorNameText | None = None
-    evse_pricing: Annotated[list[EvsePricingType], ListOrOne]
+    evse_pricing: Many[EvsePricingType]
 
 
 class PullPricingProductData(OicpModel):
@@ -136,7 +136,7 @@ class PullPricingProductData(OicpModel):
     model_config = names(operator_ids=E018.forms[::-1])
 
     last_call: Timestamp | None = None
-    operator_ids: Annotated[list[OperatorIDText], ListOrOne]
+    operator_ids: Many[OperatorIDText]
     provider_id: ProviderIDText | None = None
 
 
@@ -147,7 +147,7 @@ class PullEvsePricing(OicpModel):
 
     provider_id: ProviderIDText
     last_call: Timestamp | None = None
-    operator_ids: Annotated[list[OperatorIDText], ListOrOne]
+    operator_ids: Many[OperatorIDText]
 
 
 class PricingProductData(OicpModel):
@@ -155,7 +155,7 @@ class PricingProductData(OicpModel):
 
     model_config = names(pricing_product_data=E014.forms)
 
-    pricing_product_data: Annotated[list[PricingProductDataType], ListOrOne]
+    pricing_product_data: Many[PricingProductDataType]
     status_code: StatusCode | None = None
 
 
@@ -167,7 +167,7 @@ class EvsePricing(OicpModel):
 
     model_config = names(operator_evse_pricing=E015.forms)
 
-    operator_evse_pricing: Annotated[list[OperatorEvsePricing], ListOrOne]
+    operator_evse_pricing: Many[OperatorEvsePricing]
     status_code: StatusCode | None = None
 
     @model_serializer(mode="wrap")
