@@ -44,6 +44,10 @@ class VirtualChargePoint(Settings):
     country: Annotated[str, _matches(COUNTRY_CODE)] = Field(
         default="DEU", description="The country of its address, ISO 3166-1 alpha-3."
     )
+    calibration_law: Literal["Local", "External", "Not Available"] = Field(
+        default="Not Available",
+        description="Its CalibrationLawDataAvailability; `External` puts signed meter values into its CDRs.",
+    )
     connected: bool = Field(
         default=True, description="Whether a car is plugged in, so that a remote start can succeed."
     )
