@@ -10,7 +10,7 @@ from rich.status import Status
 
 from benchmarks.catalogue import BENCHMARKS
 from benchmarks.figures import Failure, Figure, Plan
-from benchmarks.report import as_json, show
+from benchmarks.report import as_json, as_table
 
 MOST_RUNS = 50
 MOST_SECONDS = 60.0
@@ -69,10 +69,7 @@ def main() -> int:
             except Failure as failure:
                 failed = True
                 talk.print(f"error: {benchmark.name}: {failure}", markup=False, highlight=False)
-    if chosen.json:
-        print(as_json(figures))
-    else:
-        show(figures, Console())
+    print(as_json(figures) if chosen.json else as_table(figures))
     return 1 if failed else 0
 
 

@@ -1,6 +1,13 @@
 """The benchmarks. A new one is a module in `measures` and a line here."""
 
 from benchmarks.figures import Benchmark
-from benchmarks.measures import authorize_start, memory, startup
+from benchmarks.measures import authorize_start, full_load, memory, page, records, startup
 
-BENCHMARKS: tuple[Benchmark, ...] = (authorize_start.BENCHMARK, startup.BENCHMARK, memory.BENCHMARK)
+BENCHMARKS: tuple[Benchmark, ...] = (
+    authorize_start.BENCHMARK,
+    records.BENCHMARK,
+    startup.BENCHMARK,
+    memory.BENCHMARK,
+    page.BENCHMARK,
+    full_load.BENCHMARK,
+)

@@ -18,7 +18,7 @@ async def start(port: int, context: ssl.SSLContext, answer: bytes) -> web.AppRun
         await request.read()
         return web.Response(body=answer, content_type="application/json")
 
-    application = web.Application()
+    application = web.Application(client_max_size=0)
     application.router.add_post("/{path:.*}", echo)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()

@@ -1,36 +1,42 @@
 """Figures for people and for programs."""
 
 import json
-from collections.abc import Sequence
-
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Iterable, Sequence
 
 from benchmarks.figures import Figure
 
+HEAD = ("figure", "median", "unit", "ratio", "against", "runs", "goal", "met")
+NUMBERS = {"median", "ratio", "runs"}
 
-def as_json(figures: Sequence[Figure]) -> str:
+
+def as_json(figures: Iterable[Figure]) -> str:
     """One object: the figures by their names."""
     return json.dumps({figure.name: figure.as_dict() for figure in figures}, indent=2)
 
 
-def show(figures: Sequence[Figure], console: Console) -> None:
-    """A table of the figures."""
-    table = Table("figure", "median", "unit", "ratio", "against", "runs", "goal", "met")
-    for column in table.columns[1:2] + table.columns[3:4] + table.columns[5:6]:
-        column.justify = "right"
-    for figure in figures:
-        table.add_row(
-            figure.name,
-            amount(figure.median),
-            figure.unit,
-            "" if figure.ratio is None else f"{figure.ratio:.2f}",
-            figure.against or "",
-            str(len(figure.samples)),
-            "" if figure.goal is None else str(figure.goal),
-            {None: "", True: "yes", False: "[red]no[/red]"}[figure.met],
-        )
-    console.print(table)
+def as_table(figures: Iterable[Figure]) -> str:
+    """A table for people, one line to a figure."""
+    rows = [HEAD, *map(_row, figures)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(_aligned(row, widths)).rstrip() for row in rows)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
+    for name, cell, width in zip(HEAD, row, widths, strict=True):
+        yield cell.rjust(width) if name in NUMBERS else cell.ljust(width)
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    return (
+        figure.name,
+        amount(figure.median),
+        figure.unit,
+        "" if figure.ratio is None else amount(figure.ratio),
+        figure.against or "",
+        str(len(figure.samples)),
+        "" if figure.goal is None else str(figure.goal),
+        {None: "", True: "yes", False: "NO"}[figure.met],
+    )
 
 
 def amount(value: float) -> str:

@@ -65,23 +65,24 @@ class Scene:
         }
         command = [*module("benchmarks.echo"), f"--port={self.echo_port}"]
         command += [f"--{name}={path}" for name, path in files.items()]
-        return Server("echo", command, self.directory / "echo.log", lambda: self._authorize(self.echo_port))
+        return Server("echo", command, self.directory / "echo.log", lambda: self.call_echo(b"{}"))
 
     def authorize(self) -> bytes:
         """The node's answer to one AuthorizeStart. Raises OSError where nobody answers, Failure where it is not yes."""
-        return self._authorize(self.peer_port)
-
-    def _authorize(self, port: int) -> bytes:
         ids = SessionIds()
         body = Template.of(authorize_start(PEER_IDS[Role.CPO], UID)).filled(ids.next(), ids.next())
-        answer = self._post(port, AUTHORIZE_START, body)
-        if AUTHORIZED.encode() not in checked(answer).body:
+        answer = checked(self.call(AUTHORIZE_START, body))
+        if AUTHORIZED.encode() not in answer.body:
             raise Failure(f"not authorized: {answer.body.decode(errors='replace')}")
         return answer.body
 
     def call(self, operation: AnyOperation, body: bytes, query: str = "") -> Answer:
         """One request of the peer to the node, over a connection of its own. Raises OSError."""
         return self._post(self.peer_port, operation, body, query)
+
+    def call_echo(self, body: bytes) -> Answer:
+        """The same request to the echo server. Raises OSError, or Failure where the answer is none."""
+        return checked(self._post(self.echo_port, AUTHORIZE_START, body))
 
     def _post(self, port: int, operation: AnyOperation, body: bytes, query: str = "") -> Answer:
         context = ssl.create_default_context(cafile=str(self.node_identity.trust))
