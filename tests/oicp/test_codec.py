@@ -1,0 +1,334 @@
+"""The codec: exact numbers, raw records, and nothing but a value or a refusal for any bytes."""
+
+import json
+import time
+import tracemalloc
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.authorization import AuthorizeStart
+from p2pnode.oicp.cdr import ChargeDetailRecord
+from p2pnode.oicp.codec import decode, encode, join, join_page, read, replace_members, split, split_answer, time_text
+from p2pnode.oicp.errors import InvalidMessage, MessageError
+from p2pnode.oicp.evse_data import EvseDataRecord
+from p2pnode.oicp.operations import (
+    AUTHORIZE_START,
+    OPERATIONS,
+    PULL_EVSE_DATA,
+    PUSH_AUTHENTICATION_DATA,
+    PUSH_EVSE_DATA,
+    PUSH_EVSE_PRICING,
+    PUSH_EVSE_STATUS,
+)
+
+REFUSED = [
+    b"",
+    b" ",
+    b"{",
+    b'{"a":1}x',
+    b"NaN",
+    b"Infinity",
+    b"01",
+    b"1.",
+    b"'a'",
+    b'"\x00"',
+    b'"\xff"',
+    b'"\xed\xa0\x80"',
+    b'"\\ud800"',
+    b'{"\\ud800":1}',
+    b"\xff\xfe{\x00}\x00",
+    b"1e99999999999999999999",
+    b"1e1001",
+    b"-1e-1001",
+    b"9" * 10_000,
+    b"9" * 1_000_000,
+    b"0." + b"9" * 10_000,
+    b"[" * 100_000,
+    b"[" * 300 + b"]" * 300,
+    b'{"a":' * 300 + b"1" + b"}" * 300,
+]
+
+
+@pytest.mark.parametrize("body", REFUSED, ids=lambda body: repr(body[:12]))
+def test_what_is_not_json_or_out_of_bounds_is_refused(body: bytes) -> None:
+    began = time.perf_counter()
+    with pytest.raises(InvalidMessage) as refused:
+        decode(body)
+    assert time.perf_counter() - began < 1
+    assert [violation.code for violation in refused.value.violations] == ["json"]
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"1e400", Decimal("1e400")),
+        (b"-0", 0),
+        (b"-0.0", Decimal("-0.0")),
+        (b"14.473", Decimal("14.473")),
+        (b"9" * 40, int("9" * 40)),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+        (b'{"a":1,"a":2}', {"a": 2}),
+        (b"null", None),
+    ],
+)
+def test_numbers_are_read_exactly(body: bytes, value: object) -> None:
+    assert decode(body) == value
+
+
+@given(st.binary(max_size=60) | st.text('{}[]",:0123456789eE+-.\\utrfalsn \n', max_size=60).map(str.encode))
+@settings(max_examples=200)
+def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
+    outcomes: list[object] = []
+    with suppress(InvalidMessage):
+        outcomes.append(decode(body))
+    with suppress(InvalidMessage):
+        outcomes.append(read(AuthorizeStart, body))
+    with suppress(InvalidMessage):
+        outcomes.append(split(PUSH_EVSE_DATA, body))
+    assert len(outcomes) < 3
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=10)
+decimals = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30)
+values = st.recursive(
+    scalars | decimals,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), values, max_size=5))
+@settings(max_examples=200)
+def test_what_is_written_is_read_back_equal(members: dict[str, Any]) -> None:
+    written = encode(members)
+    assert decode(written) == members
+    json.loads(written)
+
+
+@given(decimals)
+@settings(max_examples=200)
+def test_a_decimal_survives_without_exponent_and_integral_when_it_is(number: Decimal) -> None:
+    written = encode({"a": number})[5:-1]
+    assert decode(written) == number
+    assert b"e" not in written.lower()
+    assert (b"." in written) == (number != number.to_integral_value())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Decimal("NaN"), Decimal("1e1001"), float("inf"), "\ud800", 10**5000, datetime(2024, 1, 1), object()],  # noqa: DTZ001 - a naive time is the case
+    ids=["NaN", "1e1001", "infinity", "lone surrogate", "5000 digits", "naive time", "object"],
+)
+def test_what_json_cannot_say_is_our_own_mistake(value: object) -> None:
+    with pytest.raises(MessageError):
+        encode({"a": value})
+
+
+def test_an_endless_nesting_is_our_own_mistake() -> None:
+    value: dict[str, Any] = {}
+    value["a"] = value
+    with pytest.raises(MessageError):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2024, 3, 15, 9, 2, 11, tzinfo=UTC), "2024-03-15T09:02:11Z"),
+        (datetime(2024, 3, 15, 9, 2, 11, 38000, tzinfo=UTC), "2024-03-15T09:02:11.038Z"),
+        (datetime(2024, 3, 15, 9, 2, 11, 38001, tzinfo=UTC), "2024-03-15T09:02:11.038001Z"),
+        (
+            datetime(2024, 3, 15, 9, 2, 11, tzinfo=timezone(timedelta(hours=-3, minutes=-30))),
+            "2024-03-15T09:02:11-03:30",
+        ),
+    ],
+)
+def test_a_time_keeps_its_offset(moment: datetime, text: str) -> None:
+    assert time_text(moment) == text
+    assert datetime.fromisoformat(text) == moment
+
+
+@given(st.datetimes(timezones=st.timezones() | st.just(UTC)))
+@settings(max_examples=150)
+def test_any_time_is_read_back_as_the_same_moment(moment: datetime) -> None:
+    read_back = datetime.fromisoformat(time_text(moment))
+    assert (read_back - moment, read_back.utcoffset()) == (timedelta(0), moment.utcoffset())
+
+
+def test_all_violations_come_at_once_with_the_names_that_came_in() -> None:
+    body: dict[str, object] = {
+        "SessionID": "x",
+        "EvseID": 5,
+        "HubProviderId": [],
+        "ChargingStart": "soon",
+        "ConsumedEnergy": True,
+    }
+    with pytest.raises(InvalidMessage) as refused:
+        read(ChargeDetailRecord, json.dumps(body).encode())
+    found = {violation.pointer: violation.code for violation in refused.value.violations}
+    assert found == {
+        "/EvseID": "type",
+        "/Identification": "missing",
+        "/ChargingStart": "value",
+        "/ChargingEnd": "missing",
+        "/SessionStart": "missing",
+        "/SessionEnd": "missing",
+        "/ConsumedEnergy": "value",
+        "/HubProviderId": "type",
+    }
+    assert "/EvseID" in refused.value.reason
+
+
+def test_a_refusal_repeats_no_value() -> None:
+    body = {"OperatorID": ["secret"], "Identification": {"RFIDMifareFamilyIdentification": {"UID": ["secret"]}}}
+    with pytest.raises(InvalidMessage) as refused:
+        read(AuthorizeStart, body)
+    assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_null_where_a_member_is_mandatory_counts_as_missing() -> None:
+    with pytest.raises(InvalidMessage) as refused:
+        read(AuthorizeStart, {"OperatorID": None, "Identification": None})
+    assert [violation.code for violation in refused.value.violations] == ["missing", "missing"]
+
+
+def test_countless_violations_are_counted_not_listed() -> None:
+    body = {"AuthorizationStatus": "Authorized", "StatusCode": "000", "AuthorizationStopIdentifications": [1] * 50_000}
+    with pytest.raises(InvalidMessage) as refused:
+        read(AUTHORIZE_START.answer, body)
+    assert [violation.code for violation in refused.value.violations] == ["too-many"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"5", b"null", b'"text"'])
+def test_what_is_no_object_is_no_message(body: bytes) -> None:
+    with pytest.raises(InvalidMessage):
+        read(Acknowledgement, body)
+    with pytest.raises(InvalidMessage):
+        split(PUSH_EVSE_STATUS, body)
+
+
+PUSH = b"""{ "ActionType": "update", "More": [1.50, null], "OperatorEvseStatus": {
+    "EvseStatusRecord": [ {"EvseID" :"DE*ABC*E1","EvseStatus":"Available"}, 17 ], "OperatorID": "DE*ABC" } }"""
+
+
+def test_a_push_is_split_into_its_envelope_and_verbatim_records() -> None:
+    envelope = split(PUSH_EVSE_STATUS, PUSH)
+    assert envelope.message.operator_evse_status.operator_id == "DE*ABC"
+    assert envelope.message.operator_evse_status.evse_status_record == []
+    assert envelope.message.model_extra == {"More": [Decimal("1.50"), None]}
+    assert list(envelope.records) == [b'{"EvseID" :"DE*ABC*E1","EvseStatus":"Available"}', b"17"]
+    assert envelope.records[1] == b"17"
+    assert list(envelope.records[:1]) == [b'{"EvseID" :"DE*ABC*E1","EvseStatus":"Available"}']
+
+
+def test_one_object_where_the_list_belongs_is_one_record() -> None:
+    body = b'{"ActionType":"update","OperatorEvseStatus":{"OperatorID":"DE*ABC","EVSEStatusRecord":{"EvseID": "x"}}}'
+    assert list(split(PUSH_EVSE_STATUS, body).records) == [b'{"EvseID": "x"}']
+    pricing = split(PUSH_EVSE_PRICING, b'{"ActionType":"update","EvsePricing":{"EvseID":"x"}}')
+    assert list(pricing.records) == [b'{"EvseID":"x"}']
+
+
+@pytest.mark.parametrize("records", [b"null", b"5", b'"text"'])
+def test_no_list_of_records_is_a_violation_at_its_place(records: bytes) -> None:
+    body = b'{"ActionType":"update","OperatorEvseStatus":{"OperatorID":"DE*ABC","EvseStatusRecord":' + records + b"}}"
+    with pytest.raises(InvalidMessage) as refused:
+        split(PUSH_EVSE_STATUS, body)
+    assert [violation.pointer for violation in refused.value.violations] == ["/OperatorEvseStatus/EvseStatusRecord"]
+
+
+def test_a_record_that_cannot_be_read_costs_only_itself() -> None:
+    body = b'{"content":[{"EvseID":1},{"a":1e99999999999999999999},[[]]],"number":0,"StatusCode":null}'
+    envelope = split_answer(PULL_EVSE_DATA, body)
+    assert (envelope.message.number, envelope.message.content, len(envelope.records)) == (0, [], 3)
+    for record in envelope.records:
+        with pytest.raises(InvalidMessage):
+            read(EvseDataRecord, record)
+
+
+def test_an_operation_without_records_is_one_envelope() -> None:
+    body = b'{"OperatorID":"DE*ABC","Identification":{"RemoteIdentification":{"EvcoID":"DE-DCB-C12345678-X"}}}'
+    envelope = split(AUTHORIZE_START, body)
+    assert envelope.message.operator_id == "DE*ABC"
+    assert len(envelope.records) == 0
+
+
+@pytest.mark.parametrize("operation", [row for row in OPERATIONS if row.records], ids=lambda row: row.name)
+def test_the_path_to_the_records_is_the_one_that_is_written(operation: Any) -> None:  # noqa: ANN401 - any row of the table
+    record = b'{"EvseID": "DE*ABC*E1"}'
+    holder: dict[str, Any] = {operation.records[-1]: []}
+    known = {
+        "OperatorID": "DE*ABC",
+        "OperatorName": "ABC",
+        "ProviderID": "DE-DCB",
+        "PricingDefaultPrice": 0,
+        "PricingDefaultPriceCurrency": "EUR",
+        "PricingDefaultReferenceUnit": "HOUR",
+    }
+    inside = holder if len(operation.records) == 1 else {operation.records[0]: {**known, **holder}}
+    message = read(operation.request, {"ActionType": "update", **inside})
+    envelope = split(operation, join(operation, message, [record, record]))
+    assert list(envelope.records) == [record, record]
+    assert envelope.message == message
+
+
+def test_a_large_push_is_split_without_a_copy_of_its_records() -> None:
+    record = b'{"Identification":{"RFIDMifareFamilyIdentification":{"UID":"7568290F"}},"Note":"' + b"x" * 2000 + b'"}'
+    start = b'{"ActionType":"fullLoad","ProviderAuthenticationData":{"ProviderID":"DE-DCB","AuthenticationDataRecord":['
+    body = start + b",".join([record] * 5000) + b"]}}"
+    tracemalloc.start()
+    envelope = split(PUSH_AUTHENTICATION_DATA, body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(envelope.records), envelope.records[4999]) == (5000, record)
+    assert peak < len(body) / 5
+
+
+def test_only_the_named_members_of_an_object_change() -> None:
+    raw = b'{"ConsumedEnergy" : 1.50, "SessionID":"a" , "More": {"x" :1e2}, "Gone": 1}'
+    changed = replace_members(raw, {"SessionID": "b", "Gone": None, "Energy": Decimal("2.0"), "Absent": None})
+    assert changed == b'{"ConsumedEnergy":1.50,"SessionID":"b","More":{"x" :1e2},"Energy":2}'
+
+
+def test_only_an_object_has_members_to_replace() -> None:
+    with pytest.raises(InvalidMessage):
+        replace_members(b"[1]", {"a": 1})
+
+
+def test_a_page_holds_its_records_verbatim() -> None:
+    page = join_page([b'{"EvseID" : "a"}', b'{"EvseID":"b"}'], number=1, size=2, total_elements=5)
+    assert page.startswith(b'{"content":[{"EvseID" : "a"},{"EvseID":"b"}],')
+    members: dict[str, Any] = json.loads(page)
+    assert members["StatusCode"]["Code"] == "000"
+    assert [members[name] for name in ("number", "size", "totalElements", "totalPages", "numberOfElements")] == [
+        1,
+        2,
+        5,
+        3,
+        2,
+    ]
+    assert (members["first"], members["last"]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "total", "first", "last"),
+    [
+        (0, 20, 0, True, True),
+        (0, 20, 20, True, True),
+        (0, 20, 21, True, False),
+        (1, 20, 21, False, True),
+        (9, 20, 1, False, True),
+    ],
+)
+def test_a_page_knows_whether_it_is_the_first_or_last(
+    number: int, size: int, total: int, *, first: bool, last: bool
+) -> None:
+    envelope = split_answer(PULL_EVSE_DATA, join_page([], number=number, size=size, total_elements=total))
+    assert (envelope.message.first, envelope.message.last) == (first, last)
