@@ -198,7 +198,7 @@ def _failure(operation: AnyOperation, peer: str, http: int, text: str, wire: obj
     if code is None and http == HTTPStatus.BAD_REQUEST and reason:
         code = Code.DATA_ERROR.value
     if code is not None and code != Code.SUCCESS.value:
-        refused = Refused(peer, f"{code} {reason}".rstrip(), code, http=http)
+        refused = Refused(peer, _one_line(f"{code} {reason}"), _one_line(code), http=http)
         refused.repeatable = http >= HTTPStatus.INTERNAL_SERVER_ERROR or http in _REPEATABLE
         return refused
     told = text if code else reason or text
