@@ -57,7 +57,7 @@ def is_plain_evse_record(body: Members) -> bool:
             and (body.get("lastUpdate") is None or _ZONED.fullmatch(body["lastUpdate"]) is not None)
             and _has_plain_extras(body)
         )
-    except (KeyError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         return False
 
 
@@ -65,7 +65,7 @@ def is_plain_status_record(body: Members) -> bool:
     """Whether an EVSE status record needs no mending as far as its values tell."""
     try:
         return body["EvseStatus"] in _STATUSES and _is_id(body["EvseID"]) and _is_named(body, STATUS_NAMES)
-    except (KeyError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         return False
 
 
