@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from p2pnode.oicp import operations as ops
+from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import refusal
 from p2pnode.oicp.errors import NoAnswer, PeerError, ProtocolError
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import AnyOperation
+from p2pnode.oicp.operations import AnyOperation, Operation
+from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing
+from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, Received
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.router import Destination, Knowledge, resolve
+
+Answer = TypeVar("Answer", bound=OicpModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,17 @@ async def ask(  # noqa: PLR0913 - the parts of one call
 
 async def ask_own(
     party: Party,
-    operation: AnyOperation,
+    operation: Operation[Any, Answer],
     message: Any,  # noqa: ANN401 - the message of any operation
     body: bytes,
     deadline: float | None = None,
-) -> OicpModel:
+) -> Answer:
     """The answer of our own backend, a refusal in the operation's own form. Raises NoAnswer after the deadline."""
     try:
         async with asyncio.timeout(deadline):
-            return await _own_answer(party, operation, message, body)
+            return cast("Answer", await _own_answer(party, operation, message, body))
     except ProtocolError as error:
-        return refusal(operation, error, message)[1]
+        return cast("Answer", refusal(operation, error, message)[1])
     except TimeoutError:
         raise NoAnswer("own backend", "no answer in time") from None
 
@@ -130,3 +134,36 @@ async def ask_counterpart(  # noqa: PLR0913 - the parts of one call
         return await ask(party, destination, outgoing, caller_id=caller_id, body=body, message=message)
     except PeerError as error:
         raise ProtocolError(error.code, str(error)) from error
+
+
+async def own_cpo_answer(party: Party, received: Received[Any], message: OicpModel) -> Acknowledgement:
+    """Our CPO's answer to a peer. Raises ProtocolError 501 where our charge point does not answer in time."""
+    operation: Operation[Any, Acknowledgement] = received.operation
+    try:
+        return await ask_own(party, operation, message, received.body, operation.deadline)
+    except NoAnswer as error:
+        raise ProtocolError(Code.COMMUNICATION_TO_EVSE_FAILED, "our charge point did not answer") from error
+
+
+async def ask_each(
+    party: Party, destinations: Sequence[Destination], outgoing: Outgoing[Any], *, caller_id: str
+) -> list[Reply]:
+    """The answers of all destinations that gave one, asked at once.
+
+    Raises ProtocolError with the first failure where nobody answered.
+    """
+
+    async def attempt(destination: Destination) -> Reply | PeerError:
+        try:
+            return await ask(party, destination, outgoing, caller_id=caller_id, page=outgoing.page)
+        except PeerError as error:
+            return error
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(attempt(destination)) for destination in destinations]
+    results = [task.result() for task in tasks]
+    replies = [result for result in results if isinstance(result, Reply)]
+    failures = [result for result in results if isinstance(result, PeerError)]
+    if failures and not replies:
+        raise ProtocolError(failures[0].code, "; ".join(str(failure) for failure in failures))
+    return replies

@@ -19,7 +19,7 @@ from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
-from p2pnode.roaming.sessions import Event, moved, require_between, require_open
+from p2pnode.roaming.sessions import Event, moved_if_possible, require_between, require_open
 from p2pnode.roaming.starts import (
     DONE,
     STARTED,
@@ -155,7 +155,7 @@ class Authorization:
         def work(transaction: Transaction) -> None:
             current = transaction.session(session.key)
             if answer.authorized and current is not None:
-                transaction.put_session(moved(current, Event.STOP, at))
+                transaction.put_session(moved_if_possible(current, Event.STOP, at))
             transaction.add_event(event)
 
         await self._party.store.write(work)

@@ -205,10 +205,10 @@ class CdrRecord:
 
 @dataclass(frozen=True, slots=True)
 class CdrFilter:
-    """Which CDRs a GetChargeDetailRecords asks for, by SessionStart (UTC) within the half-open interval."""
+    """Which CDRs a GetChargeDetailRecords asks for, by SessionStart (UTC) within the half-open interval; None: any."""
 
     emp: str
-    provider_keys: tuple[str, ...]
+    provider_keys: tuple[str, ...] | None
     from_: datetime
     to: datetime
     session_keys: tuple[str, ...] | None = None

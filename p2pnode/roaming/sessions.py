@@ -42,6 +42,7 @@ TRANSITIONS: Mapping[tuple[SessionState | None, Event], SessionState] = {
     (None, Event.RESERVE): RESERVED,
     (None, Event.AUTHORIZE): AUTHORIZED,
     (None, Event.ASK): UNCONFIRMED,
+    (RESERVED, Event.RESERVE): RESERVED,
     (RESERVED, Event.AUTHORIZE): AUTHORIZED,
     (RESERVED, Event.ASK): UNCONFIRMED,
     (RESERVED, Event.ERROR): RESERVED,
@@ -109,13 +110,18 @@ def moved(session: SessionRecord, event: Event, at: datetime) -> SessionRecord:
     return replace(session, state=state, updated_at=at, expires_at=expires_at)
 
 
-def require_between(session: SessionRecord | None, *, cpo: str, emp: str | None = None) -> SessionRecord:
-    """The session, if it is known and these are its parties (`emp` None: any). Raises ProtocolError 400 otherwise.
+def moved_if_possible(session: SessionRecord, event: Event, at: datetime) -> SessionRecord:
+    """The session after the event, or as it is where it has gone on in the meantime."""
+    return moved(session, event, at) if (state_at(session, at), event) in TRANSITIONS else session
+
+
+def require_between(session: SessionRecord | None, *, cpo: str | None = None, emp: str | None = None) -> SessionRecord:
+    """The session, if it is known and these are its parties (None: any). Raises ProtocolError 400 otherwise.
 
     The refusal is the same for a session that is unknown and for one of somebody else, so that nobody learns which
     SessionIDs are in use.
     """
-    if session is None or session.cpo != cpo or (emp is not None and session.emp != emp):
+    if session is None or cpo not in {None, session.cpo} or emp not in {None, session.emp}:
         raise ProtocolError(Code.SESSION_INVALID, "no such session between the two parties")
     return session
 

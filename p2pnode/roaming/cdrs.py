@@ -1,0 +1,282 @@
+"""ChargeDetailRecord and GetChargeDetailRecords: on disk before it is acknowledged, one per session, never lost."""
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
+from p2pnode.oicp.codec import join_page, read
+from p2pnode.oicp.errors import InvalidMessage, PeerError, ProtocolError
+from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
+from p2pnode.oicp.identifiers import operator_key, provider_key, session_key
+from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS, Role
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.adoption import adopted
+from p2pnode.roaming.asking import ask, ask_each, ask_own
+from p2pnode.roaming.party import Party, Receivers, Senders
+from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionEvent, SessionRecord, Verb
+from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.sessions import Event, moved, require_between
+
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
+TEMPORARY = frozenset(
+    {Code.SYSTEM_ERROR, Code.PARTNER_NOT_FOUND, Code.PARTNER_DID_NOT_RESPOND, Code.SERVICE_NOT_AVAILABLE}
+)
+"""The codes after which sending a CDR again may help."""
+
+
+class Cdrs:
+    """Both operations, both verbs."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+
+    @property
+    def receivers(self) -> Receivers:
+        """What our EMP takes, and what our CPO hands out."""
+        return {CHARGE_DETAIL_RECORD: self.receive, GET_CHARGE_DETAIL_RECORDS: self.receive_get}
+
+    @property
+    def senders(self) -> Senders:
+        """What our CPO sends, and what our EMP asks for."""
+        return {CHARGE_DETAIL_RECORD: self.send, GET_CHARGE_DETAIL_RECORDS: self.send_get}
+
+    async def receive(self, received: Received[ChargeDetailRecord]) -> Acknowledgement:
+        """eRoamingChargeDetailRecord of a session of one of our drivers, also of one that has expired.
+
+        Acknowledged once it is on disk; our EMP gets it afterwards. The same CDR again gets the same answer. Raises
+        ProtocolError 400 for a session that is not between the two, and for a second, different CDR.
+        """
+        message = received.message
+        record = await self._store(received.peer, message, received.body)
+        if record.forwarded_at is None:
+            self._party.background.start(self._hand_over(message, record), "CDR to our EMP")
+        return acknowledge(message)
+
+    async def _store(self, peer: PeerEntry, message: ChargeDetailRecord, body: bytes) -> CdrRecord:
+        party = self._party
+        key = session_key(message.session_id)
+        at = party.now()
+        own: SessionRecord | None = None
+
+        def work(transaction: Transaction) -> CdrRecord | None:
+            session = transaction.session(key) or own
+            if session is None:
+                return None
+            require_between(session, cpo=peer.name, emp=OWN)
+            return _kept(transaction, session, message, body, at=at, verb=Verb.RECEIVE, peer=peer.name)
+
+        record = await party.store.write(work)
+        if record is None:
+            own = await adopted(
+                party,
+                peer,
+                session_id=message.session_id,
+                evse_id=message.evse_id,
+                identification=message.identification,
+                at=at,
+            )
+            require_between(own)
+            record = await party.store.write(work)
+        if record is None:
+            raise ProtocolError(Code.SESSION_INVALID, "no such session between the two parties")
+        return record
+
+    async def _hand_over(self, message: ChargeDetailRecord, record: CdrRecord) -> None:
+        """Give a stored CDR to our own EMP; what it does not take stays marked as not forwarded."""
+        answer = await ask_own(self._party, CHARGE_DETAIL_RECORD, message, record.body, CHARGE_DETAIL_RECORD.deadline)
+        if answer.result:
+            await self._mark_forwarded(record)
+
+    async def _mark_forwarded(self, record: CdrRecord) -> None:
+        at = self._party.now()
+        await self._party.store.write(lambda transaction: transaction.mark_cdr_forwarded(record.key, at))
+
+    async def send(self, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
+        """eRoamingChargeDetailRecord of our CPO: stored as ours first, then sent to the EMP of the session.
+
+        The answer is positive once it is stored, as the hub's would be; only a refusal by the EMP is passed on. The
+        same CDR again is sent again until the EMP has acknowledged it. Raises ProtocolError 400 for a session that is
+        not ours, and for a second, different CDR.
+        """
+        party, message = self._party, outgoing.message
+        party.own_id(outgoing)
+        key = session_key(message.session_id)
+        at = party.now()
+
+        def work(transaction: Transaction) -> CdrRecord:
+            session = require_between(transaction.session(key), cpo=OWN)
+            return _kept(transaction, session, message, outgoing.body, at=at, verb=Verb.SEND, peer=session.emp)
+
+        record = await party.store.write(work)
+        if record.forwarded_at is not None:
+            return acknowledge(message)
+        return await self._forward(record, outgoing)
+
+    async def _forward(self, record: CdrRecord, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
+        """Send a stored CDR to its EMP; the EMP's answer, or ours where there is none."""
+        party, message = self._party, outgoing.message
+        knowledge = Knowledge(party.own, counterpart=record.emp)
+        try:
+            destination = resolve(CHARGE_DETAIL_RECORD, message, party.peers(), knowledge)[0]
+            caller_id = party.own_id(outgoing, record.operator_id)
+            reply = await ask(party, destination, outgoing, caller_id=caller_id, body=record.body)
+        except (PeerError, ProtocolError) as error:
+            await self._note(record, error.code)
+            return acknowledge(message, Code.SUCCESS, f"stored, and not forwarded yet: {error}")
+        answer: Acknowledgement = reply.answer
+        if answer.result:
+            await self._mark_forwarded(record)
+        else:
+            await self._note(record, answer.status_code.code)
+        return answer
+
+    async def _note(self, record: CdrRecord, code: str) -> None:
+        event = SessionEvent(record.key, self._party.now(), CHARGE_DETAIL_RECORD.name, Verb.SEND, record.emp, code, b"")
+        await self._party.store.write(lambda transaction: transaction.add_event(event))
+
+    async def receive_get(self, received: Received[GetChargeDetailRecords]) -> bytes:
+        """eRoamingGetChargeDetailRecords: one page of our CDRs of the asking EMP's sessions, as they were stored."""
+        message, page = received.message, received.page
+        keys = {provider_key(message.provider_id), *(provider_key(text) for text in received.peer.sub_providers)}
+        wanted = CdrFilter(
+            emp=received.peer.name,
+            provider_keys=tuple(sorted(keys)),
+            from_=message.from_.astimezone(UTC),
+            to=message.to.astimezone(UTC),
+            session_keys=_keys(message.session_id, session_key),
+            operator_keys=_keys(message.operator_id, operator_key),
+            forwarded=message.cdr_forwarded,
+        )
+        found = await self._party.store.cdr_page(wanted, page)
+        return join_page(found.records, number=page.page, size=page.size, total_elements=found.total)
+
+    async def send_get(self, outgoing: Outgoing[GetChargeDetailRecords]) -> bytes:
+        """eRoamingGetChargeDetailRecords of our EMP: one page, from one CPO or from all; what we lacked is stored."""
+        party, message = self._party, outgoing.message
+        caller_id = party.own_id(outgoing, message.provider_id)
+        knowledge = Knowledge(party.own, to=outgoing.to)
+        destinations = resolve(GET_CHARGE_DETAIL_RECORDS, message, party.peers(), knowledge)
+        replies = await ask_each(party, destinations, outgoing, caller_id=caller_id)
+        for reply in replies:
+            if reply.destination.peer is not None:
+                await self._take_over(reply.destination.peer, reply.records)
+        if len(replies) == 1:
+            return replies[0].body
+        return join_page(
+            [record for reply in replies for record in reply.records],
+            number=outgoing.page.page,
+            size=outgoing.page.size,
+            total_elements=sum(reply.answer.total_elements or len(reply.records) for reply in replies),
+        )
+
+    async def _take_over(self, peer: PeerEntry, records: Iterable[bytes]) -> None:
+        """Store the fetched CDRs that we did not have. One of a session that is not between the two is left out."""
+        for body in records:
+            try:
+                message = read(ChargeDetailRecord, body)
+                record = await self._store(peer, message, body)
+            except (InvalidMessage, ProtocolError):
+                continue
+            if record.forwarded_at is None:
+                self._party.background.start(self._hand_over(message, record), "CDR to our EMP")
+
+    async def forward_pending(self) -> int:
+        """Give every CDR that its EMP has not acknowledged to it again; returns how many were acknowledged.
+
+        For a start of the node, and now and then. A CDR the EMP has refused is left to people.
+        """
+        emps = [(OWN, self._party.own.providers)] if self._party.emp is not None else []
+        emps += [
+            (peer.name, (*peer.providers, *peer.sub_providers)) for peer in self._party.peers().with_role(Role.EMP)
+        ]
+        forwarded = 0
+        for emp, providers in emps:
+            for body in await self._unforwarded(emp, providers):
+                if await self._forward_again(read(ChargeDetailRecord, body), body):
+                    forwarded += 1
+        return forwarded
+
+    async def _unforwarded(self, emp: str, providers: Iterable[str]) -> list[bytes]:
+        wanted = CdrFilter(
+            emp=emp,
+            provider_keys=tuple(sorted({provider_key(text) for text in providers})),
+            from_=EARLIEST,
+            to=LATEST,
+            forwarded=False,
+        )
+        bodies: list[bytes] = []
+        for number in itertools.count():
+            page = await self._party.store.cdr_page(wanted, PageRequest(number, LARGEST_PAGE_SIZE))
+            bodies += page.records
+            if len(bodies) >= page.total or not page.records:
+                break
+        return bodies
+
+    async def _forward_again(self, message: ChargeDetailRecord, body: bytes) -> bool:
+        record = await self._party.store.cdr(session_key(message.session_id))
+        if record is None or record.forwarded_at is not None or await self._was_refused(record):
+            return False
+        if record.emp == OWN:
+            await self._hand_over(message, record)
+        else:
+            process_id = self._party.new_session_id()
+            await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, body, process_id))
+        current = await self._party.store.cdr(record.key)
+        return current is not None and current.forwarded_at is not None
+
+    async def _was_refused(self, record: CdrRecord) -> bool:
+        history = await self._party.store.history(record.key)
+        codes = [event.code for event in history if event.operation == CHARGE_DETAIL_RECORD.name and not event.body]
+        return bool(codes) and codes[-1] not in TEMPORARY
+
+
+def _kept(  # noqa: PLR0913 - what one CDR writes
+    transaction: Transaction,
+    session: SessionRecord,
+    message: ChargeDetailRecord,
+    body: bytes,
+    *,
+    at: datetime,
+    verb: Verb,
+    peer: str,
+) -> CdrRecord:
+    """The CDR as it is stored now, or was before. Raises ProtocolError 400 for a second, different one."""
+    known = transaction.cdr(session.key)
+    if known is not None:
+        if read(ChargeDetailRecord, known.body).wire() != message.wire():
+            raise ProtocolError(Code.SESSION_INVALID, "the session has a CDR already, and this is a different one")
+        return known
+    record = CdrRecord(
+        key=session.key,
+        session_id=message.session_id,
+        cpo=session.cpo,
+        emp=session.emp,
+        operator_key=operator_key(session.operator_id),
+        operator_id=session.operator_id,
+        provider_key=provider_key(session.provider_id),
+        provider_id=session.provider_id,
+        evse_id=message.evse_id,
+        session_start=message.session_start.astimezone(UTC),
+        session_end=message.session_end.astimezone(UTC),
+        energy=message.consumed_energy,
+        body=body,
+        received_at=at,
+    )
+    settled = replace(
+        moved(session, Event.SETTLE, at), charging_start=message.charging_start, energy=message.consumed_energy
+    )
+    transaction.put_session(settled)
+    transaction.add_cdr(record)
+    transaction.add_event(SessionEvent(session.key, at, CHARGE_DETAIL_RECORD.name, verb, peer, Code.SUCCESS, body))
+    return record
+
+
+def _keys(texts: Iterable[str] | None, key: Callable[[str], str]) -> tuple[str, ...] | None:
+    return tuple(sorted({key(text) for text in texts})) if texts else None

@@ -1,0 +1,70 @@
+"""What is known about a charging point before somebody starts it from afar: whose it is, and whether it may roam."""
+
+from typing import Any
+
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.identifiers import evse_key, operator_key, operator_of_evse
+from p2pnode.oicp.operations import Role
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.party import Party
+from p2pnode.roaming.ports import Outgoing
+from p2pnode.roaming.records import OWN, EvseRecord, SessionRecord
+from p2pnode.roaming.router import Destination, Knowledge, resolve
+from p2pnode.roaming.visibility import is_visible, own_keys
+
+
+async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord | None) -> Destination:
+    """The CPO that a start or reservation from afar goes to: that of its session, else the owner of the EVSE.
+
+    Raises ProtocolError 603 or 604 by our copy of the CPO's EVSE data, 300 and 210 as `resolve` does. An operator that
+    has published no EVSE is not checked.
+    """
+    evse_id: str = outgoing.message.evse_id
+    key = evse_key(evse_id)
+    found = await party.store.evse(key)
+    knowledge = Knowledge(
+        party.own,
+        counterpart=session.cpo if session is not None else None,
+        evse_owner=found.owner if found is not None else None,
+        to=outgoing.to,
+    )
+    destination = resolve(outgoing.operation, outgoing.message, party.peers(), knowledge)[0]
+    if destination.peer is None:
+        return destination
+    if found is None or found.owner != destination.name:
+        found = await party.store.evse(key, destination.name)
+    if found is None and await party.store.has_evses(destination.name, _listed(destination.peer, evse_id)):
+        raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not among the EVSEs {destination.name} published")
+    _require_compatible(found, evse_id)
+    return destination
+
+
+async def require_own(party: Party, evse_id: str, peer: PeerEntry) -> None:
+    """Raises ProtocolError 603 for an EVSE that is not ours or the peer may not see, 604 for one that may not roam."""
+    key = evse_key(evse_id)
+    found = await party.store.evse(key, OWN)
+    published = found is not None or await party.store.has_evses(OWN)
+    is_own = found is not None if published else operator_of_evse(evse_id) in party.own.keys[Role.CPO]
+    if not is_own or not is_visible(peer, key):
+        raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not an EVSE of this operator")
+    _require_compatible(found, evse_id)
+
+
+def operator_of(party: Party, destination: Destination, evse_id: str) -> str:
+    """The OperatorID a session with this CPO runs under: the one inside the EvseID if it is the CPO's, else its first."""
+    identifiers = destination.peer.operators if destination.peer is not None else party.own.operators
+    inside = operator_of_evse(evse_id)
+    own = next((text for text in identifiers if operator_key(text) == inside), None)
+    return own or (identifiers[0] if identifiers else inside or "")
+
+
+def _listed(peer: PeerEntry, evse_id: str) -> str | None:
+    """The operator under which the peer would have listed the EVSE; None where that cannot be told."""
+    inside = operator_of_evse(evse_id)
+    return inside if peer.hub or inside in own_keys(peer, Role.CPO) else None
+
+
+def _require_compatible(record: EvseRecord | None, evse_id: str) -> None:
+    if record is not None and not record.is_hubject_compatible:
+        raise ProtocolError(Code.EVSE_NOT_HUBJECT_COMPATIBLE, f"{evse_id} cannot be started from afar")

@@ -1,0 +1,148 @@
+"""ChargingNotifications: how a session goes while it runs. Each one moves the session and stands in its history."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from p2pnode.oicp import operations as ops
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.errors import NoAnswer, ProtocolError
+from p2pnode.oicp.identifiers import evse_key, session_key
+from p2pnode.oicp.notifications import (
+    ChargingNotificationEnd,
+    ChargingNotificationError,
+    ChargingNotificationProgress,
+    ChargingNotificationStart,
+)
+from p2pnode.oicp.operations import AnyOperation
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.adoption import adopted
+from p2pnode.roaming.asking import ask_counterpart, ask_own
+from p2pnode.roaming.media import body_without_pin
+from p2pnode.roaming.party import Party, Receivers, Senders
+from p2pnode.roaming.ports import ChargingNotification, Outgoing, Received, Transaction
+from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
+from p2pnode.roaming.sessions import Event, moved, require_between
+
+EVENTS: Mapping[AnyOperation, Event] = {
+    ops.CHARGING_NOTIFICATION_START: Event.START,
+    ops.CHARGING_NOTIFICATION_PROGRESS: Event.PROGRESS,
+    ops.CHARGING_NOTIFICATION_END: Event.END,
+    ops.CHARGING_NOTIFICATION_ERROR: Event.ERROR,
+}
+
+
+class Notifications:
+    """The four operations, both verbs."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+
+    @property
+    def receivers(self) -> Receivers:
+        """What our EMP hears."""
+        return dict.fromkeys(EVENTS, self.receive)
+
+    @property
+    def senders(self) -> Senders:
+        """What our CPO tells."""
+        return dict.fromkeys(EVENTS, self.send)
+
+    async def receive(self, received: Received[ChargingNotification]) -> Acknowledgement:
+        """eRoamingChargingNotifications about a session of one of our drivers, stored and given to our EMP.
+
+        Raises ProtocolError 400 for a session that is not between the two, or that does not stand where the
+        notification fits.
+        """
+        party, message, peer = self._party, received.message, received.peer
+        event = EVENTS[received.operation]
+        key = session_key(message.session_id)
+        at = party.now()
+        line = SessionEvent(key, at, received.operation.name, Verb.RECEIVE, peer.name, Code.SUCCESS, _kept(received))
+
+        def work(transaction: Transaction) -> bool:
+            session = transaction.session(key) or own
+            if session is None:
+                return False
+            require_between(session, cpo=peer.name, emp=OWN)
+            transaction.put_session(_told(moved(session, event, at), message))
+            transaction.add_event(line)
+            return True
+
+        own: SessionRecord | None = None
+        if not await party.store.write(work):
+            own = await adopted(
+                party,
+                peer,
+                session_id=message.session_id,
+                evse_id=message.evse_id,
+                identification=message.identification,
+                at=at,
+            )
+            require_between(own)
+            await party.store.write(work)
+        try:
+            return await ask_own(party, received.operation, message, received.body, received.operation.deadline)
+        except NoAnswer as error:
+            raise ProtocolError(error.code, str(error)) from error
+
+    async def send(self, outgoing: Outgoing[ChargingNotification]) -> Acknowledgement:
+        """eRoamingChargingNotifications of our CPO, to the EMP of the session.
+
+        The session moves whatever the EMP answers, since it tells what has happened. Raises ProtocolError 400 for a
+        session that is not ours, and with the reason where the EMP could not be told.
+        """
+        party, message = self._party, outgoing.message
+        caller_id = party.own_id(outgoing, message.operator_id)
+        event = EVENTS[outgoing.operation]
+        key = session_key(message.session_id)
+
+        def work(transaction: Transaction) -> SessionRecord:
+            session = require_between(transaction.session(key), cpo=OWN)
+            following = _told(moved(session, event, party.now()), message)
+            transaction.put_session(following)
+            return following
+
+        session = await party.store.write(work)
+        code: str = Code.SERVICE_NOT_AVAILABLE
+        try:
+            reply = await ask_counterpart(party, session.emp, outgoing, caller_id=caller_id)
+            answer: Acknowledgement = reply.answer
+            code = answer.status_code.code
+        except ProtocolError as error:
+            code = error.code
+            raise
+        finally:
+            line = SessionEvent(
+                key, party.now(), outgoing.operation.name, Verb.SEND, session.emp, code, _kept(outgoing)
+            )
+            await party.store.write(lambda transaction: transaction.add_event(line))
+        return answer
+
+
+def _kept(message: Received[ChargingNotification] | Outgoing[ChargingNotification]) -> bytes:
+    identification = message.message.identification
+    return body_without_pin(identification, message.body) if identification is not None else message.body
+
+
+def _told(session: SessionRecord, message: ChargingNotification) -> SessionRecord:
+    """The session with what the notification tells: where, since when, and how much (kWh)."""
+    if session.evse_key is None:
+        session = replace(session, evse_key=evse_key(message.evse_id), evse_id=message.evse_id)
+    match message:
+        case ChargingNotificationStart():
+            return replace(session, charging_start=message.charging_start)
+        case ChargingNotificationProgress():
+            energy = message.consumed_energy_progress
+            return replace(
+                session,
+                charging_start=message.charging_start,
+                energy=energy if energy is not None else session.energy,
+            )
+        case ChargingNotificationEnd():
+            return replace(
+                session,
+                charging_start=message.charging_start or session.charging_start,
+                energy=message.consumed_energy if message.consumed_energy is not None else session.energy,
+            )
+        case ChargingNotificationError():
+            return session

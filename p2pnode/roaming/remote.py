@@ -1,0 +1,289 @@
+"""AuthorizeRemoteStart and AuthorizeRemoteStop: a provider has a charging point start and stop.
+
+The session is stored before anybody is asked, as `unconfirmed`: the notification of a start may overtake its answer,
+and a start whose answer is lost may have happened. A refusal takes the session away again.
+"""
+
+from dataclasses import replace
+
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop
+from p2pnode.oicp.codec import encode, replace_members
+from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Unreadable
+from p2pnode.oicp.identifiers import Standard, evse_key, parse_session, session_key
+from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STOP
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.asking import ask, ask_counterpart, own_cpo_answer
+from p2pnode.roaming.evse_checks import cpo_of, operator_of, require_own
+from p2pnode.roaming.media import body_without_pin, medium_of, medium_of_stored, stored_identification
+from p2pnode.roaming.party import Party, Receivers, Senders
+from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
+from p2pnode.roaming.reservations import Reservations
+from p2pnode.roaming.router import Destination
+from p2pnode.roaming.sessions import Event, after, moved, moved_if_possible, require_between, require_open, state_at
+from p2pnode.roaming.starts import STARTED
+
+SERVER_ERROR = 500
+
+
+class Remote:
+    """Remote start and stop, and with them the reservations."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self._reservations = Reservations(party)
+
+    @property
+    def receivers(self) -> Receivers:
+        """What our CPO answers."""
+        return {
+            AUTHORIZE_REMOTE_START: self.receive_start,
+            AUTHORIZE_REMOTE_STOP: self.receive_stop,
+            **self._reservations.receivers,
+        }
+
+    @property
+    def senders(self) -> Senders:
+        """What our EMP asks."""
+        return {
+            AUTHORIZE_REMOTE_START: self.send_start,
+            AUTHORIZE_REMOTE_STOP: self.send_stop,
+            **self._reservations.senders,
+        }
+
+    async def send_start(self, outgoing: Outgoing[AuthorizeRemoteStart]) -> Acknowledgement:
+        """eRoamingAuthorizeRemoteStart of our EMP, to the CPO that owns the charging point.
+
+        Raises ProtocolError where it could not be asked. Without an answer the session stays `unconfirmed`, and with
+        `remote_start_on_timeout = "stop"` a RemoteStop follows.
+        """
+        party, message = self._party, outgoing.message
+        caller_id = party.own_id(outgoing, message.provider_id)
+        session_id = message.session_id or party.new_session_id()
+        known = await party.store.session(session_key(session_id)) if message.session_id else None
+        if known is not None and self._is_repeated(require_between(known, emp=OWN), message):
+            return acknowledge(message)
+        destination = await cpo_of(party, outgoing, known)
+        body = outgoing.body
+        if message.session_id is None:
+            body = replace_members(body, {"SessionID": session_id})
+            message = message.model_copy(update={"session_id": session_id})
+        session = self._unconfirmed(message, session_id, known, destination, emp=OWN)
+        await party.store.write(lambda transaction: transaction.put_session(session))
+        try:
+            reply = await ask(party, destination, outgoing, caller_id=caller_id, body=body, message=message)
+        except PeerError as error:
+            await self._lost(session, known, outgoing, error, caller_id)
+            raise ProtocolError(error.code, str(error)) from error
+        answer: Acknowledgement = reply.answer
+        if not answer.result:
+            await self._undo(session, known)
+            return answer
+        followed = await self._confirm(
+            session, answer, operation=outgoing.operation.name, verb=Verb.SEND, body=body, message=message
+        )
+        return answer.model_copy(update={"session_id": followed.session_id})
+
+    async def receive_start(self, received: Received[AuthorizeRemoteStart]) -> Acknowledgement:
+        """eRoamingAuthorizeRemoteStart for a charging point of ours: our CPO decides.
+
+        Raises ProtocolError 603 or 604 for an EVSE that cannot be started, 400 for a SessionID that is in use.
+        """
+        party, message = self._party, received.message
+        await require_own(party, message.evse_id, received.peer)
+        session_id = message.session_id or party.new_session_id()
+        known = await party.store.session(session_key(session_id)) if message.session_id else None
+        if known is not None:
+            require_between(known, cpo=OWN, emp=received.peer.name)
+            if self._is_repeated(known, message):
+                return acknowledge(message)
+        message = message.model_copy(update={"session_id": session_id})
+        own = Destination(None, "The EVSE is ours.")
+        session = self._unconfirmed(message, session_id, known, own, emp=received.peer.name)
+        await party.store.write(lambda transaction: transaction.put_session(session))
+        answer = await own_cpo_answer(party, received, message)
+        if not answer.result:
+            await self._undo(session, known)
+            return answer
+        await self._confirm(
+            session,
+            answer,
+            operation=received.operation.name,
+            verb=Verb.RECEIVE,
+            body=received.body,
+            message=message,
+        )
+        return answer.model_copy(update={"session_id": session_id})
+
+    def _is_repeated(self, known: SessionRecord, message: AuthorizeRemoteStart) -> bool:
+        """Whether this start has succeeded before. Raises ProtocolError 400 where the session is another one's."""
+        state = state_at(known, self._party.now())
+        if known.evse_key != evse_key(message.evse_id):
+            raise ProtocolError(Code.SESSION_INVALID, "the session is at another EVSE")
+        if state in STARTED:
+            if medium_of_stored(known.identification) != medium_of(message.identification):
+                raise ProtocolError(Code.SESSION_INVALID, "the session was started by somebody else")
+            return True
+        after(state, Event.ASK)
+        return False
+
+    def _unconfirmed(
+        self,
+        message: AuthorizeRemoteStart,
+        session_id: str,
+        known: SessionRecord | None,
+        destination: Destination,
+        emp: str,
+    ) -> SessionRecord:
+        party = self._party
+        at = party.now()
+        return SessionRecord(
+            key=session_key(session_id),
+            session_id=session_id,
+            state=SessionState.UNCONFIRMED,
+            cpo=destination.name,
+            emp=emp,
+            operator_id=operator_of(party, destination, message.evse_id),
+            provider_id=message.provider_id,
+            created_at=known.created_at if known is not None else at,
+            updated_at=at,
+            evse_key=evse_key(message.evse_id),
+            evse_id=message.evse_id,
+            identification=stored_identification(message.identification),
+            cpo_partner_session_id=message.cpo_partner_session_id,
+            emp_partner_session_id=message.emp_partner_session_id,
+            expires_at=at + party.limits.unconfirmed,
+        )
+
+    async def _confirm(  # noqa: PLR0913 - the parts of one line of history
+        self,
+        session: SessionRecord,
+        answer: Acknowledgement,
+        *,
+        operation: str,
+        verb: Verb,
+        body: bytes,
+        message: AuthorizeRemoteStart,
+    ) -> SessionRecord:
+        """The session after a positive answer, under the SessionID a CPO insists on where that is valid and free."""
+        at = self._party.now()
+        peer = session.cpo if verb is Verb.SEND else session.emp
+        kept_body = body_without_pin(message.identification, body)
+        insisted = answer.session_id if verb is Verb.SEND else None
+
+        def work(transaction: Transaction) -> SessionRecord:
+            current = transaction.session(session.key) or session
+            confirmed = replace(
+                moved(current, Event.CONFIRM, at),
+                cpo_partner_session_id=answer.cpo_partner_session_id or current.cpo_partner_session_id,
+            )
+            if confirmed.state is SessionState.AUTHORIZED:
+                confirmed = replace(confirmed, expires_at=at + self._party.limits.authorized)
+            if insisted is not None and self._may_follow(transaction, session, insisted):
+                transaction.delete_session(session.key)
+                confirmed = replace(confirmed, key=session_key(insisted), session_id=insisted)
+            transaction.put_session(confirmed)
+            transaction.add_event(SessionEvent(confirmed.key, at, operation, verb, peer, Code.SUCCESS, kept_body))
+            return confirmed
+
+        return await self._party.store.write(work)
+
+    @staticmethod
+    def _may_follow(transaction: Transaction, session: SessionRecord, insisted: str) -> bool:
+        key = session_key(insisted)
+        valid = parse_session(insisted).standard is not Standard.OTHER
+        return key != session.key and valid and transaction.session(key) is None
+
+    async def _undo(self, session: SessionRecord, known: SessionRecord | None) -> None:
+        """Take back a start that was refused, unless the session has gone on in the meantime."""
+
+        def work(transaction: Transaction) -> None:
+            current = transaction.session(session.key)
+            if current is None or current.state is not SessionState.UNCONFIRMED:
+                return
+            if known is not None:
+                transaction.put_session(known)
+            else:
+                transaction.delete_session(session.key)
+
+        await self._party.store.write(work)
+
+    async def _lost(
+        self,
+        session: SessionRecord,
+        known: SessionRecord | None,
+        outgoing: Outgoing[AuthorizeRemoteStart],
+        error: PeerError,
+        caller_id: str,
+    ) -> None:
+        """After a call that failed: nothing has started, or that is not known and the session stays unconfirmed."""
+        unknown = isinstance(error, NoAnswer | Unreadable) or (
+            isinstance(error, BadStatus) and (error.http or SERVER_ERROR) >= SERVER_ERROR
+        )
+        if not unknown:
+            await self._undo(session, known)
+            return
+        at = self._party.now()
+        event = SessionEvent(
+            session.key, at, outgoing.operation.name, Verb.SEND, session.cpo, error.code, outgoing.body
+        )
+        await self._party.store.write(lambda transaction: transaction.add_event(event))
+        if self._party.limits.remote_start_on_timeout == "stop":
+            stop = self._stop_after(session, outgoing, caller_id)
+            self._party.background.start(stop, "stop after a lost remote start")
+
+    async def _stop_after(
+        self, session: SessionRecord, outgoing: Outgoing[AuthorizeRemoteStart], caller_id: str
+    ) -> None:
+        message = AuthorizeRemoteStop(
+            session_id=session.session_id,
+            provider_id=outgoing.message.provider_id,
+            evse_id=outgoing.message.evse_id,
+            emp_partner_session_id=session.emp_partner_session_id,
+        )
+        stop = Outgoing(AUTHORIZE_REMOTE_STOP, message, encode(message), outgoing.process_id, caller_id)
+        try:
+            await self.send_stop(stop)
+        except ProtocolError as error:
+            event = SessionEvent(
+                session.key, self._party.now(), stop.operation.name, Verb.SEND, session.cpo, error.code, stop.body
+            )
+            await self._party.store.write(lambda transaction: transaction.add_event(event))
+
+    async def send_stop(self, outgoing: Outgoing[AuthorizeRemoteStop]) -> Acknowledgement:
+        """eRoamingAuthorizeRemoteStop of our EMP, to the CPO of the session. Raises ProtocolError 400 without one."""
+        party, message = self._party, outgoing.message
+        caller_id = party.own_id(outgoing, message.provider_id)
+        session = require_between(await party.store.session(session_key(message.session_id)), emp=OWN)
+        require_open(session, party.now())
+        moved(session, Event.STOP, party.now())
+        answer: Acknowledgement = (await ask_counterpart(party, session.cpo, outgoing, caller_id=caller_id)).answer
+        await self._note_stop(session, outgoing.body, Verb.SEND, answer)
+        return answer
+
+    async def receive_stop(self, received: Received[AuthorizeRemoteStop]) -> Acknowledgement:
+        """eRoamingAuthorizeRemoteStop for a session at a charging point of ours. Raises ProtocolError 400 otherwise."""
+        party, message, peer = self._party, received.message, received.peer.name
+        session = require_between(await party.store.session(session_key(message.session_id)), cpo=OWN, emp=peer)
+        require_open(session, party.now())
+        moved(session, Event.STOP, party.now())
+        if session.evse_key not in {None, evse_key(message.evse_id)}:
+            raise ProtocolError(Code.SESSION_INVALID, "the session is at another EVSE")
+        answer = await own_cpo_answer(party, received, message)
+        await self._note_stop(session, received.body, Verb.RECEIVE, answer)
+        return answer
+
+    async def _note_stop(self, session: SessionRecord, body: bytes, verb: Verb, answer: Acknowledgement) -> None:
+        at = self._party.now()
+        peer = session.cpo if verb is Verb.SEND else session.emp
+        event = SessionEvent(session.key, at, AUTHORIZE_REMOTE_STOP.name, verb, peer, answer.status_code.code, body)
+
+        def work(transaction: Transaction) -> None:
+            current = transaction.session(session.key)
+            if answer.result and current is not None:
+                transaction.put_session(moved_if_possible(current, Event.STOP, at))
+            transaction.add_event(event)
+
+        await self._party.store.write(work)
