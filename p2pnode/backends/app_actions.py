@@ -1,7 +1,6 @@
 """What a driver does with the app of the virtual EMP, and what the EMP's staff does."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from p2pnode.backends.commands import CommandError, CommandResult, Commands
@@ -51,10 +50,9 @@ class Provider(Protocol):
 class AppActions:
     """Actions by name. A driver is named by its EvcoID."""
 
-    def __init__(self, provider: Provider, send: Send, now: Callable[[], datetime]) -> None:
+    def __init__(self, provider: Provider, send: Send) -> None:
         self._provider = provider
         self._send = send
-        self._now = now
         self.commands = Commands(
             self.sessions,
             self.publish,

@@ -2,9 +2,8 @@
 
 import asyncio
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 
 import bcrypt
@@ -56,13 +55,13 @@ class Account:
 class VirtualEmpBackend:
     """Answers for our EMP role, and lets a person use the drivers' app through `commands`."""
 
-    def __init__(self, settings: VirtualEmp, providers: Sequence[str], send: Send, now: Callable[[], datetime]) -> None:
+    def __init__(self, settings: VirtualEmp, providers: Sequence[str], send: Send) -> None:
         self.providers = tuple(providers)
         self.drivers = settings.drivers
         self.accounts: dict[str, Account] = {}
         self._by_uid = {uid_key(driver.uid): driver for driver in settings.drivers if driver.uid}
         self._by_contract = {evco_key(driver.evco_id): driver for driver in settings.drivers if driver.evco_id}
-        self.commands = AppActions(self, send, now).commands
+        self.commands = AppActions(self, send).commands
 
     # What partners ask.
 
