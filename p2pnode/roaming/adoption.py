@@ -14,7 +14,7 @@ from p2pnode.roaming.party import Party
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
 
 
-async def adopted(
+async def adopted(  # noqa: PLR0913 - what the message tells
     party: Party,
     peer: PeerEntry,
     *,

@@ -192,25 +192,17 @@ class Cdrs:
 
         For a start of the node, and now and then. A CDR the EMP has refused is left to people.
         """
-        emps = [(OWN, self._party.own.providers)] if self._party.emp is not None else []
-        emps += [
-            (peer.name, (*peer.providers, *peer.sub_providers)) for peer in self._party.peers().with_role(Role.EMP)
-        ]
+        emps = [OWN] if self._party.emp is not None else []
+        emps += [peer.name for peer in self._party.peers().with_role(Role.EMP)]
         forwarded = 0
-        for emp, providers in emps:
-            for body in await self._unforwarded(emp, providers):
+        for emp in emps:
+            for body in await self._unforwarded(emp):
                 if await self._forward_again(read(ChargeDetailRecord, body), body):
                     forwarded += 1
         return forwarded
 
-    async def _unforwarded(self, emp: str, providers: Iterable[str]) -> list[bytes]:
-        wanted = CdrFilter(
-            emp=emp,
-            provider_keys=tuple(sorted({provider_key(text) for text in providers})),
-            from_=EARLIEST,
-            to=LATEST,
-            forwarded=False,
-        )
+    async def _unforwarded(self, emp: str) -> list[bytes]:
+        wanted = CdrFilter(emp=emp, provider_keys=None, from_=EARLIEST, to=LATEST, forwarded=False)
         bodies: list[bytes] = []
         for number in itertools.count():
             page = await self._party.store.cdr_page(wanted, PageRequest(number, LARGEST_PAGE_SIZE))

@@ -41,7 +41,7 @@ async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord |
 
 
 async def require_own(party: Party, evse_id: str, peer: PeerEntry) -> None:
-    """Raises ProtocolError 603 for an EVSE that is not ours or the peer may not see, 604 for one that may not roam."""
+    """Raises ProtocolError 603 for an EVSE not ours or hidden from the peer, 604 for one that may not roam."""
     key = evse_key(evse_id)
     found = await party.store.evse(key, OWN)
     published = found is not None or await party.store.has_evses(OWN)
