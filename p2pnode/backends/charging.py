@@ -1,6 +1,7 @@
 """One charging session at a virtual charge point: what it has delivered, and the messages that tell of it."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -41,6 +42,9 @@ class Charging:
     ended: datetime | None = None
     """When energy stopped flowing, if it has."""
     readings: tuple[Decimal, ...] = ()
+    start_told: bool = False
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while partners are told, so that they hear everything of a session in order."""
 
     @property
     def counted_until(self) -> datetime:
@@ -62,6 +66,7 @@ class Charging:
 
     def start(self) -> ChargingNotificationStart:
         """ChargingNotification of type Start."""
+        self.start_told = True
         return ChargingNotificationStart(
             type=ChargingNotificationType.START,
             session_id=self.session_id,

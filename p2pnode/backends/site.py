@@ -96,23 +96,27 @@ class Site:
         point.reservation = None
         return charging
 
-    def start_charging(self, point: ChargePoint, charging: Charging, *, is_told: bool = False) -> None:
+    def start_charging(self, point: ChargePoint, charging: Charging) -> None:
         """Let energy flow in the background until the car is full or the session ends."""
-        self.background.start(self._charge(point, charging, is_told=is_told), "charging")
+        self.background.start(self._charge(point, charging), "charging")
 
-    async def _charge(self, point: ChargePoint, charging: Charging, *, is_told: bool) -> None:
+    async def _charge(self, point: ChargePoint, charging: Charging) -> None:
+        async with charging.telling:
+            if point.charging is charging and not charging.start_told:
+                await self.tell(CHARGING_NOTIFICATION_START, charging.start())
         await self._push_status(point)
-        if not is_told:
-            await self.tell(CHARGING_NOTIFICATION_START, charging.start())
         while point.charging is charging and charging.ended is None:
             await self.clock.sleep(PROGRESS_INTERVAL)
-            if point.charging is not charging or charging.ended is not None:
-                return
-            self._draw(point, charging, self.clock.now())
-            if point.vehicle is None or point.vehicle.is_full:
-                await self.tell(CHARGING_NOTIFICATION_END, charging.end(charging.counted_until))
-            else:
-                await self.tell(CHARGING_NOTIFICATION_PROGRESS, charging.progress())
+            async with charging.telling:
+                if point.charging is charging and charging.ended is None:
+                    await self._tell_progress(point, charging)
+
+    async def _tell_progress(self, point: ChargePoint, charging: Charging) -> None:
+        self._draw(point, charging, self.clock.now())
+        if point.vehicle is None or point.vehicle.is_full:
+            await self.tell(CHARGING_NOTIFICATION_END, charging.end(charging.counted_until))
+        else:
+            await self.tell(CHARGING_NOTIFICATION_PROGRESS, charging.progress())
 
     def _draw(self, point: ChargePoint, charging: Charging, until: datetime) -> None:
         if point.vehicle is None or charging.ended is not None:
@@ -128,10 +132,14 @@ class Site:
         self._draw(point, charging, now)
         point.reading = charging.meter
         point.charging = None
-        if charging.ended is None:
-            await self.tell(CHARGING_NOTIFICATION_END, charging.end(now))
-        record = charging.record(max(now, charging.counted_until), point.settings.calibration_law, point.signing)
-        await self.tell(CHARGE_DETAIL_RECORD, record)
+        async with charging.telling:
+            if not charging.start_told:
+                await self.tell(CHARGING_NOTIFICATION_START, charging.start())
+            if charging.ended is None:
+                await self.tell(CHARGING_NOTIFICATION_END, charging.end(now))
+            ended = max(now, charging.counted_until)
+            record = charging.record(ended, point.settings.calibration_law, point.signing)
+            await self.tell(CHARGE_DETAIL_RECORD, record)
         await self._push_status(point)
 
     def reserve(self, point: ChargePoint, session_id: str, duration: timedelta) -> None:

@@ -77,7 +77,8 @@ class VirtualCpoBackend:
             charging.count(session.energy or Decimal(0), now)
             if session.state is SessionState.ENDED:
                 charging.ended = now
-            self.site.start_charging(point, charging, is_told=session.state is not SessionState.AUTHORIZED)
+            charging.start_told = session.state is not SessionState.AUTHORIZED
+            self.site.start_charging(point, charging)
             resumed += 1
         return resumed
 
