@@ -17,6 +17,8 @@ from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.authorization import AuthorizationStart, AuthorizationStop, AuthorizeRemoteStart, AuthorizeRemoteStop
 from p2pnode.oicp.cdr import ChargeDetailRecord
 from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.evse_data import PushEvseData
+from p2pnode.oicp.evse_status import PushEvseStatus
 from p2pnode.oicp.identification import Identification, RemoteIdentification
 from p2pnode.oicp.notifications import ChargingNotificationEnd, ChargingNotificationProgress
 from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP, AnyOperation
@@ -91,12 +93,8 @@ class World:
         return [name for name, _ in self.told if "Evse" not in name]
 
     def statuses(self, evse_id: str) -> list[str]:
-        records = [
-            record
-            for name, message in self.told
-            if name == "PushEvseStatus"
-            for record in message.operator_evse_status.evse_status_record  # type: ignore[attr-defined]  # by its name
-        ]
+        pushes = [message for _, message in self.told if isinstance(message, PushEvseStatus)]
+        records = [record for push in pushes for record in push.operator_evse_status.evse_status_record]
         return [record.evse_status for record in records if record.evse_id == evse_id]
 
 
@@ -278,9 +276,11 @@ async def test_unplugging_ends_the_session_and_frees_the_charge_point(cpo: Virtu
 
 async def test_what_is_published_is_valid_and_complete(cpo: VirtualCpoBackend, world: World) -> None:
     assert await cpo.commands.run("publish", {}) == {"published": 3}
-    (data, status) = (message for _, message in world.told)
-    assert len(data.operator_evse_data.evse_data_record) == 3  # type: ignore[attr-defined]  # a PushEvseData
-    assert len(status.operator_evse_status.evse_status_record) == 3  # type: ignore[attr-defined]  # a PushEvseStatus
+    (_, data), (_, status) = world.told
+    assert isinstance(data, PushEvseData)
+    assert isinstance(status, PushEvseStatus)
+    assert len(data.operator_evse_data.evse_data_record) == 3
+    assert len(status.operator_evse_status.evse_status_record) == 3
     assert world.statuses("DE*ABC*E2*1") == ["OutOfService"]
 
 
