@@ -269,21 +269,29 @@ def encode(message: OicpModel | Mapping[str, Any]) -> bytes:
         raise MessageError(f"the message cannot be written as JSON: {type(error).__name__}") from None
 
 
+_AS_IT_IS = frozenset({str, bool, int, type(None), msgspec.Raw})
+_SEQUENCES = (list, tuple)
+_NUMBERS = (Decimal, float)
+
+
 def _plain(value: object) -> object:
     """What the encoder writes as it should be; Decimals and times are put into their form here."""
     kind = type(value)
-    if kind is str or kind is bool or kind is int or value is None:
+    if kind in _AS_IT_IS:
         return value
-    if isinstance(value, OicpModel):
-        return _plain(value.wire())
-    if isinstance(value, Mapping):
-        members = cast("Mapping[object, object]", value)
-        return {str(name): _plain(member) for name, member in members.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(element) for element in cast("Sequence[object]", value)]
-    if isinstance(value, Decimal | float):
-        return _plain_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
-    return time_text(value) if isinstance(value, datetime) else value
+    if kind is not dict:  # asking for a Mapping is slow, so the rest is asked for first
+        if isinstance(value, _SEQUENCES):
+            return [_plain(element) for element in cast("Sequence[object]", value)]
+        if isinstance(value, _NUMBERS):
+            return _plain_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
+        if isinstance(value, datetime):
+            return time_text(value)
+        if isinstance(value, OicpModel):
+            value = value.wire()
+    if not isinstance(value, Mapping):
+        return value
+    members = cast("Mapping[str, object]", value)
+    return {name: member if type(member) in _AS_IT_IS else _plain(member) for name, member in members.items()}
 
 
 def _plain_number(number: Decimal) -> int | msgspec.Raw:

@@ -4,8 +4,9 @@ What identifies a person or is a secret (UID, EvcoID, PIN, hash, printed number)
 `Identification.masked` is the form for logs.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -116,6 +117,9 @@ Option = (
 )
 
 
+_KINDS: Mapping[type[OicpModel], Kind] = {option: Kind(option.__name__) for option in get_args(Option)}
+
+
 class Identification(OicpModel):
     """IdentificationType: one of five options; where several came, the first in the order of the text counts (E019)."""
 
@@ -140,7 +144,7 @@ class Identification(OicpModel):
     def kind(self) -> Kind | None:
         """Which option counts."""
         option = self.option
-        return None if option is None else Kind(type(option).__name__)
+        return None if option is None else _KINDS[type(option)]
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -152,7 +156,7 @@ class Identification(OicpModel):
             self.plug_and_charge_identification,
             self.remote_identification,
         )
-        return tuple(Kind(type(option).__name__) for option in options if option is not None)
+        return tuple([_KINDS[type(option)] for option in options if option is not None])
 
     @property
     def evco_id(self) -> str | None:

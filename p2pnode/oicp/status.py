@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, cast
 
 from pydantic import model_validator
@@ -110,5 +111,13 @@ class StatusCode(OicpModel):
     @classmethod
     def of(cls, code: Code, additional_info: str | None = None) -> "StatusCode":
         """The structure for `code` with its standard text; `additional_info` is cut at 1000 characters."""
-        info = additional_info[:ADDITIONAL_INFO_LIMIT] if additional_info else None
+        if not additional_info:
+            return _standard(code)
+        info = additional_info[:ADDITIONAL_INFO_LIMIT]
         return cls(code=code, description=code.description, additional_info=info)
+
+
+@cache
+def _standard(code: Code) -> StatusCode:
+    """Made once for each code, because nearly every answer holds one."""
+    return StatusCode(code=code, description=code.description)
