@@ -11,9 +11,9 @@ from p2pnode.oicp.identifiers import evse_key, operator_of_evse, provider_of_evc
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.rules_compile import Rulebook
 from p2pnode.oicp.rules_evse import EVSE_RULES
-from p2pnode.oicp.rules_session import SESSION_RULES
+from p2pnode.oicp.rules_session import CHOICES, SESSION_RULES
 
-RULEBOOK = Rulebook({**SESSION_RULES, **EVSE_RULES})
+RULEBOOK = Rulebook({**SESSION_RULES, **EVSE_RULES}, CHOICES)
 
 
 def check(message: OicpModel) -> tuple[Violation, ...]:

@@ -20,6 +20,9 @@ Predicate = Callable[[Any], object]
 Rule = Callable[[Any, str], Iterator[Violation]]
 """A rule over several members: the message and its pointer to the violations."""
 
+Counting = Callable[[Any], str | None]
+"""For a choice between members: the attribute of the one that counts. The others are not looked into."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -55,6 +58,7 @@ class Plan:
     element_limits: tuple[Limit, ...]
     inside: tuple[Inside, ...]
     rules: tuple[Rule, ...]
+    counting: Counting | None
 
 
 def shape_of(annotation: object, metadata: Sequence[object] = ()) -> Shape:
@@ -81,8 +85,13 @@ def _merged(constraints: tuple[Constraint, ...], shape: Shape) -> Shape:
 class Rulebook:
     """The rules over several members by class of message, and the plans of the classes met so far."""
 
-    def __init__(self, rules: Mapping[type[OicpModel], tuple[Rule, ...]]) -> None:
+    def __init__(
+        self,
+        rules: Mapping[type[OicpModel], tuple[Rule, ...]],
+        counting: Mapping[type[OicpModel], Counting],
+    ) -> None:
         self._rules = rules
+        self._counting = counting
         self._plans: dict[type[OicpModel], Plan] = {}
 
     def check(self, message: OicpModel) -> tuple[Violation, ...]:
@@ -93,7 +102,7 @@ class Rulebook:
 
     def _plan(self, model: type[OicpModel]) -> Plan:
         rules = tuple(rule for kind in model.__mro__ if kind in self._rules for rule in self._rules[kind])
-        plan = self._plans[model] = _plan_of(model, rules)
+        plan = self._plans[model] = _plan_of(model, rules, self._counting.get(model))
         return plan
 
     def _check(self, message: OicpModel, at: str, found: list[Violation]) -> None:
@@ -107,9 +116,10 @@ class Rulebook:
             elements = values[attribute]
             if elements and not all(map(holds, elements)):
                 _check_elements(elements, f"{at}/{name}", Limit(attribute, name, holds, constraint), found)
+        counts = plan.counting(message) if plan.counting else None
         for attribute, name, is_list in plan.inside:
             value = values[attribute]
-            if value is None:
+            if value is None or (counts is not None and counts != attribute):
                 continue
             if is_list:
                 self._check_all(value, f"{at}/{name}", found)
@@ -133,7 +143,7 @@ def _check_elements(elements: list[object], at: str, limit: Limit, found: list[V
             found.append(_violation(limit.constraint, element, f"{at}/{index}", limit.name))
 
 
-def _plan_of(model: type[OicpModel], rules: tuple[Rule, ...]) -> Plan:
+def _plan_of(model: type[OicpModel], rules: tuple[Rule, ...], counting: Counting | None) -> Plan:
     limits: list[Limit] = []
     element_limits: list[Limit] = []
     inside: list[Inside] = []
@@ -149,7 +159,7 @@ def _plan_of(model: type[OicpModel], rules: tuple[Rule, ...]) -> Plan:
             element_limits += [Limit(attribute, name, _predicate(constraint), constraint) for constraint in constraints]
             if element.model is not None:
                 inside.append(Inside(attribute, name, is_list=True))
-    return Plan(tuple(limits), tuple(element_limits), tuple(inside), rules)
+    return Plan(tuple(limits), tuple(element_limits), tuple(inside), rules, counting)
 
 
 def _predicate(constraint: Constraint) -> Predicate:

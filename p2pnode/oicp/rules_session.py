@@ -31,7 +31,7 @@ from p2pnode.oicp.notifications import (
     ChargingNotificationType,
 )
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart
-from p2pnode.oicp.rules_compile import Rule
+from p2pnode.oicp.rules_compile import Counting, Rule
 from p2pnode.oicp.status import Code, StatusCode
 
 CLOCK_TOLERANCE = timedelta(seconds=1)
@@ -240,6 +240,13 @@ def _not_negative(at: str, name: str, amount: Decimal | None) -> Iterator[Violat
 def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
+
+def counting_option(message: Identification) -> str | None:
+    """The attribute of the option that counts: nothing that is wrong with the others costs the message (E019)."""
+    return next((name for name in Identification.model_fields if getattr(message, name) is not None), None)
+
+
+CHOICES: Mapping[type[OicpModel], Counting] = {Identification: counting_option}
 
 SESSION_RULES: Mapping[type[OicpModel], tuple[Rule, ...]] = {
     Identification: (one_identification,),

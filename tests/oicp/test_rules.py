@@ -228,6 +228,16 @@ def test_each_process_takes_its_own_identifications(
     assert found(name, {"Identification": identification}) == expected
 
 
+def test_a_mistake_in_an_option_that_does_not_count_costs_nothing() -> None:
+    example = {
+        **UID,
+        "QRCodeIdentification": {**QR, "PIN": "1234", "HashedPIN": {"Value": "string", "Function": "string"}},
+        "RemoteIdentification": {"EvcoID": "string"},
+    }
+    reported = found("AuthorizeStart.request", {"Identification": example})
+    assert reported == [("/Identification", "exactly-one", WARNING)]
+
+
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
