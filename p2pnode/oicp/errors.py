@@ -52,7 +52,7 @@ class ProtocolError(OicpError):
         self.violations = tuple(violations)
 
 
-class InvalidMessage(ProtocolError):  # noqa: N818 - a refusal by its name in the manual
+class InvalidMessage(ProtocolError):
     """The body is not JSON, or is JSON but not the message: HTTP 400, code 022, with all violations."""
 
     def __init__(self, reason: str, violations: Sequence[Violation] = (), *, code: Code = Code.DATA_ERROR) -> None:
@@ -60,7 +60,10 @@ class InvalidMessage(ProtocolError):  # noqa: N818 - a refusal by its name in th
 
 
 class PeerError(OicpError):
-    """A call to a peer failed. `code` is the OICP code that tells our own side why; `repeatable` whether trying again can help."""
+    """A call to a peer failed.
+
+    `code` is the OICP code that tells our own side why, `repeatable` whether trying again can help.
+    """
 
     code = Code.SERVICE_NOT_AVAILABLE
     repeatable = True
@@ -72,18 +75,18 @@ class PeerError(OicpError):
         self.http = http
 
 
-class Unreachable(PeerError):  # noqa: N818
+class Unreachable(PeerError):
     """No connection: no byte of the request reached the peer (320)."""
 
 
-class NoAnswer(PeerError):  # noqa: N818
+class NoAnswer(PeerError):
     """The request may have been processed, but no answer came in time (310)."""
 
     code = Code.PARTNER_DID_NOT_RESPOND
 
 
-class Refused(PeerError):  # noqa: N818
-    """The peer understood and said no; `peer_code` is its status code. A repeat changes nothing."""
+class Refused(PeerError):
+    """The peer understood and said no; `peer_code` is its status code. A repeat helps only after an HTTP 5xx, 408, 425, 429."""
 
     repeatable = False
 
@@ -93,9 +96,9 @@ class Refused(PeerError):  # noqa: N818
         self.code = Code(peer_code) if peer_code in Code.__members__.values() else Code.SERVICE_NOT_AVAILABLE
 
 
-class BadStatus(PeerError):  # noqa: N818
+class BadStatus(PeerError):
     """The peer answered with an HTTP error and no readable OICP reason."""
 
 
-class Unreadable(PeerError):  # noqa: N818
+class Unreadable(PeerError):
     """The peer answered with something that is not the answer of the operation."""
