@@ -86,7 +86,10 @@ class NoAnswer(PeerError):
 
 
 class Refused(PeerError):
-    """The peer understood and said no; `peer_code` is its status code. A repeat helps only after an HTTP 5xx, 408, 425, 429."""
+    """The peer understood and said no; `peer_code` is its status code.
+
+    A repeat changes nothing, unless the HTTP status says that the trouble will pass (5xx, 408, 425, 429).
+    """
 
     repeatable = False
 
