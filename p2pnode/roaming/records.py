@@ -102,8 +102,10 @@ class EvseRecord:
 class EvseFilter:
     """Which EVSE data records a PullEvseData asks for; None means any. Distances in km.
 
-    With `changed_since` the answer is the difference between the state then and the state at `as_of`, each record with
-    its `delta_type`. `owners` are the owners whose records may be seen; `evse_key_prefixes` narrows by visibility.
+    `as_of` is a moment of `Store.clock`, the same for all pages of an answer. With `changed_since` the answer is the
+    difference between the state then and the state at `as_of`, each record with its `delta_type`; what no longer meets
+    the filter counts as deleted. `owners` are the owners whose records may be seen; `evse_key_prefixes` narrows by
+    visibility.
     """
 
     owners: tuple[str, ...]
@@ -120,6 +122,14 @@ class EvseFilter:
     center: tuple[float, float] | None = None
     radius: float | None = None
     evse_key_prefixes: tuple[str, ...] | None = None
+
+
+class HistoryGone(LookupError):
+    """The state at `changed_since` is no longer kept; the one at `since` (UTC) is the earliest. A full pull helps."""
+
+    def __init__(self, since: datetime) -> None:
+        super().__init__(f"changes are known since {since.isoformat()} only")
+        self.since = since
 
 
 @dataclass(frozen=True, slots=True)
