@@ -1,0 +1,151 @@
+"""Lists and pages, as functions of a connection, so that the same queries run on a thread and on an async driver."""
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, func, select, text
+
+from p2pnode.roaming.records import (
+    AuthenticationRecord,
+    CdrFilter,
+    EvsePricingRecord,
+    Page,
+    PageRequest,
+    ProductRecord,
+    SessionEvent,
+    SessionRecord,
+    StatusRecord,
+)
+from p2pnode.store import tables
+from p2pnode.store.errors import Damaged
+from p2pnode.store.rows import AUTHENTICATION, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows
+from p2pnode.store.statements import Query, chunks
+from p2pnode.store.values import to_us
+
+R = TypeVar("R")
+Keys = tuple[str, ...] | None
+
+AT_ONCE = 1000
+"""How many rows are taken from the database before they become records."""
+
+
+def records(connection: Connection, rows: Rows[R], query: Query) -> list[R]:
+    """The records of a query over all columns of `rows`."""
+    return [rows.decode(row) for some in connection.execute(query).partitions(AT_ONCE) for row in some]
+
+
+def sessions(connection: Connection, limit: int) -> list[SessionRecord]:
+    """The most recently changed sessions."""
+    table = tables.session
+    query = select(*SESSIONS.columns).order_by(table.c.updated_at.desc(), table.c.key.desc()).limit(limit)
+    return records(connection, SESSIONS, query)
+
+
+def history(connection: Connection, key: str) -> list[SessionEvent]:
+    """A session's history, oldest first; of the same moment, in the order in which it was written."""
+    event = tables.session_event
+    query = select(*EVENTS.columns).where(event.c.session_key == key).order_by(event.c.at, event.c.id)
+    return records(connection, EVENTS, query)
+
+
+def cdr_page(connection: Connection, wanted: CdrFilter, page: PageRequest) -> Page:
+    """One page of CDRs, in the order of their SessionStart."""
+    cdr = tables.cdr
+    conditions: list[ColumnElement[bool]] = [
+        cdr.c.emp == wanted.emp,
+        cdr.c.session_start >= to_us(wanted.from_),
+        cdr.c.session_start < to_us(wanted.to),
+    ]
+    for column, keys in (
+        (cdr.c.provider_key, wanted.provider_keys),
+        (cdr.c.operator_key, wanted.operator_keys),
+        (cdr.c.key, wanted.session_keys),
+    ):
+        if keys is not None:
+            conditions.append(column.in_(keys))
+    if wanted.forwarded is not None:
+        conditions.append(cdr.c.forwarded_at.is_not(None) if wanted.forwarded else cdr.c.forwarded_at.is_(None))
+    query = select(cdr.c.body).where(*conditions).order_by(cdr.c.session_start, cdr.c.key)
+    total = connection.execute(select(func.count()).select_from(cdr).where(*conditions)).scalar_one()
+    found = connection.execute(query.limit(page.size).offset(page.page * page.size)).scalars().all()
+    return Page(tuple(found), total)
+
+
+def statuses(
+    connection: Connection, owners: tuple[str, ...], evse_keys: Keys, operator_keys: Keys, status: str | None
+) -> list[StatusRecord]:
+    """Current statuses, ordered by operator and EVSE."""
+    table = tables.status
+    query = select(*STATUSES.columns).where(table.c.owner.in_(owners))
+    if operator_keys is not None:
+        query = query.where(table.c.operator_key.in_(operator_keys))
+    if status is not None:
+        query = query.where(table.c.status == status)
+    ordered = query.order_by(table.c.operator_key, table.c.evse_key, table.c.owner)
+    if evse_keys is None:
+        return records(connection, STATUSES, ordered)
+    found: list[StatusRecord] = []
+    for some in chunks(list(dict.fromkeys(evse_keys))):
+        found += records(connection, STATUSES, ordered.where(table.c.evse_key.in_(some)))
+    return sorted(found, key=lambda record: (record.operator_key, record.evse_key, record.owner))
+
+
+def products(
+    connection: Connection, owners: tuple[str, ...], operator_keys: Keys, changed_since: datetime | None
+) -> list[ProductRecord]:
+    """Pricing products, ordered by operator, provider and product."""
+    query = _pricing(PRODUCTS, owners, operator_keys, changed_since)
+    c = PRODUCTS.table.c
+    return records(connection, PRODUCTS, query.order_by(c.operator_key, c.provider_key, c.product_id, c.owner))
+
+
+def evse_pricing(
+    connection: Connection, owners: tuple[str, ...], operator_keys: Keys, changed_since: datetime | None
+) -> list[EvsePricingRecord]:
+    """EVSE pricing, ordered by operator and EVSE."""
+    query = _pricing(EVSE_PRICING, owners, operator_keys, changed_since)
+    c = EVSE_PRICING.table.c
+    return records(connection, EVSE_PRICING, query.order_by(c.operator_key, c.evse_key, c.provider_key, c.owner))
+
+
+def _pricing(rows: Rows[Any], owners: tuple[str, ...], operator_keys: Keys, changed_since: datetime | None) -> Query:
+    """What both pricing pulls ask for."""
+    table = rows.table
+    query = select(*rows.columns).where(table.c.owner.in_(owners))
+    if operator_keys is not None:
+        query = query.where(table.c.operator_key.in_(operator_keys))
+    if changed_since is not None:
+        query = query.where(table.c.changed_at >= to_us(changed_since))
+    return query
+
+
+def authentication_of(connection: Connection, owner: str) -> list[AuthenticationRecord]:
+    """Everything the owner vouches for, ordered by provider."""
+    table = tables.authentication
+    query = (
+        select(*AUTHENTICATION.columns)
+        .where(table.c.owner == owner)
+        .order_by(table.c.provider_key, table.c.kind, table.c.key)
+    )
+    return records(connection, AUTHENTICATION, query)
+
+
+def mark(connection: Connection, name: str) -> int:
+    """A moment the store remembers (microseconds), 0 where it has none."""
+    found = connection.execute(select(tables.mark.c.at).where(tables.mark.c.name == name)).scalar_one_or_none()
+    if found is not None and not isinstance(found, int):
+        raise Damaged(f"a row of {tables.mark.name} cannot be read")
+    return found or 0
+
+
+def ended_versions(connection: Connection, before: int) -> list[int]:
+    """The versions of EVSE data that ended at this moment (microseconds) or earlier."""
+    return list(connection.execute(select(tables.evse.c.id).where(tables.evse.c.valid_to <= before)).scalars())
+
+
+def faults(connection: Connection) -> list[str]:
+    """What SQLite finds wrong with the file and with references between rows; empty where all is well."""
+    found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+    orphans = connection.execute(text("PRAGMA foreign_key_check")).fetchall()
+    wrong = [f"a row of {row[0]} refers to a row of {row[2]} that does not exist" for row in orphans]
+    return [] if found == ["ok"] and not wrong else [line for line in found if line != "ok"] + wrong

@@ -1,0 +1,93 @@
+"""Records of the roaming services as rows of their tables, and back."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
+
+from sqlalchemy import ColumnElement, Table
+
+from p2pnode.roaming.records import (
+    AuthenticationRecord,
+    CdrRecord,
+    EvsePricingRecord,
+    ProductRecord,
+    SessionEvent,
+    SessionRecord,
+    StatusRecord,
+)
+from p2pnode.store import tables
+from p2pnode.store.errors import Damaged
+from p2pnode.store.values import codec
+
+R = TypeVar("R")
+
+
+class Rows(Generic[R]):
+    """One kind of record and its table: a column for each attribute, in the order of the attributes.
+
+    `columns` gives them where they are not simply those of the table with the names of the attributes.
+    """
+
+    def __init__(self, kind: type[R], table: Table, columns: Sequence[ColumnElement[Any]] | None = None) -> None:
+        self.table = table
+        self._kind = kind
+        hints = get_type_hints(kind)
+        self.names: tuple[str, ...] = tuple(hints)
+        self.columns: tuple[ColumnElement[Any], ...] = tuple(columns or (table.c[name] for name in self.names))
+        self._values = attrgetter(*self.names)
+        accepted = [_accepted(hint) for hint in hints.values()]
+        codecs = [codec(next(kind for kind in kinds if kind is not NoneType)) for kinds in accepted]
+        self._encoders = [(i, way.encode) for i, way in enumerate(codecs) if way.encode]
+        self._decoders = [(i, way.decode) for i, way in enumerate(codecs) if way.decode]
+        self._stored = [
+            {way.stored, NoneType} if NoneType in kinds else {way.stored}
+            for way, kinds in zip(codecs, accepted, strict=True)
+        ]
+        self._shapes: set[tuple[type, ...]] = set()
+
+    def encode(self, record: R) -> tuple[Any, ...]:
+        """The row of a record."""
+        values = list(self._values(record))
+        for i, encode in self._encoders:
+            if values[i] is not None:
+                values[i] = encode(values[i])
+        return tuple(values)
+
+    def parameters(self, record: R) -> dict[str, Any]:
+        """The row of a record by the names of the columns."""
+        return dict(zip(self.names, self.encode(record), strict=True))
+
+    def decode(self, row: Any) -> R:  # noqa: ANN401 - a row of the driver or of SQLAlchemy
+        """The record of a row. Raises Damaged where it is not one that `encode` makes."""
+        values = list(row)
+        shape = tuple(map(type, values))
+        if shape not in self._shapes:
+            self._learn(shape)
+        try:
+            for i, decode in self._decoders:
+                if values[i] is not None:
+                    values[i] = decode(values[i])
+        except (ArithmeticError, ValueError) as error:
+            raise Damaged(f"a row of {self.table.name} cannot be read ({type(error).__name__})") from None
+        return self._kind(*values)
+
+    def _learn(self, shape: tuple[type, ...]) -> None:
+        """Remember which types the columns of a good row have, so that each such combination is checked once."""
+        for name, found, allowed in zip(self.names, shape, self._stored, strict=True):
+            if found not in allowed:
+                raise Damaged(f"a row of {self.table.name} cannot be read ({name} is {found.__name__})")
+        self._shapes.add(shape)
+
+
+def _accepted(hint: Any) -> tuple[type, ...]:  # noqa: ANN401 - an annotation
+    return cast("tuple[type, ...]", get_args(hint)) if isinstance(hint, UnionType) else (hint,)
+
+
+SESSIONS = Rows(SessionRecord, tables.session)
+EVENTS = Rows(SessionEvent, tables.session_event)
+CDRS = Rows(CdrRecord, tables.cdr)
+STATUSES = Rows(StatusRecord, tables.status)
+PRODUCTS = Rows(ProductRecord, tables.product)
+EVSE_PRICING = Rows(EvsePricingRecord, tables.evse_pricing)
+AUTHENTICATION = Rows(AuthenticationRecord, tables.authentication)

@@ -1,0 +1,213 @@
+"""The node's memory: the `Store` of the roaming services on an SQLite database."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import Connection
+
+from p2pnode.roaming.records import (
+    AuthenticationRecord,
+    CdrFilter,
+    CdrRecord,
+    EvseFilter,
+    EvsePricingRecord,
+    EvseRecord,
+    HistoryGone,
+    Page,
+    PageRequest,
+    ProductRecord,
+    SessionEvent,
+    SessionRecord,
+    StatusRecord,
+)
+from p2pnode.store import reads, search, tables
+from p2pnode.store.clock import LogicalClock
+from p2pnode.store.database import Database
+from p2pnode.store.reader import SEARCHES, Reader
+from p2pnode.store.transaction import SqlTransaction
+from p2pnode.store.values import from_us, to_us
+from p2pnode.store.writer import Writer
+
+T = TypeVar("T")
+
+PURGED_AT_ONCE = 2000
+"""How many versions one transaction of `purge` removes, so that nobody else waits long for theirs."""
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class SqlStore:
+    """A `Store` on one SQLite file, made by `SqlStore.open`. Every method raises StoreError where the database fails.
+
+    It belongs to the event loop it is opened on.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        """Of a database whose tables are up to date; `open` sees to that."""
+        self.path = database.path
+        self._clock = LogicalClock(now)
+        self._writer = Writer(database.writing(), self._clock)
+        self._reader = Reader(database.reading(SEARCHES + 1))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, where: str | Path, *, now: Callable[[], datetime] = utc_now, lock_timeout: float = 5.0
+    ) -> AsyncGenerator["SqlStore"]:
+        """The store at a path or `sqlite:///` URL; made, readable by its owner only, where there is none.
+
+        Its tables are brought up to date first. `lock_timeout` is how long another process may hold the database, in
+        seconds. Raises Unopenable, or another StoreError that says what is wrong with the file.
+        """
+        database = Database.at(where, lock_timeout)
+        await asyncio.to_thread(_prepare, database)
+        store = cls(database, now)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    async def close(self) -> None:
+        """Finish everything that has been asked for, then close the file."""
+        await self._reader.aclose()
+        await self._writer.aclose()
+
+    async def write(self, work: Callable[[SqlTransaction], T]) -> T:
+        """Run `work` in one transaction and return its result once it is on disk; an exception undoes it.
+
+        `work` runs once, on the writer's thread, and touches nothing but the transaction. It shares its commit with
+        whatever else is being written. Cancelled, it is on disk wholly or not at all.
+        """
+        return await self._writer.run(work)
+
+    def clock(self) -> datetime:
+        """A moment of the store's clock (UTC), which never goes backwards, for `EvseFilter.as_of`.
+
+        EVSE data at that moment includes everything written so far and never changes again.
+        """
+        return from_us(self._clock.read())
+
+    async def session(self, key: str) -> SessionRecord | None:
+        """The session with this key."""
+        return await self._reader.look_up(lambda lookups: lookups.session(key))
+
+    async def sessions(self, limit: int = 100) -> Sequence[SessionRecord]:
+        """The most recently changed sessions."""
+        return await self._reader.search(lambda connection: reads.sessions(connection, limit))
+
+    async def history(self, key: str) -> Sequence[SessionEvent]:
+        """A session's history, oldest first."""
+        return await self._reader.search(lambda connection: reads.history(connection, key))
+
+    async def cdr(self, key: str) -> CdrRecord | None:
+        """The CDR of the session with this key."""
+        return await self._reader.look_up(lambda lookups: lookups.cdr(key))
+
+    async def cdr_page(self, wanted: CdrFilter, page: PageRequest) -> Page:
+        """One page of CDRs, in the order of their SessionStart."""
+        return await self._reader.search(lambda connection: reads.cdr_page(connection, wanted, page))
+
+    async def evse(self, evse_key: str, owner: str | None = None) -> EvseRecord | None:
+        """The current record of an EVSE, of one owner or of any: our own before those of peers."""
+        return await self._reader.look_up(lambda lookups: lookups.evse(evse_key, owner))
+
+    async def evse_page(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseRecord]:
+        """One page of EVSE data records, by operator, EVSE and owner. Raises HistoryGone."""
+        return await self._search_evses(wanted, lambda on, as_of: search.page(on, wanted, page, as_of))
+
+    async def evse_page_bodies(self, wanted: EvseFilter, page: PageRequest) -> Sequence[bytes]:
+        """The bodies of the records of `evse_page`, for answers in which none is rewritten. Raises HistoryGone."""
+        return await self._search_evses(wanted, lambda on, as_of: search.page_bodies(on, wanted, page, as_of))
+
+    async def evse_count(self, wanted: EvseFilter) -> int:
+        """How many EVSE data records the filter selects. Raises HistoryGone."""
+        return await self._search_evses(wanted, lambda on, as_of: search.count(on, wanted, as_of))
+
+    async def has_evses(self, owner: str, operator_key: str | None = None) -> bool:
+        """Whether the owner has published any EVSE data (for the operator)."""
+        return await self._reader.look_up(lambda lookups: lookups.has_evses(owner, operator_key))
+
+    async def statuses(
+        self,
+        owners: tuple[str, ...],
+        *,
+        evse_keys: tuple[str, ...] | None = None,
+        operator_keys: tuple[str, ...] | None = None,
+        status: str | None = None,
+    ) -> Sequence[StatusRecord]:
+        """Current statuses, ordered by operator and EVSE."""
+        return await self._reader.search(
+            lambda connection: reads.statuses(connection, owners, evse_keys, operator_keys, status)
+        )
+
+    async def products(
+        self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
+    ) -> Sequence[ProductRecord]:
+        """Pricing products, ordered by operator, provider and product."""
+        return await self._reader.search(
+            lambda connection: reads.products(connection, owners, operator_keys, changed_since)
+        )
+
+    async def evse_pricing(
+        self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
+    ) -> Sequence[EvsePricingRecord]:
+        """EVSE pricing, ordered by operator and EVSE."""
+        return await self._reader.search(
+            lambda connection: reads.evse_pricing(connection, owners, operator_keys, changed_since)
+        )
+
+    async def authentication(self, kind: str, key: str) -> Sequence[AuthenticationRecord]:
+        """Who vouches for this identification."""
+        return await self._reader.look_up(lambda lookups: lookups.authentication(kind, key))
+
+    async def authentication_of(self, owner: str) -> Sequence[AuthenticationRecord]:
+        """Everything the owner vouches for, ordered by provider."""
+        return await self._reader.search(lambda connection: reads.authentication_of(connection, owner))
+
+    async def purge(self, before: datetime) -> int:
+        """Forget the versions of EVSE data that ended at this moment or earlier; how many there were.
+
+        From then on a filter that reaches back before it raises HistoryGone. Other writes pass in between.
+        """
+        horizon = min(to_us(before), self._clock.read())
+        await self._writer.run(lambda transaction: transaction.keep_history_since(horizon))
+        ended = await self._reader.search(lambda connection: reads.ended_versions(connection, horizon))
+        for start in range(0, len(ended), PURGED_AT_ONCE):
+            some = ended[start : start + PURGED_AT_ONCE]
+            await self._writer.run(partial(SqlTransaction.remove_versions, ids=some))
+        return len(ended)
+
+    async def check(self) -> Sequence[str]:
+        """What is wrong with the database file, in sentences; empty where nothing is. Reads all of it."""
+        return await self._reader.search(reads.faults)
+
+    async def _search_evses(self, wanted: EvseFilter, work: Callable[[Connection, int], T]) -> T:
+        as_of = min(to_us(wanted.as_of), self._clock.read())
+        oldest = as_of if wanted.changed_since is None else min(as_of, to_us(wanted.changed_since))
+
+        def run(connection: Connection) -> T:
+            kept_since = reads.mark(connection, tables.HISTORY)
+            if oldest < kept_since:
+                raise HistoryGone(from_us(kept_since))
+            return work(connection, as_of)
+
+        return await self._reader.search(run)
+
+
+def _prepare(database: Database) -> None:
+    database.create()
+    database.migrate()
+
+
+if TYPE_CHECKING:
+    from p2pnode.roaming.ports import Store
+
+    _: type[Store] = SqlStore

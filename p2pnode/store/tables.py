@@ -1,0 +1,226 @@
+"""The tables, as SQLAlchemy sees them: the one place where columns, keys and indexes are named.
+
+Moments are integers: microseconds since 1970 in UTC. Decimals are text, exactly as they were. Booleans are 0 and 1.
+What came over the wire is kept as bytes.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+
+class Bytes(LargeBinary):
+    """Bytes that are read as the driver gives them, without a copy."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: object, coltype: object) -> None:
+        """Nothing is to be done."""
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+KEY = Text().with_variant(Text(collation="C"), "postgresql")
+"""A text that is compared and ordered by its code points on every database."""
+SERIAL = BigInteger().with_variant(Integer(), "sqlite")
+"""A number counted upwards; on SQLite it has to be INTEGER to be the row's own address."""
+MOMENT = BigInteger()
+FLAG = SmallInteger()
+BYTES = Bytes()
+
+session = Table(
+    "session",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cpo", Text, nullable=False),
+    Column("emp", Text, nullable=False),
+    Column("operator_id", Text, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("updated_at", MOMENT, nullable=False, index=True),
+    Column("evse_key", Text),
+    Column("evse_id", Text),
+    Column("identification", BYTES),
+    Column("authorized_by_push", FLAG, nullable=False),
+    Column("cpo_partner_session_id", Text),
+    Column("emp_partner_session_id", Text),
+    Column("charging_start", MOMENT),
+    Column("energy", Text),
+    Column("expires_at", MOMENT),
+    sqlite_with_rowid=False,
+)
+
+session_event = Table(
+    "session_event",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("session_key", KEY, ForeignKey("session.key", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", MOMENT, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("body", BYTES, nullable=False),
+)
+
+# A CDR outlives its session's row and may come from a peer for a session that this node never saw: no foreign key.
+cdr = Table(
+    "cdr",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("cpo", Text, nullable=False),
+    Column("emp", Text, nullable=False),
+    Column("operator_key", Text, nullable=False),
+    Column("operator_id", Text, nullable=False),
+    Column("provider_key", Text, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("evse_id", Text, nullable=False),
+    Column("session_start", MOMENT, nullable=False),
+    Column("session_end", MOMENT, nullable=False),
+    Column("energy", Text, nullable=False),
+    Column("body", BYTES, nullable=False),
+    Column("received_at", MOMENT, nullable=False),
+    Column("forwarded_at", MOMENT),
+    Index(None, "emp", "session_start", "key"),
+)
+
+# One row per version of an EVSE data record. Narrow, because searches walk it; what an answer needs is in evse_body.
+evse = Table(
+    "evse",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("operator_key", KEY, nullable=False),
+    Column("evse_key", KEY, nullable=False),
+    Column("owner", KEY, nullable=False),
+    Column("valid_from", MOMENT, nullable=False),
+    Column("valid_to", MOMENT),  # NULL: the current version
+    Column("digest", BYTES, nullable=False),  # of all that makes two versions differ
+    Column("country", Text, nullable=False),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("x", Float),  # with y and z: the place on a sphere of radius 1
+    Column("y", Float),
+    Column("z", Float),
+    Column("is_hubject_compatible", FLAG, nullable=False),
+    Column("is_open_24_hours", FLAG, nullable=False),
+    Column("renewable_energy", FLAG, nullable=False),
+    Column("accessibility", Text, nullable=False),
+    Column("calibration_law", Text, nullable=False),
+    Column("authentication_modes", Text, nullable=False),  # each one between line feeds
+)
+Index("ix_evse_page", evse.c.operator_key, evse.c.evse_key, evse.c.owner, evse.c.valid_from, evse.c.valid_to)
+Index(
+    "ix_evse_current",
+    evse.c.evse_key,
+    evse.c.owner,
+    unique=True,
+    sqlite_where=evse.c.valid_to.is_(None),
+    postgresql_where=evse.c.valid_to.is_(None),
+)
+Index(
+    "ix_evse_owner",
+    evse.c.owner,
+    evse.c.operator_key,
+    sqlite_where=evse.c.valid_to.is_(None),
+    postgresql_where=evse.c.valid_to.is_(None),
+)
+
+evse_body = Table(
+    "evse_body",
+    metadata,
+    Column("id", SERIAL, ForeignKey("evse.id"), primary_key=True, autoincrement=False),
+    Column("evse_id", Text, nullable=False),
+    Column("operator_id", Text, nullable=False),
+    Column("operator_name", Text, nullable=False),
+    Column("body", BYTES, nullable=False),
+)
+
+status = Table(
+    "status",
+    metadata,
+    Column("owner", KEY, primary_key=True),
+    Column("evse_key", KEY, primary_key=True),
+    Column("evse_id", Text, nullable=False),
+    Column("operator_key", KEY, nullable=False),
+    Column("operator_id", Text, nullable=False),
+    Column("operator_name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("body", BYTES, nullable=False),
+    Column("changed_at", MOMENT, nullable=False),
+    Index(None, "operator_key", "evse_key"),
+    sqlite_with_rowid=False,
+)
+
+product = Table(
+    "product",
+    metadata,
+    Column("owner", KEY, primary_key=True),
+    Column("operator_key", KEY, primary_key=True),
+    Column("operator_id", Text, nullable=False),
+    Column("provider_key", KEY, primary_key=True),
+    Column("product_id", KEY, primary_key=True),
+    Column("header", BYTES, nullable=False),
+    Column("body", BYTES, nullable=False),
+    Column("changed_at", MOMENT, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+evse_pricing = Table(
+    "evse_pricing",
+    metadata,
+    Column("owner", KEY, primary_key=True),
+    Column("operator_key", KEY, primary_key=True),
+    Column("operator_id", Text, nullable=False),
+    Column("operator_name", Text, nullable=False),
+    Column("evse_key", KEY, primary_key=True),
+    Column("provider_key", KEY, primary_key=True),
+    Column("body", BYTES, nullable=False),
+    Column("changed_at", MOMENT, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+authentication = Table(
+    "authentication",
+    metadata,
+    Column("kind", KEY, primary_key=True),
+    Column("key", KEY, primary_key=True),
+    Column("owner", KEY, primary_key=True),
+    Column("provider_key", KEY, primary_key=True),
+    Column("provider_id", Text, nullable=False),
+    Column("body", BYTES, nullable=False),
+    Column("pin_function", Text),
+    Column("pin_hash", Text),
+    Index(None, "owner", "provider_key"),
+    sqlite_with_rowid=False,
+)
+
+mark = Table(
+    "mark",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("at", MOMENT, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Moments the store itself remembers, by name: how far its clock is, since when it keeps the history of EVSE data."""
+
+CLOCK = "clock"
+HISTORY = "evse_history"
