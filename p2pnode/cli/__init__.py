@@ -13,14 +13,20 @@ from p2pnode.cli.group import LazyGroup
 from p2pnode.web.problem import Problem
 
 COMMANDS = {
-    "init": ("p2pnode.cli.init:init", "Make the directory of a node: configuration, key, certificate, store."),
-    "run": ("p2pnode.cli.run:run", "Run a node until it is told to stop."),
-    "lab": ("p2pnode.cli.lab:lab", "Run two nodes on this machine and let them roam, every operation both ways."),
-    "status": ("p2pnode.cli.status:status", "Show a running node, its peers and what it has exchanged."),
-    "call": ("p2pnode.cli.call:call", "Send one OICP message to a peer and print the answer."),
+    "init": (
+        "p2pnode.cli.init:init",
+        "Make DIRECTORY for a new node: configuration, key, certificate and an empty peer table.",
+    ),
+    "run": ("p2pnode.cli.run:run", "Run the node in DIRECTORY until it is told to stop."),
+    "lab": ("p2pnode.cli.lab:lab", "Run two nodes on this machine and let them roam with each other."),
+    "status": ("p2pnode.cli.status:status", "Show a running node, its peers and what it has exchanged with them."),
+    "call": ("p2pnode.cli.call:call", "Let the running node send one OICP message to a peer, and print the answer."),
     "operations": ("p2pnode.cli.operations:operations", "List the 24 operations of OICP 2.3."),
     "evse": ("p2pnode.cli.evse:evse", "Charging points: import them from a file."),
-    "sessions": ("p2pnode.cli.sessions:sessions", "List a running node's sessions, or show one with its history."),
+    "sessions": (
+        "p2pnode.cli.sessions:sessions",
+        "List a running node's sessions, or show the one named SESSION-ID with its history.",
+    ),
     "peer": ("p2pnode.cli.peer:peer", "The peer table: list and show."),
     "pki": ("p2pnode.cli.pki:pki", "Certificates: show one with its fingerprint."),
 }

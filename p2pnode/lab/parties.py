@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from p2pnode.config.virtual import VirtualChargePoint, VirtualDriver
 
-TIME_SCALE = 7200.0
+TIME_SCALE = 600.0
 """Seconds of charging that pass in one second of the lab."""
 
 

@@ -6,20 +6,23 @@ acts, and compares what came with what was expected. Whatever else crosses meanw
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from p2pnode.config.virtual import VirtualChargePoint
 from p2pnode.lab.parties import Party
 from p2pnode.lab.wire import Seen, Wire
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.status import Code
-from p2pnode.web.client import AdminClient, Called
+from p2pnode.web.client import AdminClient, AdminRefused, Called
 from p2pnode.web.problem import Problem
 
 PATIENCE = 10.0
 """Seconds until a message that should have crossed is missed."""
+GLANCES = 100
+GLANCE_SECONDS = 0.02
 
 
 class StepFailed(Exception):
@@ -96,20 +99,61 @@ class Actor:
         """Send one OICP message to the other node, as the party's backend would."""
         return await self.client.call(operation.name, body, to=to.name, page=page, size=size)
 
-    async def at_point(self, command: str, **arguments: object) -> Mapping[str, Any]:
+    async def at_point(self, command: str, point: VirtualChargePoint, **arguments: object) -> Mapping[str, Any]:
         """Do something at one of the party's charge points."""
-        done: Mapping[str, Any] = await self.client.post(f"/api/cpo/{command}", arguments)
-        return done
+        return await self._act(f"/api/cpo/{command}", {"evse_id": point.evse_id, **arguments})
 
     async def in_app(self, command: str, **arguments: object) -> Mapping[str, Any]:
-        """Let one of the party's drivers do something in the provider's app."""
-        done: Mapping[str, Any] = await self.client.post(f"/api/emp/{command}", arguments)
+        """Let a driver or the staff do something with the party's app."""
+        return await self._act(f"/api/emp/{command}", arguments)
+
+    async def _act(self, path: str, arguments: Mapping[str, object]) -> Mapping[str, Any]:
+        """What came of it; a refusal with an OICP code is an outcome."""
+        try:
+            done: Mapping[str, Any] = await self.client.post(path, arguments)
+        except AdminRefused as refused:
+            if not refused.code:
+                raise
+            return {"authorized": False, "result": False, "code": refused.code, "reason": refused.message}
         return done
 
-    async def session(self, session_id: str) -> Mapping[str, Any]:
-        """The node's record of a session, with its history."""
-        found: Mapping[str, Any] = await self.client.get(f"/api/sessions/{session_id}")
+    async def published_by(self, owner: "Actor") -> Mapping[str, Mapping[str, Any]]:
+        """Those of the owner's charge points that it has published to this node, by EvseID."""
+        asked = [point.evse_id for point in owner.party.points]
+        found = await self.client.get("/api/evses", owner=owner.name, evse_id=asked)
+        return {record["evse_id"]: record for record in found["evses"]}
+
+    async def session(self, session_id: str, state: str | None = None) -> Mapping[str, Any]:
+        """The node's record of a session, with its history; awaited for a moment in `state`.
+
+        A node tells that a message has crossed before it has noted the answer.
+        """
+        found: Mapping[str, Any] = {}
+        for _ in range(GLANCES):
+            found = await self.client.get(f"/api/sessions/{session_id}")
+            if state is None or found["state"] == state:
+                return found
+            await asyncio.sleep(GLANCE_SECONDS)
         return found
+
+    async def account(self, session_id: str) -> Mapping[str, Any]:
+        """What the party's EMP was told of a session; awaited for a moment with its CDR, which is handed on later."""
+        account: Mapping[str, Any] = {}
+        for _ in range(GLANCES):
+            told = await self.in_app("sessions")
+            account = next((one for one in told["sessions"] if one["session_id"] == session_id), {})
+            if account.get("settled"):
+                break
+            await asyncio.sleep(GLANCE_SECONDS)
+        return account
+
+    async def cdr(self, session_id: str) -> Mapping[str, Any]:
+        """The node's CDR of a session, as it came. Raises Problem where it has none."""
+        for found in (await self.client.get("/api/cdrs", limit="1000"))["cdrs"]:
+            if found["session_id"] == session_id:
+                record: Mapping[str, Any] = found["record"]
+                return record
+        raise Problem(f"{self.name} has no CDR of session {session_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +177,9 @@ class Crossing:
 
 @dataclass(slots=True)
 class Checks:
-    """What a step compares, and what it has to tell."""
+    """What a step compares, and what it has to tell. `crossed` waits until its messages have crossed the wire."""
 
+    crossed: Callable[[], Awaitable[None]]
     problems: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
     details: dict[str, object] = field(default_factory=dict[str, object])
@@ -173,19 +218,14 @@ class Stage:
     @asynccontextmanager
     async def step(self, title: str, *expected: Crossing) -> AsyncGenerator[Checks]:
         """Act and compare inside; afterwards every expected message has crossed, or StepFailed is raised."""
-        checks = Checks()
+        checks = Checks(lambda: self._wait_for(expected, PATIENCE))
         try:
             yield checks
         except Problem as problem:
             checks.problems.append(f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}")
         except (KeyError, IndexError, TypeError, ValueError, ArithmeticError) as error:
             checks.problems.append(f"an answer lacks something or has another form: {type(error).__name__}: {error}")
-        try:
-            async with asyncio.timeout(0.5 if checks.problems else PATIENCE):
-                while not self._crossed(expected):
-                    await self.wire.more(len(self.wire.seen))
-        except TimeoutError:
-            pass
+        await self._wait_for(expected, 0.5 if checks.problems else PATIENCE)
         step = Step(
             self._scenario,
             title,
@@ -199,6 +239,15 @@ class Stage:
         self._audience.step(step)
         if not step.ok:
             raise StepFailed(title)
+
+    async def _wait_for(self, expected: tuple[Crossing, ...], seconds: float) -> None:
+        """Wait until all has crossed, or the time is up."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._crossed(expected):
+                    await self.wire.more(len(self.wire.seen))
+        except TimeoutError:
+            pass  # the rows of the step tell what is missing
 
     def _sent(self) -> list[Seen]:
         return [seen for seen in self.wire.seen[self._told :] if seen.verb == "send"]

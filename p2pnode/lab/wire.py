@@ -1,11 +1,15 @@
 """What crosses the wire between the nodes of the lab, as the nodes themselves report it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from p2pnode.web.client import AdminClient
+from p2pnode.web.problem import Problem
+
+READY_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,22 @@ class Wire:
         self.seen: list[Seen] = []
         self._more = asyncio.Condition()
 
-    async def listen(self, node: str, client: AdminClient, ready: asyncio.Event) -> None:
-        """Note what the node reports until it stops; `ready` is set once it reports."""
+    @asynccontextmanager
+    async def listening(self, node: str, client: AdminClient) -> AsyncGenerator[None]:
+        """Note what the node reports, from the beginning of the context to its end."""
+        ready = asyncio.Event()
+        listener = asyncio.create_task(self._listen(node, client, ready), name=f"listen to {node}")
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await ready.wait()
+            yield
+        except TimeoutError:
+            raise Problem(f"{node} does not tell its events", "see its log") from None
+        finally:
+            listener.cancel()
+            await asyncio.wait([listener])
+
+    async def _listen(self, node: str, client: AdminClient, ready: asyncio.Event) -> None:
         async for event in client.events():
             ready.set()
             call = event.get("call")

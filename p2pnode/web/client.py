@@ -1,6 +1,6 @@
 """The client of a node's admin face, for the command line and the lab."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,8 @@ from p2pnode.web.runfile import find_running
 
 TIMEOUT = 120.0
 
+Query = Mapping[str, str | Sequence[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Called:
@@ -29,11 +31,12 @@ class Called:
 
 
 class AdminRefused(Problem):
-    """The admin face said no; `status` is the HTTP status of its answer."""
+    """The admin face said no; `status` is the HTTP status of its answer, `code` the OICP code where there is one."""
 
-    def __init__(self, status: int, message: str, hint: str) -> None:
+    def __init__(self, status: int, message: str, hint: str, code: str = "") -> None:
         super().__init__(message, hint)
         self.status = status
+        self.code = code
 
 
 class AdminClient:
@@ -64,7 +67,7 @@ class AdminClient:
         if self._session is not None:
             await self._session.close()
 
-    async def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+    async def get(self, path: str, **query: str | Sequence[str]) -> Any:  # noqa: ANN401 - JSON
         """The JSON answer to a GET of `/api/…`."""
         return await self._request("GET", path, query=query)
 
@@ -89,23 +92,28 @@ class AdminClient:
         return Called(http=told["http"], answer=told["answer"], code=told["code"], ms=float(told["ms"]))
 
     async def events(self) -> AsyncIterator[Mapping[str, Any]]:
-        """The node's events from now on, until the node stops. The first is `{"kind": "hello"}`."""
+        """The node's events from now on, until the node or the line to it ends. The first is of kind `hello`."""
         timeout = aiohttp.ClientTimeout(total=None, connect=TIMEOUT)
-        async with self._open().get(f"{self.url}/api/events", timeout=timeout) as response:
-            async for line in response.content:
-                if line.startswith(b"data:"):
-                    yield cast("Mapping[str, Any]", decode(line[5:].strip()))
+        try:
+            async with self._open().get(f"{self.url}/api/events", timeout=timeout) as response:
+                async for line in response.content:
+                    if line.startswith(b"data:"):
+                        yield cast("Mapping[str, Any]", decode(line[5:].strip()))
+        except aiohttp.ClientError:
+            return
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise RuntimeError("the client is used as a context manager")
         return self._session
 
-    async def _request(self, method: str, path: str, *, query: Mapping[str, str], data: bytes | None = None) -> Any:  # noqa: ANN401 - JSON
+    async def _request(
+        self, method: str, path: str, *, query: Mapping[str, str | Sequence[str]], data: bytes | None = None
+    ) -> Any:  # noqa: ANN401 - JSON
         headers = {"Content-Type": "application/json"} if data is not None else {}
         try:
             async with self._open().request(
-                method, f"{self.url}{path}", params=dict(query), data=data, headers=headers
+                method, f"{self.url}{path}", params=_pairs(query), data=data, headers=headers
             ) as response:
                 text = await response.read()
                 status = response.status
@@ -119,8 +127,14 @@ class AdminClient:
             raise Problem(f"{self.url}{path} answered HTTP {status} without JSON", "is this a p2pnode?") from error
         if status >= 400:  # noqa: PLR2004 - the HTTP classes of failure
             told: Mapping[str, Any] = cast("Mapping[str, Any]", answer) if isinstance(answer, Mapping) else {}
-            raise AdminRefused(status, str(told.get("error", f"HTTP {status}")), str(told.get("hint", "")))
+            message, hint, code = (str(told.get(name) or "") for name in ("error", "hint", "code"))
+            raise AdminRefused(status, message or f"HTTP {status}", hint, code)
         return answer
+
+
+def _pairs(query: Query) -> list[tuple[str, str]]:
+    """The parameters of a query, one that has several values once for each."""
+    return [(name, one) for name, value in query.items() for one in ([value] if isinstance(value, str) else value)]
 
 
 def to_json(value: object) -> str:

@@ -1,0 +1,99 @@
+"""`p2pnode lab`: two nodes on this machine that roam with each other."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from p2pnode.cli.options import example, json_option
+from p2pnode.cli.output import show_json
+from p2pnode.lab.parties import PARTIES
+from p2pnode.lab.playing import Options, play
+from p2pnode.lab.report import Report
+from p2pnode.lab.scenario_import import read_file
+from p2pnode.lab.timeline import WIDE, Timeline, closing_table
+from p2pnode.web.problem import Problem
+from p2pnode.web.runfile import read
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+TERMINATED = 143
+
+
+@click.command(epilog=example("p2pnode lab", "p2pnode lab --json > report.json", "p2pnode lab --evse-data evses.json"))
+@click.option("--plain", is_flag=True, help="Plain HTTP between the nodes instead of mutual TLS.")
+@click.option("--keep", is_flag=True, help="Leave the nodes running.")
+@click.option("--evse-data", type=FILE, help="A file of EVSE data that the first node imports and publishes.")
+@click.option("--evse-status", type=FILE, help="A file of EVSE status that the first node imports and publishes.")
+@json_option
+def lab(*, plain: bool, keep: bool, evse_data: Path | None, evse_status: Path | None, as_json: bool) -> int:
+    """Run two nodes on this machine and let them roam with each other.
+
+    Each is a CPO and an EMP, a process of its own, and trusts the other by certificates made for this run. All 24
+    operations cross the wire in both directions, each checked by its outcome at both nodes. The exit code is 0 only if
+    everything came out as expected. With --json the report goes to stdout and the timeline to stderr.
+    """
+    named = ((evse_data, "data"), (evse_status, "status"))
+    files = tuple(read_file(path, kind) for path, kind in named if path is not None)
+    console = _console(to_stderr=as_json)
+    root = Path(tempfile.mkdtemp(prefix="p2pnode-lab-"))
+    report: Report | None = None
+    try:
+        report = asyncio.run(_play(root, Options(plain=plain, keep=keep, files=files), Timeline(console)))
+    except asyncio.CancelledError:
+        raise Problem("terminated; the nodes have ended", exit_code=TERMINATED) from None
+    finally:
+        if report is None or (report.ok and not keep):
+            shutil.rmtree(root, ignore_errors=True)
+    if as_json:
+        show_json(report.wire())
+    _conclude(console, report, root, keep=keep)
+    return 0
+
+
+async def _play(root: Path, options: Options, timeline: Timeline) -> Report:
+    """Play the lab; SIGTERM ends it as Ctrl-C does, with the nodes."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await play(root, options, timeline)
+
+
+def _console(*, to_stderr: bool) -> Console:
+    """Where the timeline goes; lines are neither broken nor coloured where nobody watches."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    width = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else WIDE
+    return Console(file=stream, width=max(width, WIDE), highlight=False, soft_wrap=True)
+
+
+def _conclude(console: Console, report: Report, root: Path, *, keep: bool) -> None:
+    """The closing table, where the kept nodes are, and Problem where something was not as expected."""
+    first, second = (party.name for party in PARTIES)
+    console.print()
+    console.print(closing_table(first, second, report.cells, report.steps))
+    console.print()
+    if keep:
+        _tell_kept(console, root)
+    failed = sum(not step.ok for step in report.steps)
+    if report.failure:
+        raise Problem(report.failure.rstrip(), f"the directories of the nodes, with their logs, are in {root}")
+    if not report.ok:
+        sentence = f"{failed} of {len(report.steps)} steps did not come out as expected"
+        raise Problem("; ".join([sentence, *report.missing]), f"the nodes' logs are in {root}")
+    messages = sum(row.verb == "send" for step in report.steps for row in step.rows)
+    console.print(f"All {len(report.steps)} steps came out as expected; {messages} messages crossed the wire.")
+
+
+def _tell_kept(console: Console, root: Path) -> None:
+    found = {party.name: read(root / party.name) for party in PARTIES}
+    for name, run in found.items():
+        if run is not None:
+            console.print(f"{name}: administrators at {run.admin}, peers at {run.peer}, directory {root / name}")
+    pids = " ".join(str(run.pid) for run in found.values() if run is not None)
+    if pids:
+        console.print(f"the nodes go on; stop them: kill {pids}; then remove {root}")

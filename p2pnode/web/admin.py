@@ -1,0 +1,277 @@
+"""The admin face: a running node's status, sessions and events as JSON, and a door to send messages through it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final, cast
+from uuid import uuid4
+
+import msgspec
+from aiohttp import web
+
+from p2pnode.backends.commands import CommandError, Commands
+from p2pnode.node import Node
+from p2pnode.observe.events import Event, Subscription
+from p2pnode.observe.metrics import CONTENT_TYPE
+from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolError
+from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
+from p2pnode.oicp.identifiers import evse_key, session_key
+from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT
+from p2pnode.roaming.records import OWN, EvseFilter, PageRequest
+from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
+from p2pnode.web.shapes import cdr_shape, event_shape, evse_shape, session_shape
+
+HEARTBEAT_SECONDS: Final = 15.0
+SHUTDOWN_SECONDS: Final = 1.0
+LISTED: Final = 100
+LAST: Final = "stopping"
+"""The kind of the event that ends a stream of events."""
+
+
+class AdminFace:
+    """Serves the admin API of one running node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._settings = node.config.admin_face
+        self._streams: set[Subscription] = set()
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen at the configured address; `url` is then the base of the API. Raises OSError."""
+        app = web.Application(middlewares=[self._guarded], client_max_size=PUSH_LIMIT)
+        app.add_routes(
+            [
+                web.get("/api/status", self._status),
+                web.get("/api/peers", self._peers),
+                web.get("/api/operations", self._operations),
+                web.get("/api/sessions", self._sessions),
+                web.get("/api/sessions/{session}", self._session),
+                web.get("/api/cdrs", self._cdrs),
+                web.get("/api/evses", self._evses),
+                web.get("/api/pricing", self._pricing),
+                web.get("/api/events", self._events),
+                web.get("/metrics", self._metrics),
+                web.post("/api/call/{operation}", self._call),
+                web.post("/api/evses/import", self._import),
+                web.post("/api/cpo/{command}", self._cpo),
+                web.post("/api/emp/{command}", self._emp),
+                web.post("/api/stop", self._stop),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """End the streams of events, finish what is being answered, and close."""
+        for stream in self._streams:
+            stream.put(Event(LAST, datetime.now(UTC)))
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse who may not come in, and tell every failure as JSON."""
+        try:
+            require_allowed(request, self._settings.token)
+            return await handler(request)
+        except Refusal as refusal:
+            return _error(refusal.status, refusal.message, refusal.hint)
+        except (CommandError, OicpError) as error:
+            return _refused(error)
+        except web.HTTPException as error:
+            return _error(HTTPStatus(error.status), f"{request.method} {request.path}: {error.reason}")
+        except Exception:
+            process_id = str(uuid4())
+            self._node.log.exception("admin_failed", path=request.path, process_id=process_id)
+            return _error(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "this failed inside the node", f"its log tells: {process_id}"
+            )
+
+    async def _status(self, request: web.Request) -> web.Response:
+        del request
+        status = self._node.status()
+        status = replace(status, faces={**status.faces, "admin": self.url})
+        return web.Response(body=status.to_json(), content_type=JSON)
+
+    async def _peers(self, request: web.Request) -> web.Response:
+        del request
+        return _json({"peers": [entry.model_dump(mode="json") for entry in self._node.peers.current().peers]})
+
+    async def _operations(self, request: web.Request) -> web.Response:
+        del request
+        return _json({"cells": self._node.observer.metrics.cells()})
+
+    async def _sessions(self, request: web.Request) -> web.Response:
+        found = await self._node.store.sessions(_number(request, "limit", LISTED, least=1))
+        return _json({"sessions": [session_shape(session) for session in found]})
+
+    async def _session(self, request: web.Request) -> web.Response:
+        key = session_key(request.match_info["session"])
+        session = await self._node.store.session(key)
+        if session is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, "there is no such session", "GET /api/sessions lists the latest")
+        return _json(session_shape(session, await self._node.store.history(key)))
+
+    async def _cdrs(self, request: web.Request) -> web.Response:
+        """The CDRs of the sessions changed last."""
+        sessions = await self._node.store.sessions(_number(request, "limit", LISTED, least=1))
+        found = [await self._node.store.cdr(session.key) for session in sessions]
+        return _json({"cdrs": [cdr_shape(record) for record in found if record is not None]})
+
+    async def _evses(self, request: web.Request) -> web.Response:
+        """What one owner has published: `?owner=` a peer, our own party without; a page of it, or each `?evse_id=`."""
+        store, owner = self._node.store, request.query.get("owner", OWN)
+        wanted = EvseFilter(owners=(owner,), as_of=self._node.now())
+        asked = request.query.getall("evse_id", [])
+        if asked:
+            looked_up = [await store.evse(evse_key(text), owner) for text in asked]
+            found = [record for record in looked_up if record is not None]
+        else:
+            found = list(await store.evse_page(wanted, _page(request)))
+        keys = tuple(record.evse_key for record in found)
+        status_of = {status.evse_key: status.status for status in await store.statuses((owner,), evse_keys=keys)}
+        evses = [evse_shape(record, status_of.get(record.evse_key)) for record in found]
+        return _json({"total": await store.evse_count(wanted), "evses": evses})
+
+    async def _pricing(self, request: web.Request) -> web.Response:
+        """The pricing one owner has published: `?owner=` a peer, our own party without."""
+        owners = (request.query.get("owner", OWN),)
+        products = await self._node.store.products(owners, None)
+        pricing = await self._node.store.evse_pricing(owners, None)
+        return _json(
+            {
+                "products": [msgspec.Raw(record.body) for record in products],
+                "evse_pricing": [msgspec.Raw(record.body) for record in pricing],
+            }
+        )
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events from now on, the first of kind `hello`; a comment now and then keeps the line open."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        with self._node.observer.events.subscribe() as stream:
+            self._streams.add(stream)
+            try:
+                await response.prepare(request)
+                await response.write(_line({"kind": "hello", "at": datetime.now(UTC)}))
+                await _pass_on(stream, response)
+                await response.write_eof()
+            except ConnectionResetError:
+                pass  # the listener has gone
+            finally:
+                self._streams.discard(stream)
+        return response
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=self._node.observer.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _call(self, request: web.Request) -> web.Response:
+        """Send the OICP message in the body as our own party: `?to=` a peer, `?page=&size=` of a paged pull."""
+        name = request.match_info["operation"]
+        operation = BY_NAME.get(name)
+        if operation is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, f"no operation is called {name!r}", "`p2pnode operations` lists them")
+        to = request.query.get("to") or None
+        process_id = str(uuid4())
+        called = await self._node.call(
+            operation, await request.read(), to=to, page=_page(request), process_id=process_id
+        )
+        told = {"http": called.http, "answer": msgspec.Raw(called.answer), "code": called.code, "ms": called.ms}
+        return _json({**told, "process_id": process_id})
+
+    async def _import(self, request: web.Request) -> web.Response:
+        """Import a file of EVSE data (`?kind=data`) or status (`?kind=status`); it becomes our own and is published."""
+        kind = request.query.get("kind", "data")
+        if kind not in {"data", "status"}:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"there is no kind {kind!r}", "kind is data or status")
+        body = await request.read()
+        take = self._node.import_evse_data if kind == "data" else self._node.import_evse_status
+        return _json(asdict(await take(body)))
+
+    async def _cpo(self, request: web.Request) -> web.Response:
+        backend = self._node.cpo
+        return await _command(request, "CPO", backend.commands if backend is not None else None)
+
+    async def _emp(self, request: web.Request) -> web.Response:
+        backend = self._node.emp
+        return await _command(request, "EMP", backend.commands if backend is not None else None)
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        del request
+        self._node.stop()
+        return _json({"stopping": True})
+
+
+async def _command(request: web.Request, role: str, commands: Commands | None) -> web.Response:
+    """Let a person act at a virtual party; the arguments are the members of the body."""
+    if commands is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"this node has no virtual {role}", "see backend in its configuration")
+    arguments = decode(await request.read() or b"{}")
+    if not isinstance(arguments, Mapping):
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "the arguments are a JSON object", f"commands: {', '.join(commands.names)}"
+        )
+    return _json(await commands.run(request.match_info["command"], cast("Mapping[str, Any]", arguments)))
+
+
+async def _pass_on(stream: Subscription, response: web.StreamResponse) -> None:
+    """Write events as they come, until the face stops."""
+    while True:
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                event = await anext(stream)
+        except TimeoutError:
+            await response.write(b": still here\n\n")
+            continue
+        if event.kind == LAST:
+            return
+        await response.write(_line(event_shape(event)))
+
+
+def _line(value: Mapping[str, object]) -> bytes:
+    return b"data: " + encode(value) + b"\n\n"
+
+
+def _page(request: web.Request) -> PageRequest:
+    """`?page=&size=`, the size at most 2000. Raises Refusal."""
+    size = min(_number(request, "size", DEFAULT_PAGE_SIZE, least=1), LARGEST_PAGE_SIZE)
+    return PageRequest(_number(request, "page", 0, least=0), size)
+
+
+def _number(request: web.Request, name: str, otherwise: int, *, least: int) -> int:
+    """A whole number of the query. Raises Refusal."""
+    text = request.query.get(name)
+    if text is None:
+        return otherwise
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):  # noqa: PLR2004 - digits that fit
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is not a number from {least} on")
+    return int(text)
+
+
+def _json(value: Mapping[str, Any]) -> web.Response:
+    return web.Response(body=encode(value), content_type=JSON)
+
+
+def _refused(error: CommandError | OicpError) -> web.Response:
+    if isinstance(error, InvalidMessage):
+        return _error(HTTPStatus.BAD_REQUEST, error.reason, "send the message as JSON")
+    code = error.code.value if isinstance(error, PeerError | ProtocolError) else ""
+    return _error(
+        HTTPStatus.BAD_GATEWAY if isinstance(error, PeerError) else HTTPStatus.CONFLICT, str(error), code=code
+    )
+
+
+def _error(status: HTTPStatus, message: str, hint: str = "", *, code: str = "") -> web.Response:
+    """A failure as `{"error", "hint"}`, with the OICP code where there is one."""
+    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
+    body = encode({"error": message, "hint": hint} | ({"code": code} if code else {}))
+    return web.Response(status=status, body=body, content_type=JSON, headers=headers)

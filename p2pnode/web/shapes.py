@@ -1,0 +1,73 @@
+"""What the admin face shows of a node's records, as JSON values. Media are masked, bodies of messages too."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import msgspec
+
+from p2pnode.observe.events import Event
+from p2pnode.observe.masking import masked
+from p2pnode.oicp.codec import decode, read
+from p2pnode.oicp.errors import InvalidMessage
+from p2pnode.oicp.identification import Identification
+from p2pnode.roaming.records import CdrRecord, EvseRecord, SessionEvent, SessionRecord
+
+Shape = dict[str, object]
+
+
+def session_shape(session: SessionRecord, history: Sequence[SessionEvent] | None = None) -> Shape:
+    """A session; `cpo` and `emp` are peer names, empty for our own side."""
+    shape = asdict(session)
+    del shape["key"], shape["evse_key"]
+    shape["identification"] = _medium(session.identification)
+    if history is not None:
+        shape["history"] = [_event_shape(event) for event in history]
+    return shape
+
+
+def cdr_shape(record: CdrRecord) -> Shape:
+    """A charge detail record as it came (`record`), with what it is found by."""
+    shape = asdict(record)
+    del shape["key"], shape["operator_key"], shape["provider_key"], shape["body"]
+    shape["record"] = msgspec.Raw(record.body)
+    return shape
+
+
+def event_shape(event: Event) -> Shape:
+    """Something that happened in the node."""
+    shape: Shape = {"kind": event.kind, "at": event.at}
+    if event.call is not None:
+        shape["call"] = asdict(event.call)
+    if event.data:
+        shape["data"] = {name: masked(name, value) for name, value in event.data.items()}
+    return shape
+
+
+def evse_shape(record: EvseRecord, status: str | None) -> Shape:
+    """A charge point somebody has published, its record as it came, and its status where that is known."""
+    return {
+        "evse_id": record.evse_id,
+        "operator_id": record.operator_id,
+        "owner": record.owner,
+        "status": status,
+        "record": msgspec.Raw(record.body),
+    }
+
+
+def _medium(identification: bytes | None) -> str:
+    return read(Identification, identification).masked() if identification is not None else ""
+
+
+def _event_shape(event: SessionEvent) -> Shape:
+    try:
+        body = masked("", decode(event.body))
+    except InvalidMessage:
+        body = None
+    return {
+        "at": event.at,
+        "operation": event.operation,
+        "verb": event.verb,
+        "peer": event.peer,
+        "code": event.code,
+        "body": body,
+    }
