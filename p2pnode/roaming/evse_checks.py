@@ -41,7 +41,10 @@ async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord |
 
 
 async def require_own(party: Party, evse_id: str, peer: PeerEntry) -> None:
-    """Raises ProtocolError 603 for an EVSE not ours or hidden from the peer, 604 for one that may not roam."""
+    """Let only EVSEs pass that are ours to start.
+
+    Raises ProtocolError 603 for one that is not ours or hidden from the peer, 604 for one that is not for roaming.
+    """
     key = evse_key(evse_id)
     found = await party.store.evse(key, OWN)
     published = found is not None or await party.store.has_evses(OWN)
@@ -52,7 +55,7 @@ async def require_own(party: Party, evse_id: str, peer: PeerEntry) -> None:
 
 
 def operator_of(party: Party, destination: Destination, evse_id: str) -> str:
-    """The OperatorID a session with this CPO runs under: the one inside the EvseID if it is the CPO's, else its first."""
+    """The OperatorID a session with this CPO runs under: the one in the EvseID if it is the CPO's, else its first."""
     identifiers = destination.peer.operators if destination.peer is not None else party.own.operators
     inside = operator_of_evse(evse_id)
     own = next((text for text in identifiers if operator_key(text) == inside), None)

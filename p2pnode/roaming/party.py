@@ -66,6 +66,8 @@ class Limits:
     """Whether a remote start whose answer is lost is followed by a RemoteStop."""
     remembered_starts: int = 10_000
     """How many starts that came without SessionID are remembered by their CPOPartnerSessionID."""
+    push_wait: float = 5.0
+    """How long a push of our own waits for the peers before it is answered."""
     crawls: int = 256
     """How many crawls over pages may be under way at the same time."""
     crawl: timedelta = timedelta(minutes=15)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.identifiers import Standard, evse_key, operator_key, parse_operator, provider_key
 from p2pnode.oicp.operations import Role
+from p2pnode.oicp.scalars import ANY_PROVIDER
 
 _OPERATOR_AND_E = re.compile(r"([A-Za-z]{2})\*?([A-Za-z0-9]{3})\*?[Ee]")
 
@@ -31,6 +32,11 @@ def is_visible(peer: PeerEntry, key: str) -> bool:
     """Whether the peer may see our EVSE with this key."""
     prefixes = visible_prefixes(peer)
     return prefixes is None or key.startswith(prefixes)
+
+
+def is_priced_for(peer: PeerEntry, provider: str) -> bool:
+    """Whether prices for the provider with this key, or for all (`*`), are the peer's to see."""
+    return provider == ANY_PROVIDER or peer.hub or provider in own_keys(peer, Role.EMP)
 
 
 def longest_prefix(peer: PeerEntry, key: str) -> int:

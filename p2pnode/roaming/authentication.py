@@ -1,0 +1,260 @@
+"""Authentication data: which drivers an EMP vouches for, so that a CPO can decide without asking.
+
+A PIN is hashed before anything else happens to it; what is stored, answered and sent on has hashes only.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.authentication import (
+    AllAuthenticationData,
+    AuthenticationData,
+    AuthenticationDataRecord,
+    ProviderAuthenticationData,
+    PullAuthenticationData,
+    PushAuthenticationData,
+)
+from p2pnode.oicp.codec import decode, encode, join, read, replace_members
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
+from p2pnode.oicp.identification import Identification, QRCodeIdentification
+from p2pnode.oicp.identifiers import provider_key
+from p2pnode.oicp.operations import PULL_AUTHENTICATION_DATA, PUSH_AUTHENTICATION_DATA, Role
+from p2pnode.oicp.rules import check, contracts_of_others, errors_in
+from p2pnode.oicp.scalars import ActionType
+from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.roaming.asking import ask_each
+from p2pnode.roaming.evse_rows import Rows
+from p2pnode.roaming.media import medium_of, without_pin
+from p2pnode.roaming.party import Party, Receivers, Senders
+from p2pnode.roaming.pins import hash_pin, is_checkable, published_pin, stored_pin
+from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.publishing import Parcel, Publisher
+from p2pnode.roaming.pushes import action_of, in_turns, refuse_invalid, refuse_misfits
+from p2pnode.roaming.records import OWN, AuthenticationRecord
+from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.visibility import own_keys
+
+DONE = StatusCode.of(Code.SUCCESS)
+RECORDS = "/ProviderAuthenticationData/AuthenticationDataRecord"
+
+
+class Authentication:
+    """PushAuthenticationData and the obsolete PullAuthenticationData, both verbs."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self.publisher = Publisher(party, PUSH_AUTHENTICATION_DATA, self._everything)
+
+    @property
+    def receivers(self) -> Receivers:
+        """What our CPO takes, and what our EMP hands out."""
+        return {PUSH_AUTHENTICATION_DATA: self.receive_push, PULL_AUTHENTICATION_DATA: self.receive_pull}
+
+    @property
+    def senders(self) -> Senders:
+        """What our EMP publishes, and what our CPO asks for."""
+        return {PUSH_AUTHENTICATION_DATA: self.send_push, PULL_AUTHENTICATION_DATA: self.send_pull}
+
+    async def receive_push(self, received: Received[PushAuthenticationData]) -> Acknowledgement:
+        """eRoamingPushAuthenticationData of an EMP, taken as a whole or not at all.
+
+        Raises InvalidMessage (022) that names every record that cannot be taken, ProtocolError 022 for records that
+        must not or must exist, 017 for a provider that is not the peer's, 019 for an EvcoID that is not the provider's.
+        """
+        data, peer = received.message.provider_authentication_data, received.peer
+        if not peer.speaks_for(Role.EMP, data.provider_id):
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{data.provider_id} is not a provider of {peer.name}")
+        action = action_of(received.message.action_type)
+        providers = None if peer.hub else own_keys(peer, Role.EMP)
+        rows = await self._read(received.records, peer.name, data.provider_id, action, providers)
+        await self._apply(action, rows, peer.name, data.provider_id)
+        return acknowledge()
+
+    async def send_push(self, outgoing: Outgoing[PushAuthenticationData]) -> Acknowledgement:
+        """eRoamingPushAuthenticationData of our EMP: kept as ours, then delivered to every CPO that takes it.
+
+        A PIN in clear goes out as its bcrypt hash. Positive once it is stored; the additional information tells who
+        has not got it yet.
+        """
+        message = outgoing.message
+        provider_id = message.provider_authentication_data.provider_id
+        caller_id = self._party.own_id(outgoing, provider_id)
+        action = action_of(message.action_type)
+        rows = await self._read(outgoing.records, OWN, provider_id, action, None)
+        await self._apply(action, rows, OWN, provider_id)
+        body = join(PUSH_AUTHENTICATION_DATA, message, [_published(row) for row in rows])
+        parcel = Parcel(caller_id, body, action is ActionType.FULL_LOAD)
+        return acknowledge(additional_info=await self.publisher.publish(outgoing, lambda _: parcel))
+
+    async def _read(
+        self,
+        records: Sequence[bytes],
+        owner: str,
+        provider_id: str,
+        action: ActionType,
+        providers: frozenset[str] | None,
+    ) -> list[AuthenticationRecord]:
+        """The rows of the records, PINs hashed. `providers` are the keys an EvcoID may name; None: any."""
+        found: Rows[AuthenticationRecord] = Rows([])
+        evco_ids: list[str | None] = []
+        async for index, raw in in_turns(records):
+            try:
+                identification = _identification(raw, whole=action is not ActionType.DELETE)
+                if action is ActionType.DELETE:
+                    identification = without_pin(identification)
+            except InvalidMessage as error:
+                found.refuse(index, error.violations)
+                continue
+            evco_ids.append(identification.evco_id)
+            if not found.violations:
+                found.rows.append(await self._row(raw, identification, owner, provider_id))
+        refuse_invalid(found.violations, RECORDS)
+        foreign = contracts_of_others(evco_ids, providers, RECORDS) if providers is not None else ()
+        if foreign:
+            places = ", ".join(violation.pointer for violation in foreign)
+            raise ProtocolError(Code.INCONSISTENT_EVCO_ID, f"not of this provider: {places}", violations=foreign)
+        _refuse_twice(found.rows)
+        return found.rows
+
+    async def _row(
+        self, raw: bytes, identification: Identification, owner: str, provider_id: str
+    ) -> AuthenticationRecord:
+        medium = medium_of(identification)
+        option = identification.option
+        hashed = option.hashed_pin if isinstance(option, QRCodeIdentification) else None
+        if isinstance(option, QRCodeIdentification) and option.pin is not None:
+            hashed = await hash_pin(option.pin, self._party.limits.pin_rounds)
+        return AuthenticationRecord(
+            owner=owner,
+            provider_key=provider_key(provider_id),
+            provider_id=provider_id,
+            kind=medium.kind.value if medium is not None else "",
+            key=medium.key if medium is not None else "",
+            body=replace_members(raw, {"Identification": without_pin(identification)}),
+            pin_function=hashed.function if hashed is not None else None,
+            pin_hash=stored_pin(hashed) if hashed is not None else None,
+        )
+
+    async def _apply(
+        self, action: ActionType, rows: Sequence[AuthenticationRecord], owner: str, provider_id: str
+    ) -> None:
+        keys = [(row.kind, row.key) for row in rows]
+        provider = provider_key(provider_id)
+
+        def work(transaction: Transaction) -> None:
+            if action is ActionType.FULL_LOAD:
+                transaction.replace_authentication(owner, provider, rows)
+                return
+            refuse_misfits(action, keys, transaction.known_authentication(owner, provider), _masked)
+            if action is ActionType.DELETE:
+                transaction.delete_authentication(owner, provider, keys)
+            else:
+                transaction.put_authentication(rows)
+
+        await self._party.store.write(work)
+
+    async def receive_pull(self, received: Received[PullAuthenticationData]) -> AuthenticationData:
+        """eRoamingPullAuthenticationData (OICP 2.1): everything our EMP has published, with hashed PINs.
+
+        Only a peer whose entry says so may ask: it hands out all contracts.
+        """
+        peer = received.peer
+        if not peer.pull_authentication_data:
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "PullAuthenticationData is not allowed to this peer")
+        records = await self._party.store.authentication_of(OWN)
+        blocks = [
+            ProviderAuthenticationData(
+                provider_id=provider_id,
+                authentication_data_record=[read(AuthenticationDataRecord, _published(record)) for record in group],
+            )
+            for provider_id, group in groupby(records, key=lambda record: record.provider_id)
+        ]
+        everything = AllAuthenticationData(provider_authentication_data=blocks)
+        return AuthenticationData(authentication_data=everything, status_code=DONE)
+
+    async def send_pull(self, outgoing: Outgoing[PullAuthenticationData]) -> AuthenticationData:
+        """eRoamingPullAuthenticationData of our CPO, of one EMP or of all; what comes is kept as that peer's."""
+        party, message = self._party, outgoing.message
+        caller_id = party.own_id(outgoing, message.operator_id)
+        knowledge = Knowledge(party.own, to=outgoing.to)
+        destinations = resolve(PULL_AUTHENTICATION_DATA, message, party.peers(), knowledge)
+        merged: list[ProviderAuthenticationData] = []
+        for reply in await ask_each(party, destinations, outgoing, caller_id=caller_id):
+            answer: AuthenticationData = reply.answer
+            peer = reply.destination.peer
+            blocks = answer.authentication_data.provider_authentication_data
+            own = [block for block in blocks if peer is not None and peer.speaks_for(Role.EMP, block.provider_id)]
+            merged += [await self._keep(block, reply.destination.name) for block in own]
+        return AuthenticationData(
+            authentication_data=AllAuthenticationData(provider_authentication_data=merged), status_code=DONE
+        )
+
+    async def _keep(self, block: ProviderAuthenticationData, owner: str) -> ProviderAuthenticationData:
+        """Keep a block as all that the peer vouches for under the provider; returns it with hashed PINs."""
+        records = [encode(record) for record in block.authentication_data_record]
+        rows = [
+            await self._row(raw, record.identification, owner, block.provider_id)
+            for raw, record in zip(records, block.authentication_data_record, strict=True)
+            if medium_of(record.identification) is not None
+        ]
+        await self._apply(ActionType.FULL_LOAD, rows, owner, block.provider_id)
+        published = [read(AuthenticationDataRecord, _published(row)) for row in rows]
+        return block.model_copy(update={"authentication_data_record": published})
+
+    async def _everything(self, peer: PeerEntry) -> list[Parcel]:  # noqa: ARG002 - every CPO gets the same
+        """Our authentication data, one full load per provider."""
+        blocks: dict[str, list[bytes]] = {provider_id: [] for provider_id in self._party.own.providers}
+        for record in await self._party.store.authentication_of(OWN):
+            blocks.setdefault(record.provider_id, []).append(_published(record))
+        parcels: list[Parcel] = []
+        for provider_id, records in blocks.items():
+            data = ProviderAuthenticationData(provider_id=provider_id, authentication_data_record=[])
+            message = PushAuthenticationData(action_type=ActionType.FULL_LOAD.value, provider_authentication_data=data)
+            parcels.append(Parcel(provider_id, join(PUSH_AUTHENTICATION_DATA, message, records), full=True))
+        return parcels
+
+
+def _identification(raw: bytes, *, whole: bool) -> Identification:
+    """The identification of a record. With `whole` the record has to be valid; to be deleted it only names a medium."""
+    record = read(AuthenticationDataRecord, raw)
+    broken = errors_in(check(record)) if whole else ()
+    option = record.identification.option
+    if option is None:
+        broken = (*broken, Violation("/Identification", "missing", "An Identification has one of five options."))
+    hashed = option.hashed_pin if isinstance(option, QRCodeIdentification) else None
+    if whole and hashed is not None and not is_checkable(hashed):
+        sentence = "HashedPIN is none that a PIN can be compared with."
+        broken = (*broken, Violation("/Identification/QRCodeIdentification/HashedPIN", "pin", sentence))
+    if broken:
+        raise InvalidMessage("the record is not valid", broken)
+    return record.identification
+
+
+def _published(record: AuthenticationRecord) -> bytes:
+    """A stored record as it is published: its PIN as a hash."""
+    if record.pin_hash is None:
+        return record.body
+    members: Any = decode(record.body)
+    option = members["Identification"]["QRCodeIdentification"]
+    option["HashedPIN"] = published_pin(record.pin_hash)
+    return replace_members(record.body, {"Identification": members["Identification"]})
+
+
+def _masked(medium: tuple[str, str]) -> str:
+    kind, key = medium
+    return f"{kind} …{key[-2:]}"
+
+
+def _refuse_twice(rows: Sequence[AuthenticationRecord]) -> None:
+    """Raises InvalidMessage where a medium stands twice in one push."""
+    seen: dict[tuple[str, str], int] = {}
+    twice = [
+        Violation(f"/{index}/Identification", "repeated", f"This medium is that of record {first} too.")
+        for index, row in enumerate(rows)
+        if (first := seen.setdefault((row.kind, row.key), index)) != index
+    ]
+    refuse_invalid(twice, RECORDS)

@@ -1,0 +1,33 @@
+"""Crawls over pages: every page of one crawl is cut from the same snapshot, so that nothing shifts under the pages."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from p2pnode.roaming.recent import Recent
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """The moment a crawl's pages are cut at, how many records there were, and when the crawl asked last."""
+
+    as_of: datetime
+    total: int | None
+    asked_at: datetime
+
+
+class Snapshots:
+    """The snapshots of the crawls that are under way, at most `size`, each until it pauses for `lifetime`."""
+
+    def __init__(self, size: int, lifetime: timedelta) -> None:
+        self._crawls: Recent[Hashable, Snapshot] = Recent(size)
+        self._lifetime = lifetime
+
+    def at(self, crawl: Hashable, page: int, now: datetime, clock: Callable[[], datetime]) -> Snapshot:
+        """The snapshot for a page of this crawl; page 0 begins anew, at the moment the store's clock shows."""
+        snapshot = self._crawls.get(crawl) if page > 0 else None
+        if snapshot is None or now - snapshot.asked_at > self._lifetime:
+            snapshot = Snapshot(clock(), None, now)
+            self._crawls.put(crawl, snapshot)
+        snapshot.asked_at = now
+        return snapshot

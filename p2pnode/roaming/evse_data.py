@@ -1,0 +1,146 @@
+"""EVSE data: what our CPO publishes, and what peers publish to our EMP."""
+
+from collections.abc import Sequence
+
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.codec import join
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE, OperatorEvseData, PushEvseData
+from p2pnode.oicp.identifiers import evse_key, operator_key
+from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA, Role
+from p2pnode.oicp.scalars import ActionType
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.evse_pull import EvsePulls
+from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push_form
+from p2pnode.roaming.party import Party, Receivers, Senders
+from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.publishing import Parcel, Publisher
+from p2pnode.roaming.pushes import (
+    action_of,
+    in_turns,
+    refuse_foreign,
+    refuse_invalid,
+    refuse_misfits,
+    refuse_repeated,
+)
+from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
+from p2pnode.roaming.visibility import is_visible, visible_prefixes
+
+RECORDS = "/OperatorEvseData/EvseDataRecord"
+
+
+class EvseDataService:
+    """PushEvseData and PullEvseData, both verbs."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self.pulls = EvsePulls(party)
+        self.publisher = Publisher(party, PUSH_EVSE_DATA, self._everything)
+
+    @property
+    def receivers(self) -> Receivers:
+        """What our EMP takes, and what our CPO shows."""
+        return {PUSH_EVSE_DATA: self.receive_push, PULL_EVSE_DATA: self.pulls.receive}
+
+    @property
+    def senders(self) -> Senders:
+        """What our CPO publishes, and what our EMP asks for."""
+        return {PUSH_EVSE_DATA: self.send_push, PULL_EVSE_DATA: self.pulls.send}
+
+    async def receive_push(self, received: Received[PushEvseData]) -> Acknowledgement:
+        """eRoamingPushEvseData of a CPO, taken as a whole or not at all; the records are kept as they came.
+
+        Raises InvalidMessage (022) that names every record that cannot be taken, ProtocolError 022 for records that
+        must not or must exist, 017 for an operator that is not the peer's, 018 for EvseIDs that are not the operator's
+        or stand twice.
+        """
+        data, peer = received.message.operator_evse_data, received.peer
+        if not peer.speaks_for(Role.CPO, data.operator_id):
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{data.operator_id} is not an operator of {peer.name}")
+        action = action_of(received.message.action_type)
+        evse_ids, rows = await self._read(received.records, data, action, peer.name)
+        refuse_foreign(peer, evse_ids)
+        await self._apply(action, evse_ids, rows, Listing(peer.name, data.operator_id, data.operator_name))
+        return acknowledge()
+
+    async def send_push(self, outgoing: Outgoing[PushEvseData]) -> Acknowledgement:
+        """eRoamingPushEvseData of our CPO: kept as ours, then delivered to every EMP that may see it.
+
+        Positive once it is stored; the additional information tells who has not got it yet. Raises ProtocolError where
+        our own data is not valid.
+        """
+        data = outgoing.message.operator_evse_data
+        caller_id = self._party.own_id(outgoing, data.operator_id)
+        action = action_of(outgoing.message.action_type)
+        evse_ids, rows = await self._read(outgoing.records, data, action, OWN)
+        await self._apply(action, evse_ids, rows, Listing(OWN, data.operator_id, data.operator_name))
+        keys = [evse_key(evse_id) for evse_id in evse_ids]
+
+        def parcel_for(peer: PeerEntry) -> Parcel | None:
+            full = action is ActionType.FULL_LOAD
+            if visible_prefixes(peer) is None:
+                return Parcel(caller_id, outgoing.body, full)
+            seen = [raw for key, raw in zip(keys, outgoing.records, strict=True) if is_visible(peer, key)]
+            if not seen and not full:
+                return None
+            return Parcel(caller_id, join(PUSH_EVSE_DATA, outgoing.message, seen), full)
+
+        problems = await self.publisher.publish(outgoing, parcel_for)
+        return acknowledge(code=Code.SUCCESS, additional_info=problems)
+
+    async def _read(
+        self, records: Sequence[bytes], data: OperatorEvseData, action: ActionType, owner: str
+    ) -> tuple[list[str], list[EvseRecord]]:
+        """The EvseIDs of all records, and the rows of those that are not to be deleted."""
+        found: Rows[EvseRecord] = Rows([])
+        if action is ActionType.DELETE:
+            evse_ids = named_evses(records, found.violations)
+        else:
+            listing = Listing(owner, data.operator_id, data.operator_name)
+            async for index, raw in in_turns(records):
+                add_evse(found, index, raw, listing, strict=True)
+            evse_ids = [row.evse_id for row in found.rows]
+        refuse_invalid(found.violations, RECORDS)
+        refuse_repeated(evse_ids, RECORDS)
+        return evse_ids, found.rows
+
+    async def _apply(
+        self, action: ActionType, evse_ids: Sequence[str], rows: Sequence[EvseRecord], listing: Listing
+    ) -> None:
+        at = self._party.now()
+        keys = [evse_key(evse_id) for evse_id in evse_ids]
+
+        def work(transaction: Transaction) -> None:
+            if action is ActionType.FULL_LOAD:
+                transaction.replace_evses(listing.owner, operator_key(listing.operator_id), rows, at)
+                return
+            refuse_misfits(action, keys, transaction.known_evses(listing.owner, keys))
+            if action is ActionType.DELETE:
+                transaction.delete_evses(listing.owner, keys, at)
+            else:
+                transaction.put_evses(rows, at)
+
+        await self._party.store.write(work)
+
+    async def _everything(self, peer: PeerEntry) -> list[Parcel]:
+        """Our EVSE data that the peer may see, one full load per operator."""
+        blocks: dict[tuple[str, str], list[bytes]] = {
+            (operator_id, ""): [] for operator_id in self._party.own.operators
+        }
+        wanted = EvseFilter(owners=(OWN,), as_of=self._party.store.clock(), evse_key_prefixes=visible_prefixes(peer))
+        number = 0
+        while page := await self._party.store.evse_page(wanted, PageRequest(number, LARGEST_PAGE_SIZE)):
+            for record in page:
+                blocks.setdefault((record.operator_id, record.operator_name), []).append(push_form(record.body))
+            number += 1
+        names = {operator_id: name for operator_id, name in blocks if name}
+        parcels: list[Parcel] = []
+        for (operator_id, name), records in blocks.items():
+            if not name and operator_id in names:
+                continue
+            data = OperatorEvseData(operator_id=operator_id, operator_name=name or operator_id, evse_data_record=[])
+            message = PushEvseData(action_type=ActionType.FULL_LOAD.value, operator_evse_data=data)
+            parcels.append(Parcel(operator_id, join(PUSH_EVSE_DATA, message, records), full=True))
+        return parcels

@@ -1,0 +1,246 @@
+"""PullEvseData: pages of our charging points cut from one snapshot, and crawls over those of our peers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from p2pnode.oicp.codec import decode, encode, join_page, replace_members, time_text
+from p2pnode.oicp.coordinates import GEO_MEMBERS, UnreadableCoordinates, in_notation, position_of
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
+from p2pnode.oicp.evse_data import EvseData, PullEvseData
+from p2pnode.oicp.evse_types import GeoCoordinatesResponseFormatType, SearchCenter
+from p2pnode.oicp.identifiers import evse_key, operator_key
+from p2pnode.oicp.mending import read_evse_record
+from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.asking import Reply, ask_each
+from p2pnode.roaming.crawls import Snapshots
+from p2pnode.roaming.evse_rows import Listing, Rows, take_evse
+from p2pnode.roaming.party import Party
+from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.pushes import in_turns
+from p2pnode.roaming.recent import Recent
+from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, HistoryGone, PageRequest
+from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.visibility import own_keys, visible_prefixes
+
+DELETED = "delete"
+ENTRANCE = b'"GeoChargingPointEntrance"'
+NOTATIONS = {notation: f'"{notation}":'.encode() for notation in GeoCoordinatesResponseFormatType}
+
+
+@dataclass(slots=True)
+class Stage:
+    """What a crawl over a peer's pages has brought so far."""
+
+    begun_at: int = 0
+    next_page: int = 0
+    count: int = 0
+    rows: list[EvseRecord] = field(default_factory=list[EvseRecord])
+    deleted: list[str] = field(default_factory=list[str])
+
+
+class EvsePulls:
+    """The operation's two verbs."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self._snapshots = Snapshots(party.limits.crawls, party.limits.crawl)
+        self._stages: Recent[tuple[str, bytes], Stage] = Recent(party.limits.crawls)
+        self._operators: dict[str, set[str]] = {}
+
+    async def receive(self, received: Received[PullEvseData]) -> bytes:
+        """eRoamingPullEvseData: one page of our EVSE data records that the peer may see, with their `lastUpdate`.
+
+        With LastCall the records that have changed since, with their `deltaType`. Raises InvalidMessage for a
+        SearchCenter that is no place.
+        """
+        party, message, page = self._party, received.message, received.page
+        crawl = (received.peer.name, page.size, encode(message))
+        snapshot = self._snapshots.at(crawl, page.page, party.now(), party.store.clock)
+        wanted = _filter(message, snapshot.as_of, visible_prefixes(received.peer))
+        try:
+            if snapshot.total is None:
+                snapshot.total = await party.store.evse_count(wanted)
+            records = await party.store.evse_page(wanted, page)
+        except HistoryGone as error:
+            raise ProtocolError(Code.DATA_ERROR, f"LastCall is too long ago, pull without it: {error}") from error
+        notation = _notation(message.geo_coordinates_response_format)
+        return join_page(
+            [_shown(record, notation) for record in records],
+            number=page.page,
+            size=page.size,
+            total_elements=snapshot.total,
+        )
+
+    async def send(self, outgoing: Outgoing[PullEvseData]) -> bytes:
+        """eRoamingPullEvseData of our EMP: one page, from one CPO or from all.
+
+        What comes is staged, and kept as that peer's data once its last page is here: in place of the old copy where
+        everything was asked for, as changes to it otherwise.
+        """
+        party, message = self._party, outgoing.message
+        caller_id = party.own_id(outgoing, message.provider_id)
+        destinations = resolve(PULL_EVSE_DATA, message, party.peers(), Knowledge(party.own, to=outgoing.to))
+        replies = await ask_each(party, destinations, outgoing, caller_id=caller_id)
+        for reply in replies:
+            await self._stage(reply, message, outgoing.page)
+        if len(replies) == 1:
+            return replies[0].body
+        return join_page(
+            [record for reply in replies for record in reply.records],
+            number=outgoing.page.page,
+            size=outgoing.page.size,
+            total_elements=sum(reply.answer.total_elements or len(reply.records) for reply in replies),
+        )
+
+    async def crawl(self, message: PullEvseData, to: str, process_id: str, size: int = 2000) -> int:
+        """Pull all pages from one peer; returns how many records came. Raises ProtocolError as `send` does."""
+        party = self._party
+        caller_id = party.own.providers[0] if party.own.providers else ""
+        body = encode(message)
+        count = 0
+        number = 0
+        while True:
+            page = PageRequest(number, size)
+            outgoing = Outgoing(PULL_EVSE_DATA, message, body, process_id, caller_id, page=page, to=to)
+            destinations = resolve(PULL_EVSE_DATA, message, party.peers(), Knowledge(party.own, to=to))
+            (reply,) = await ask_each(party, destinations[:1], outgoing, caller_id=party.own_id(outgoing))
+            count += len(reply.records)
+            if await self._stage(reply, message, page):
+                return count
+            number += 1
+
+    async def _stage(self, reply: Reply, message: PullEvseData, page: PageRequest) -> bool:
+        """Keep one page beside the old copy, everything once it was the last; returns whether it was."""
+        owner = reply.destination.name
+        crawl = (owner, encode(message))
+        stage = self._stages.get(crawl) if page.page > 0 else None
+        if stage is None or stage.next_page != page.page:
+            stage = Stage(begun_at=page.page)
+            self._stages.put(crawl, stage)
+        stage.next_page = page.page + 1
+        stage.count += len(reply.records)
+        fallback = next(iter(reply.destination.peer.operators), "") if reply.destination.peer is not None else ""
+        async for _, raw in in_turns(reply.records):
+            _add(stage, raw, owner, fallback)
+        if not _is_last(reply.answer, len(reply.records), page):
+            return False
+        self._stages.drop(crawl)
+        complete = stage.begun_at == 0 and stage.count >= (reply.answer.total_elements or 0)
+        whole = complete and _is_whole(message)
+        await self._keep(owner, stage, whole=whole)
+        return True
+
+    async def _keep(self, owner: str, stage: Stage, *, whole: bool) -> None:
+        at = self._party.now()
+        by_operator: dict[str, list[EvseRecord]] = {}
+        for row in stage.rows:
+            by_operator.setdefault(row.operator_key, []).append(row)
+        known = self._operators.setdefault(owner, set())
+        if whole:
+            peer = self._party.peers().get(owner)
+            listed = known | own_keys(peer, Role.CPO) if peer is not None else known
+            by_operator |= {key: [] for key in listed - by_operator.keys()}
+        known.update(by_operator)
+
+        def work(transaction: Transaction) -> None:
+            for key, rows in by_operator.items():
+                if whole:
+                    transaction.replace_evses(owner, key, rows, at)
+                else:
+                    transaction.put_evses(rows, at)
+            if stage.deleted:
+                transaction.delete_evses(owner, stage.deleted, at)
+
+        await self._party.store.write(work)
+
+
+def _filter(message: PullEvseData, as_of: datetime, prefixes: tuple[str, ...] | None) -> EvseFilter:
+    search = message.search_center
+    operators = message.operator_ids
+    return EvseFilter(
+        owners=(OWN,),
+        as_of=as_of,
+        changed_since=message.last_call.astimezone(UTC) if message.last_call is not None else None,
+        operator_keys=tuple(sorted({operator_key(text) for text in operators})) if operators else None,
+        countries=_some(message.country_codes),
+        authentication_modes=_some(message.authentication_modes),
+        accessibility=_some(message.accessibility),
+        calibration_law=_some(message.calibration_law_data_availability),
+        renewable_energy=message.renewable_energy,
+        is_hubject_compatible=message.is_hubject_compatible,
+        is_open_24_hours=message.is_open_24_hours,
+        center=center_of(search) if search is not None else None,
+        radius=float(search.radius) if search is not None else None,
+        evse_key_prefixes=prefixes,
+    )
+
+
+def _some(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    return tuple(values) if values else None
+
+
+def center_of(search: SearchCenter) -> tuple[float, float]:
+    """The place of a SearchCenter in degrees. Raises InvalidMessage where it is none."""
+    try:
+        position = position_of(search.geo_coordinates)
+    except UnreadableCoordinates as error:
+        violation = Violation("/SearchCenter/GeoCoordinates", "coordinates", f"GeoCoordinates: {error}.")
+        raise InvalidMessage(violation.message, [violation]) from None
+    return float(position.latitude), float(position.longitude)
+
+
+def _notation(text: str) -> GeoCoordinatesResponseFormatType:
+    """The notation that was asked for, Google where it is not one of the three."""
+    known = text in GeoCoordinatesResponseFormatType.__members__.values()
+    return GeoCoordinatesResponseFormatType(text) if known else GeoCoordinatesResponseFormatType.GOOGLE
+
+
+def _shown(record: EvseRecord, notation: GeoCoordinatesResponseFormatType) -> bytes:
+    """A stored record as it goes out: its bytes, with `lastUpdate` and `deltaType` before its own members."""
+    body = record.body
+    others = any(text in body for other, text in NOTATIONS.items() if other is not notation)
+    if others or NOTATIONS[notation] not in body or ENTRANCE in body:
+        body = _in_notation(body, notation)
+    head = f'"deltaType":"{record.delta_type}",' if record.delta_type is not None else ""
+    if record.changed_at is not None:
+        head += f'"lastUpdate":"{time_text(record.changed_at)}",'
+    return b"{" + head.encode() + body[1:]
+
+
+def _in_notation(body: bytes, notation: GeoCoordinatesResponseFormatType) -> bytes:
+    members = cast("dict[str, Any]", decode(body))
+    converted = in_notation(members, notation)
+    changes: Mapping[str, object] = {
+        name: converted[name] for name in GEO_MEMBERS if name in converted and converted[name] is not members[name]
+    }
+    return replace_members(body, changes) if changes else body
+
+
+def _add(stage: Stage, raw: bytes, owner: str, fallback: str) -> None:
+    """Take one record of a page; one that cannot be read costs only itself."""
+    reading = read_evse_record(raw)
+    if reading.body.get("deltaType") == DELETED:
+        if reading.evse_id:
+            stage.deleted.append(evse_key(reading.evse_id))
+        return
+    operator, name = reading.body.get("OperatorID"), reading.body.get("OperatorName")
+    listing = Listing(owner, operator if isinstance(operator, str) else fallback, name if isinstance(name, str) else "")
+    take_evse(Rows(stage.rows), 0, raw, reading, listing, strict=False)
+
+
+def _is_last(answer: EvseData, records: int, page: PageRequest) -> bool:
+    """Whether a crawl is over: an empty page, else the number of pages, else `last` or a short page tell it."""
+    if records == 0:
+        return True
+    if answer.total_pages is not None:
+        return page.page + 1 >= answer.total_pages
+    return answer.last is True or records < page.size
+
+
+def _is_whole(message: PullEvseData) -> bool:
+    """Whether everything was asked for."""
+    filters = PullEvseData.model_fields.keys() - {"provider_id", "geo_coordinates_response_format"}
+    return all(getattr(message, name) in (None, []) for name in filters)

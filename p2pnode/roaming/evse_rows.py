@@ -1,0 +1,145 @@
+"""EVSE data and status records as they came, turned into what the store keeps and searches by."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from p2pnode.oicp.codec import encode, replace_members
+from p2pnode.oicp.coordinates import UnreadableCoordinates, position_of
+from p2pnode.oicp.errors import Violation
+from p2pnode.oicp.evse_data import EvseDataRecord
+from p2pnode.oicp.identifiers import evse_key, operator_key
+from p2pnode.oicp.mending import EvseDataReading, read_evse_record, read_status_record
+from p2pnode.oicp.rules import check, errors_in
+from p2pnode.roaming.records import OWN, EvseRecord, StatusRecord
+
+Row = TypeVar("Row")
+
+STATION_ID = "ChargingStationID"
+STATION_ID_IN_PUSHES = "ChargingStationId"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Whose records they are, and under which operator they are listed."""
+
+    owner: str
+    operator_id: str
+    operator_name: str = ""
+
+
+@dataclass(slots=True)
+class Rows(Generic[Row]):
+    """The rows of a list of records, and every reason why some could not be taken; pointers begin at the list."""
+
+    rows: list[Row]
+    violations: list[Violation] = field(default_factory=list[Violation])
+
+    def refuse(self, index: int, violations: Iterable[Violation]) -> None:
+        """Note why the record at this place was not taken."""
+        self.violations += [replace(violation, pointer=f"/{index}{violation.pointer}") for violation in violations]
+
+
+def add_evse(into: Rows[EvseRecord], index: int, raw: bytes, listing: Listing, *, strict: bool) -> None:
+    """Read one EVSE data record. With `strict` a record that breaks a rule of the texts is refused too."""
+    take_evse(into, index, raw, read_evse_record(raw), listing, strict=strict)
+
+
+def take_evse(  # noqa: PLR0913 - all that is known of one record
+    into: Rows[EvseRecord], index: int, raw: bytes, reading: EvseDataReading, listing: Listing, *, strict: bool
+) -> None:
+    """Take one EVSE data record that has been read."""
+    record = reading.record
+    broken = errors_in(check(record)) if strict and record is not None else ()
+    if record is None or broken:
+        into.refuse(index, reading.violations or broken)
+        return
+    into.rows.append(_evse_row(record, raw, reading, listing))
+
+
+def add_status(  # noqa: PLR0913 - all that is known of one record
+    into: Rows[StatusRecord], index: int, raw: bytes, listing: Listing, at: datetime, *, strict: bool
+) -> None:
+    """Read one EVSE status record."""
+    reading = read_status_record(raw)
+    record = reading.record
+    broken = errors_in(check(record)) if strict and record is not None else ()
+    if record is None or broken:
+        into.refuse(index, reading.violations or broken)
+        return
+    body = encode(record) if listing.owner == OWN and reading.mended else raw
+    into.rows.append(
+        StatusRecord(
+            owner=listing.owner,
+            evse_key=evse_key(record.evse_id),
+            evse_id=record.evse_id,
+            operator_key=operator_key(listing.operator_id),
+            operator_id=listing.operator_id,
+            operator_name=listing.operator_name,
+            status=record.evse_status,
+            body=body,
+            changed_at=at,
+        )
+    )
+
+
+def named_evses(records: Sequence[bytes], violations: list[Violation]) -> list[str]:
+    """The EvseIDs of records of which only that is needed, as in a push that deletes them."""
+    found: list[str] = []
+    for index, raw in enumerate(records):
+        evse_id = read_status_record(raw).evse_id
+        found.append(evse_id)
+        if not evse_id:
+            violations.append(Violation(f"/{index}/EvseID", "missing", "EvseID is missing."))
+    return found
+
+
+def _evse_row(record: EvseDataRecord, raw: bytes, reading: EvseDataReading, listing: Listing) -> EvseRecord:
+    latitude = longitude = None
+    try:
+        position = position_of(record.geo_coordinates)
+        latitude, longitude = float(position.latitude), float(position.longitude)
+    except UnreadableCoordinates:
+        pass
+    return EvseRecord(
+        owner=listing.owner,
+        evse_key=evse_key(record.evse_id),
+        evse_id=record.evse_id,
+        operator_key=operator_key(listing.operator_id),
+        operator_id=listing.operator_id,
+        operator_name=listing.operator_name,
+        body=_pull_form(raw, reading, listing) if listing.owner == OWN else raw,
+        country=record.address.country,
+        latitude=latitude,
+        longitude=longitude,
+        is_hubject_compatible=record.is_hubject_compatible,
+        is_open_24_hours=record.is_open_24_hours,
+        renewable_energy=record.renewable_energy,
+        accessibility=record.accessibility,
+        calibration_law=record.calibration_law_data_availability,
+        authentication_modes=frozenset(record.authentication_modes),
+    )
+
+
+def _pull_form(raw: bytes, reading: EvseDataReading, listing: Listing) -> bytes:
+    """Our own record as a PullEvseDataRecordType (E002), so that a page is joined without touching it again."""
+    members = reading.body
+    changes: dict[str, object] = {
+        "OperatorID": listing.operator_id,
+        "OperatorName": listing.operator_name,
+        "deltaType": None,
+        "lastUpdate": None,
+    }
+    if STATION_ID_IN_PUSHES in members:
+        changes |= {STATION_ID: members[STATION_ID_IN_PUSHES], STATION_ID_IN_PUSHES: None}
+    return replace_members(encode(members) if reading.mended else raw, changes)
+
+
+def push_form(body: bytes) -> bytes:
+    """Our own stored record as an EvseDataRecordType again."""
+    changes: dict[str, object] = {"OperatorID": None, "OperatorName": None}
+    if b'"ChargingStationID"' in body:
+        station: object = read_evse_record(body).body.get(STATION_ID)
+        changes |= {STATION_ID: None, STATION_ID_IN_PUSHES: station}
+    return replace_members(body, changes)

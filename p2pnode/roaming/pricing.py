@@ -1,0 +1,172 @@
+"""Dynamic pricing: the products of an operator, and with them which apply at which charging point."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import cast
+
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.codec import decode, encode, join, read
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
+from p2pnode.oicp.identifiers import operator_key, provider_key
+from p2pnode.oicp.operations import PULL_EVSE_PRICING, PULL_PRICING_PRODUCT_DATA, PUSH_PRICING_PRODUCT_DATA, Role
+from p2pnode.oicp.pricing import PricingProductDataRecord, PricingProductDataType, PushPricingProductData
+from p2pnode.oicp.rules import check, errors_in, repeated
+from p2pnode.oicp.scalars import ANY_PROVIDER, ActionType
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.evse_pricing import EvsePricingPushes
+from p2pnode.roaming.evse_rows import Rows
+from p2pnode.roaming.party import Party, Receivers, Senders
+from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.pricing_pull import PricingPulls
+from p2pnode.roaming.publishing import Parcel, Publisher
+from p2pnode.roaming.pushes import action_of, in_turns, refuse_invalid, refuse_misfits
+from p2pnode.roaming.records import OWN, ProductRecord
+from p2pnode.roaming.visibility import is_priced_for
+
+RECORDS = "/PricingProductData/PricingProductDataRecords"
+
+
+class Pricing:
+    """The four operations, both verbs."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self._pulls = PricingPulls(party)
+        self.evse_pricing = EvsePricingPushes(party)
+        self.publisher = Publisher(party, PUSH_PRICING_PRODUCT_DATA, self._everything)
+        self._published: dict[tuple[str, str], bytes] = {}
+
+    @property
+    def receivers(self) -> Receivers:
+        """What our EMP takes, and what our CPO shows."""
+        return {
+            PUSH_PRICING_PRODUCT_DATA: self.receive_push,
+            PULL_PRICING_PRODUCT_DATA: self._pulls.receive_products,
+            PULL_EVSE_PRICING: self._pulls.receive_evse_pricing,
+            **self.evse_pricing.receivers,
+        }
+
+    @property
+    def senders(self) -> Senders:
+        """What our CPO publishes, and what our EMP asks for."""
+        return {
+            PUSH_PRICING_PRODUCT_DATA: self.send_push,
+            PULL_PRICING_PRODUCT_DATA: self._pulls.send_products,
+            PULL_EVSE_PRICING: self._pulls.send_evse_pricing,
+            **self.evse_pricing.senders,
+        }
+
+    async def receive_push(self, received: Received[PushPricingProductData]) -> Acknowledgement:
+        """eRoamingPushPricingProductData of a CPO for our provider or for all, taken as a whole or not at all.
+
+        Raises InvalidMessage (022) that names every product that cannot be taken, ProtocolError 022 for products that
+        must not or must exist and for a provider that is not ours, 017 for an operator that is not the peer's.
+        """
+        data, peer = received.message.pricing_product_data, received.peer
+        if not peer.speaks_for(Role.CPO, data.operator_id):
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{data.operator_id} is not an operator of {peer.name}")
+        require_for_us(self._party, data.provider_id)
+        await self._take(received.message, received.records, peer.name)
+        return acknowledge()
+
+    async def send_push(self, outgoing: Outgoing[PushPricingProductData]) -> Acknowledgement:
+        """eRoamingPushPricingProductData of our CPO: kept as ours, then delivered to the EMP it is for, or to all.
+
+        Positive once it is stored; the additional information tells who has not got it yet.
+        """
+        data = outgoing.message.pricing_product_data
+        caller_id = self._party.own_id(outgoing, data.operator_id)
+        action = await self._take(outgoing.message, outgoing.records, OWN)
+        self._published[data.operator_id, provider_key(data.provider_id)] = encode(data)
+
+        def parcel_for(peer: PeerEntry) -> Parcel | None:
+            seen = is_priced_for(peer, provider_key(data.provider_id))
+            return Parcel(caller_id, outgoing.body, action is ActionType.FULL_LOAD) if seen else None
+
+        return acknowledge(additional_info=await self.publisher.publish(outgoing, parcel_for))
+
+    async def _take(self, message: PushPricingProductData, records: Sequence[bytes], owner: str) -> ActionType:
+        data = message.pricing_product_data
+        action = action_of(message.action_type)
+        found: Rows[ProductRecord] = Rows([])
+        header = encode(data)
+        at = self._party.now()
+        async for index, raw in in_turns(records):
+            try:
+                product_id = _product_id(raw, whole=action is not ActionType.DELETE)
+            except InvalidMessage as error:
+                found.refuse(index, error.violations)
+                continue
+            found.rows.append(
+                ProductRecord(
+                    owner=owner,
+                    operator_key=operator_key(data.operator_id),
+                    operator_id=data.operator_id,
+                    provider_key=provider_key(data.provider_id),
+                    product_id=product_id,
+                    header=header,
+                    body=raw,
+                    changed_at=at,
+                )
+            )
+        product_ids = [row.product_id for row in found.rows]
+        refuse_invalid((*found.violations, *repeated(product_ids, "", "ProductID")), RECORDS)
+        operator, provider = operator_key(data.operator_id), provider_key(data.provider_id)
+
+        def work(transaction: Transaction) -> None:
+            if action is ActionType.FULL_LOAD:
+                transaction.replace_products(owner, operator, provider, found.rows)
+                return
+            refuse_misfits(action, product_ids, transaction.known_products(owner, operator, provider))
+            if action is ActionType.DELETE:
+                transaction.delete_products(owner, operator, provider, product_ids)
+            else:
+                transaction.put_products(found.rows)
+
+        await self._party.store.write(work)
+        return action
+
+    async def _everything(self, peer: PeerEntry) -> list[Parcel]:
+        """Our products that the peer may see, one full load per operator and provider, also where none are left."""
+        records = await self._party.store.products((OWN,), None)
+        blocks: dict[tuple[str, str], list[ProductRecord]] = {key: [] for key in self._published}
+        for key, group in groupby(records, key=lambda record: (record.operator_id, record.provider_key)):
+            blocks.setdefault(key, []).extend(group)
+        parcels: list[Parcel] = []
+        for (operator_id, provider), listed in blocks.items():
+            if not is_priced_for(peer, provider):
+                continue
+            header = latest_header(listed) if listed else self._published[operator_id, provider]
+            data = read(PricingProductDataType, header)
+            message = PushPricingProductData(action_type=ActionType.FULL_LOAD.value, pricing_product_data=data)
+            body = join(PUSH_PRICING_PRODUCT_DATA, message, [record.body for record in listed])
+            parcels.append(Parcel(operator_id, body, full=True))
+        return parcels
+
+
+def require_for_us(party: Party, provider_id: str) -> None:
+    """Raises ProtocolError 022 for prices that are for another provider."""
+    if provider_id != ANY_PROVIDER and not party.own.is_own(Role.EMP, provider_id):
+        raise ProtocolError(Code.DATA_ERROR, f"{provider_id} is not a provider of this node")
+
+
+def latest_header(records: Sequence[ProductRecord]) -> bytes:
+    """The members around the products as they were sent last."""
+    return max(records, key=lambda record: record.changed_at).header
+
+
+def _product_id(raw: bytes, *, whole: bool) -> str:
+    """The ProductID of a record. With `whole` the record has to be valid; to be deleted it only needs its id."""
+    if whole:
+        record = read(PricingProductDataRecord, raw)
+        broken = errors_in(check(record))
+        if broken:
+            raise InvalidMessage("the product is not valid", broken)
+        return record.product_id
+    members = decode(raw)
+    product_id = cast("dict[str, object]", members).get("ProductID") if isinstance(members, dict) else None
+    if not isinstance(product_id, str):
+        raise InvalidMessage("ProductID is missing.", [Violation("/ProductID", "missing", "ProductID is missing.")])
+    return product_id

@@ -1,0 +1,99 @@
+"""What all pushes share: the four actions, and refusing a push as a whole."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.codec import reason
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
+from p2pnode.oicp.identifiers import evse_key, operator_of_evse
+from p2pnode.oicp.operations import Role
+from p2pnode.oicp.rules import repeated
+from p2pnode.oicp.scalars import ActionType
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.visibility import longest_prefix, own_keys
+
+Key = TypeVar("Key")
+
+AT_ONCE = 200
+"""How many records are read before other work gets its turn."""
+SHOWN = 20
+"""How many records a refusal names."""
+
+
+def action_of(text: str) -> ActionType:
+    """The ActionType of a push. Raises InvalidMessage for another one."""
+    try:
+        return ActionType(text)
+    except ValueError:
+        violation = Violation("/ActionType", "value", "ActionType is fullLoad, update, insert or delete.")
+        raise InvalidMessage(violation.message, [violation]) from None
+
+
+async def in_turns(records: Sequence[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+    """The records with their places; other work gets its turn in between."""
+    for index, raw in enumerate(records):
+        if index and index % AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield index, raw
+
+
+def refuse_invalid(violations: Iterable[Violation], at: str) -> None:
+    """Raises InvalidMessage (022) that names every violation below the list at this pointer, if there is any."""
+    found = [replace(violation, pointer=f"{at}{violation.pointer}") for violation in violations]
+    if found:
+        raise InvalidMessage(reason(found), found)
+
+
+def refuse_foreign(peer: PeerEntry, evse_ids: Iterable[str]) -> None:
+    """Raises ProtocolError 018 where an EvseID is not of the operator, its sub operators or the peer's prefixes."""
+    if peer.hub:
+        return
+    operators = own_keys(peer, Role.CPO)
+    foreign = [
+        evse_id
+        for evse_id in evse_ids
+        if operator_of_evse(evse_id) not in operators and not longest_prefix(peer, evse_key(evse_id))
+    ]
+    if foreign:
+        raise ProtocolError(Code.INCONSISTENT_EVSE_ID, f"not of this operator: {_named(foreign)}")
+
+
+def refuse_repeated(evse_ids: Iterable[str], at: str) -> None:
+    """Raises ProtocolError 018 where an EvseID stands twice in one push."""
+    refuse_twice((evse_key(evse_id) for evse_id in evse_ids), at)
+
+
+def refuse_twice(keys: Iterable[str], at: str) -> None:
+    """Raises ProtocolError 018 where a key made of an EvseID stands twice in one push."""
+    twice = repeated(keys, at, "EvseID")
+    if twice:
+        raise ProtocolError(Code.INCONSISTENT_EVSE_ID, reason(twice), violations=twice)
+
+
+def refuse_misfits(
+    action: ActionType, keys: Iterable[Key], known: Collection[Key], shown: Callable[[Key], str] = str
+) -> None:
+    """Raises ProtocolError 022 where a record to insert exists, or one to update or delete does not.
+
+    `shown` writes a key for the refusal; no part of it may be a secret.
+    """
+    if action is ActionType.INSERT:
+        found = [key for key in keys if key in known]
+        if found:
+            raise ProtocolError(
+                Code.DATA_ERROR, f"nothing was inserted, these exist already: {_named(map(shown, found))}"
+            )
+    elif action in {ActionType.UPDATE, ActionType.DELETE}:
+        found = [key for key in keys if key not in known]
+        if found:
+            did = "updated" if action is ActionType.UPDATE else "deleted"
+            raise ProtocolError(Code.DATA_ERROR, f"nothing was {did}, these do not exist: {_named(map(shown, found))}")
+
+
+def _named(texts: Iterable[str]) -> str:
+    listed = list(texts)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more

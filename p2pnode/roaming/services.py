@@ -1,0 +1,191 @@
+"""Everything a party does with OICP: a function for each operation in each direction."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType, TracebackType
+from typing import Any, Protocol
+
+from p2pnode.config.peers import PeerTable
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.evse_data import PullEvseData
+from p2pnode.oicp.model import OicpModel
+from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.authentication import Authentication
+from p2pnode.roaming.authorization import Authorization
+from p2pnode.roaming.background import Background
+from p2pnode.roaming.cdrs import Cdrs
+from p2pnode.roaming.evse_data import EvseDataService
+from p2pnode.roaming.evse_status import EvseStatusService
+from p2pnode.roaming.notifications import Notifications
+from p2pnode.roaming.party import Limits, OwnParty, Party, Receivers, Senders
+from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
+from p2pnode.roaming.pricing import Pricing
+from p2pnode.roaming.publishing import Publisher
+from p2pnode.roaming.remote import Remote
+from p2pnode.roaming.session_ids import session_ids
+
+
+class Service(Protocol):
+    """One part of the two tables."""
+
+    @property
+    def receivers(self) -> Receivers:
+        """What becomes of messages of peers."""
+        ...
+
+    @property
+    def senders(self) -> Senders:
+        """What becomes of messages of our own party."""
+        ...
+
+
+class Roaming:
+    """Our party among its peers.
+
+    `receivers` and `senders` have a function for each of the 24 operations; an operation whose answering role we do
+    not play is not among the receivers. An async context manager: leaving it ends the work in the background.
+    """
+
+    def __init__(  # noqa: PLR0913 - everything around a party, once
+        self,
+        own: OwnParty,
+        *,
+        peers: Callable[[], PeerTable],
+        store: Store,
+        caller: PeerCaller,
+        cpo: CpoBackend | None,
+        emp: EmpBackend | None,
+        now: Callable[[], datetime],
+        new_session_id: Callable[[], str] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._background = Background()
+        self._party = Party(
+            own=own,
+            peers=peers,
+            store=store,
+            caller=caller,
+            cpo=cpo,
+            emp=emp,
+            now=now,
+            new_session_id=new_session_id or session_ids(now),
+            limits=limits or Limits(),
+            background=self._background,
+        )
+        self._evse_data = EvseDataService(self._party)
+        self._evse_status = EvseStatusService(self._party)
+        self._pricing = Pricing(self._party)
+        self._authentication = Authentication(self._party)
+        self._cdrs = Cdrs(self._party)
+        services: tuple[Service, ...] = (
+            self._evse_data,
+            self._evse_status,
+            self._pricing,
+            self._authentication,
+            self._cdrs,
+            Authorization(self._party),
+            Notifications(self._party),
+            Remote(self._party),
+        )
+        backends = {Role.CPO: cpo, Role.EMP: emp}
+        receivers = {operation: handle for service in services for operation, handle in service.receivers.items()}
+        senders = {operation: handle for service in services for operation, handle in service.senders.items()}
+        self.receivers: Receivers = _in_order(
+            {operation: handle for operation, handle in receivers.items() if backends[operation.callee] is not None}
+        )
+        self.senders: Senders = _in_order(senders)
+
+    async def __aenter__(self) -> "Roaming":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Cancel what still runs in the background and wait for its end."""
+        await self._background.aclose()
+
+    async def settle(self) -> None:
+        """Wait until what runs in the background has ended by itself: late approvals, deliveries, CDRs handed over."""
+        await self._background.settle()
+
+    async def receive(self, received: Received[Any]) -> OicpModel | bytes:
+        """The answer to a message of a peer: a message, or the bytes of one.
+
+        Raises ProtocolError to refuse: 017 where the peer may not send this operation, 320 where we do not offer it.
+        """
+        handle = self.receivers.get(received.operation)
+        if handle is None:
+            raise ProtocolError(
+                Code.SERVICE_NOT_AVAILABLE,
+                f"this node plays no {received.operation.callee}",
+            )
+        if not received.peer.may_receive(received.operation):
+            raise ProtocolError(
+                Code.UNAUTHORIZED_ACCESS, f"{received.operation.name} is not allowed to {received.peer.name}"
+            )
+        return await handle(received)
+
+    async def send(self, outgoing: Outgoing[Any]) -> OicpModel | bytes:
+        """The answer to a message of our own party, from whoever it concerns. Raises ProtocolError to tell why not."""
+        if not self._party.own.ids(outgoing.operation.caller):
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"this node plays no {outgoing.operation.caller}")
+        return await self.senders[outgoing.operation](outgoing)
+
+    async def publish_all(self, peer_name: str) -> list[str]:
+        """Send a peer everything we publish, for one that is new or was away; returns what went wrong.
+
+        Raises LookupError for a name that is not in the peer table.
+        """
+        peer = self._party.peers().get(peer_name)
+        if peer is None:
+            raise LookupError(peer_name)
+        problems: list[str] = []
+        for publisher, role in self._publishers():
+            if peer.enabled and (peer.hub or peer.ids(role)):
+                problem = await publisher.publish_all(peer)
+                problems += [problem] if problem is not None else []
+        return problems
+
+    async def deliver_pending(self) -> list[str]:
+        """Deliver what peers have missed: CDRs, and everything published to those that fell behind.
+
+        For a start of the node, and now and then. Returns what went wrong.
+        """
+        await self._cdrs.forward_pending()
+        problems: list[str] = []
+        for publisher, _ in self._publishers():
+            for name in sorted(publisher.behind()):
+                peer = self._party.peers().get(name)
+                problem = await publisher.publish_all(peer) if peer is not None and peer.enabled else None
+                problems += [problem] if problem is not None else []
+        return problems
+
+    async def pull_evse_data(self, message: PullEvseData, peer_name: str) -> int:
+        """Pull all pages of a peer's EVSE data and keep them; returns how many records came.
+
+        Raises ProtocolError as sending one PullEvseData does.
+        """
+        return await self._evse_data.pulls.crawl(message, peer_name, self._party.new_session_id())
+
+    def _publishers(self) -> list[tuple[Publisher, Role]]:
+        """What we publish, and the role of who takes it."""
+        found: list[tuple[Publisher, Role]] = []
+        if self._party.own.operators:
+            found += [
+                (self._evse_data.publisher, Role.EMP),
+                (self._evse_status.publisher, Role.EMP),
+                (self._pricing.publisher, Role.EMP),
+                (self._pricing.evse_pricing.publisher, Role.EMP),
+            ]
+        if self._party.own.providers:
+            found.append((self._authentication.publisher, Role.CPO))
+        return found
+
+
+def _in_order(table: Mapping[AnyOperation, Any]) -> Mapping[AnyOperation, Any]:
+    """The table in the order of the operation table, not to be changed."""
+    return MappingProxyType({operation: table[operation] for operation in OPERATIONS if operation in table})
