@@ -15,7 +15,7 @@ from p2pnode.web.problem import Problem
 COMMANDS = {
     "init": (
         "p2pnode.cli.init:init",
-        "Make DIRECTORY for a new node: configuration, key, certificate and an empty peer table.",
+        "Make DIRECTORY for a new node: configuration, identity, empty peer table.",
     ),
     "run": ("p2pnode.cli.run:run", "Run the node in DIRECTORY until it is told to stop."),
     "lab": ("p2pnode.cli.lab:lab", "Run two nodes on this machine and let them roam with each other."),
@@ -25,7 +25,7 @@ COMMANDS = {
     "evse": ("p2pnode.cli.evse:evse", "Charging points: import them from a file."),
     "sessions": (
         "p2pnode.cli.sessions:sessions",
-        "List a running node's sessions, or show the one named SESSION-ID with its history.",
+        "List a running node's sessions, or show one with its history.",
     ),
     "peer": ("p2pnode.cli.peer:peer", "The peer table: list and show."),
     "pki": ("p2pnode.cli.pki:pki", "Certificates: show one with its fingerprint."),

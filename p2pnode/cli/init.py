@@ -37,7 +37,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     port: int,
     as_json: bool,
 ) -> None:
-    """Make DIRECTORY for a new node: configuration, key, certificate and an empty peer table.
+    """Make DIRECTORY for a new node: configuration, identity, empty peer table.
 
     With an OperatorID the node plays a CPO, with a ProviderID an EMP, with both it plays both.
     """

@@ -17,7 +17,7 @@ from p2pnode.web.client import AdminClient
 @directory_option
 @json_option
 def sessions(session_id: str | None, directory: Path, *, as_json: bool) -> None:
-    """List a running node's sessions, or show the one named SESSION-ID with its history."""
+    """List a running node's sessions, or show one with its history."""
     told = asyncio.run(_ask(directory, f"/api/sessions/{session_id}" if session_id else "/api/sessions"))
     if as_json:
         show_json(told)

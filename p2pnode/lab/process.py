@@ -74,10 +74,19 @@ class NodeProcess:
         except TimeoutError:
             await self.kill()
 
-    async def _end(self, how: signal.Signals) -> None:
+    def let_go(self) -> None:
+        """Close the pipe the child reads from, as the end of this process does."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    async def ended(self) -> None:
+        """Wait until the child has ended by itself."""
+        await self._end(None)
+
+    async def _end(self, how: signal.Signals | None) -> None:
         if self._process is None:
             return
-        if self._process.returncode is None:
+        if how is not None and self._process.returncode is None:
             self._process.send_signal(how)
         await self._process.wait()
 

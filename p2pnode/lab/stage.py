@@ -200,10 +200,11 @@ class Checks:
 
 
 class Stage:
-    """Where scenarios are played. `begun` is the monotonic time of the lab's beginning."""
+    """Where scenarios are played. `begun` is the monotonic time of the lab's beginning, `patience` in seconds."""
 
-    def __init__(self, wire: Wire, audience: Audience, begun: float) -> None:
+    def __init__(self, wire: Wire, audience: Audience, begun: float, patience: float = PATIENCE) -> None:
         self.wire = wire
+        self._patience = patience
         self.steps: list[Step] = []
         self._audience = audience
         self._begun = begun
@@ -218,14 +219,14 @@ class Stage:
     @asynccontextmanager
     async def step(self, title: str, *expected: Crossing) -> AsyncGenerator[Checks]:
         """Act and compare inside; afterwards every expected message has crossed, or StepFailed is raised."""
-        checks = Checks(lambda: self._wait_for(expected, PATIENCE))
+        checks = Checks(lambda: self._wait_for(expected, self._patience))
         try:
             yield checks
         except Problem as problem:
             checks.problems.append(f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}")
         except (KeyError, IndexError, TypeError, ValueError, ArithmeticError) as error:
             checks.problems.append(f"an answer lacks something or has another form: {type(error).__name__}: {error}")
-        await self._wait_for(expected, 0.5 if checks.problems else PATIENCE)
+        await self._wait_for(expected, min(0.5, self._patience) if checks.problems else self._patience)
         step = Step(
             self._scenario,
             title,

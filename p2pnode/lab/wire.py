@@ -31,19 +31,21 @@ class Wire:
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
-        self._more = asyncio.Condition()
+        self._arrived = asyncio.Event()
+
+    def note(self, seen: Seen) -> None:
+        """One more message was seen."""
+        self.seen.append(seen)
+        self._arrived.set()
 
     @asynccontextmanager
     async def listening(self, node: str, client: AdminClient) -> AsyncGenerator[None]:
-        """Note what the node reports, from the beginning of the context to its end."""
+        """Note what the node reports, from the beginning of the context to its end. Raises Problem."""
         ready = asyncio.Event()
         listener = asyncio.create_task(self._listen(node, client, ready), name=f"listen to {node}")
         try:
-            async with asyncio.timeout(READY_SECONDS):
-                await ready.wait()
+            await _heard(node, ready)
             yield
-        except TimeoutError:
-            raise Problem(f"{node} does not tell its events", "see its log") from None
         finally:
             listener.cancel()
             await asyncio.wait([listener])
@@ -53,9 +55,7 @@ class Wire:
             ready.set()
             call = event.get("call")
             if call is not None:
-                async with self._more:
-                    self.seen.append(_seen(node, call))
-                    self._more.notify_all()
+                self.note(_seen(node, call))
 
     def receipt(self, sent: Seen) -> Seen | None:
         """The same message as its receiver saw it."""
@@ -73,8 +73,17 @@ class Wire:
 
     async def more(self, count: int) -> None:
         """Wait until more than `count` messages were seen."""
-        async with self._more:
-            await self._more.wait_for(lambda: len(self.seen) > count)
+        while len(self.seen) <= count:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+
+async def _heard(node: str, ready: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await ready.wait()
+    except TimeoutError:
+        raise Problem(f"{node} does not tell its events", "see its log") from None
 
 
 def _seen(node: str, call: Mapping[str, Any]) -> Seen:
