@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from manual.__main__ import PAGES, main
+from manual.commands import commands_page
 from manual.configuration import configuration_page
 from manual.protocol import errata_page, operations_page, sessions_page, status_codes_page
+from p2pnode.cli import COMMANDS
 from p2pnode.oicp.errata import ERRATA
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.oicp.status import Code
@@ -60,3 +62,17 @@ def test_every_setting_of_the_configuration_is_explained() -> None:
     rows = [line for line in configuration_page().splitlines() if line.startswith("| `")]
     assert len(rows) > 50
     assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_every_command_stands_on_its_page_with_an_example() -> None:
+    sections = commands_page().split("\n## ")[1:]
+    heads = [section.partition("\n")[0] for section in sections]
+    assert set(COMMANDS) == {head.split()[1] for head in heads if " " in head}
+    without = [head for head, section in zip(heads, sections, strict=True) if "Example" not in section]
+    assert [head for head in without if not any(other.startswith(f"{head} ") for other in heads)] == []
+
+
+def test_the_help_does_not_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = commands_page()
+    monkeypatch.setenv("COLUMNS", "40")
+    assert commands_page() == wide

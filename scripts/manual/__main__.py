@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from manual.commands import commands_page
 from manual.configuration import configuration_page
 from manual.protocol import errata_page, operations_page, sessions_page, status_codes_page
 
@@ -19,6 +20,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errata.md": errata_page,
     "sessions.md": sessions_page,
     "configuration.md": configuration_page,
+    "cli.md": commands_page,
 }
 
 
