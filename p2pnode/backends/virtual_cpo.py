@@ -82,7 +82,7 @@ class VirtualCpoBackend:
             resumed += 1
         return resumed
 
-    async def authorize_remote_start(self, request: AuthorizeRemoteStart) -> Acknowledgement:
+    async def authorize_remote_start(self, request: AuthorizeRemoteStart, body: bytes) -> Acknowledgement:  # noqa: ARG002 - the bytes are for backends that pass them on
         """eRoamingAuthorizeRemoteStart: 603, 501, 700, 602, 601 or 510 where it cannot start."""
         point = self.site.require(request.evse_id)
         point.require_startable(request.session_id, self.site.clock.now())
@@ -99,7 +99,7 @@ class VirtualCpoBackend:
         self.site.start_charging(point, charging)
         return acknowledge(request)
 
-    async def authorize_remote_stop(self, request: AuthorizeRemoteStop) -> Acknowledgement:
+    async def authorize_remote_stop(self, request: AuthorizeRemoteStop, body: bytes) -> Acknowledgement:  # noqa: ARG002 - as above
         """eRoamingAuthorizeRemoteStop: 400 where this session does not charge at the EVSE."""
         point = self.site.require(request.evse_id)
         point.require_working()
@@ -109,7 +109,11 @@ class VirtualCpoBackend:
         self.site.background.start(self.site.finish(point, charging), "finishing")
         return acknowledge(request)
 
-    async def authorize_remote_reservation_start(self, request: AuthorizeRemoteReservationStart) -> Acknowledgement:
+    async def authorize_remote_reservation_start(
+        self,
+        request: AuthorizeRemoteReservationStart,
+        body: bytes,  # noqa: ARG002 - as above
+    ) -> Acknowledgement:
         """eRoamingAuthorizeRemoteReservationStart; Duration in minutes, a quarter of an hour without one."""
         point = self.site.require(request.evse_id)
         point.require_reservable(request.session_id, self.site.clock.now())
@@ -119,7 +123,11 @@ class VirtualCpoBackend:
         self.site.reserve(point, request.session_id, duration)
         return acknowledge(request)
 
-    async def authorize_remote_reservation_stop(self, request: AuthorizeRemoteReservationStop) -> Acknowledgement:
+    async def authorize_remote_reservation_stop(
+        self,
+        request: AuthorizeRemoteReservationStop,
+        body: bytes,  # noqa: ARG002 - as above
+    ) -> Acknowledgement:
         """eRoamingAuthorizeRemoteReservationStop: 400 where this session has not reserved the EVSE."""
         point = self.site.require(request.evse_id)
         held = point.reserved_at(self.site.clock.now())

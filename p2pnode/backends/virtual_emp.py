@@ -65,7 +65,7 @@ class VirtualEmpBackend:
 
     # What partners ask.
 
-    async def authorize_start(self, request: AuthorizeStart) -> AuthorizationStart:
+    async def authorize_start(self, request: AuthorizeStart, body: bytes) -> AuthorizationStart:  # noqa: ARG002 - the bytes are for backends that pass them on
         """eRoamingAuthorizeStart: 102 for an unknown card, 101, 105, and 200 for a locked contract."""
         refusal = self._refusal(request.identification)
         if refusal is not None:
@@ -78,7 +78,7 @@ class VirtualEmpBackend:
             status_code=StatusCode.of(Code.SUCCESS),
         )
 
-    async def authorize_stop(self, request: AuthorizeStop) -> AuthorizationStop:
+    async def authorize_stop(self, request: AuthorizeStop, body: bytes) -> AuthorizationStop:  # noqa: ARG002 - as above
         """eRoamingAuthorizeStop: any medium of a known driver stops."""
         refusal = self._refusal(request.identification)
         if refusal is not None:
@@ -94,7 +94,7 @@ class VirtualEmpBackend:
             status_code=StatusCode.of(Code.SUCCESS),
         )
 
-    async def charging_notification(self, notification: ChargingNotification) -> Acknowledgement:
+    async def charging_notification(self, notification: ChargingNotification, body: bytes) -> Acknowledgement:  # noqa: ARG002 - as above
         """eRoamingChargingNotifications: noted in the session's account."""
         account = self._account(notification.session_id, notification.evse_id)
         account.notifications.append(notification.type)
@@ -104,7 +104,12 @@ class VirtualEmpBackend:
             account.energy = notification.consumed_energy
         return acknowledge(notification)
 
-    async def charge_detail_record(self, record: ChargeDetailRecord, body: bytes) -> Acknowledgement:  # noqa: ARG002 - the port gives the bytes to backends that keep them
+    async def charge_detail_record(
+        self,
+        record: ChargeDetailRecord,
+        body: bytes,  # noqa: ARG002 - as above
+        operator_id: str,  # noqa: ARG002 - as above
+    ) -> Acknowledgement:
         """eRoamingChargeDetailRecord: the account is settled."""
         account = self._account(record.session_id, record.evse_id)
         account.energy = record.consumed_energy

@@ -2,21 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from p2pnode.oicp import operations as ops
-from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import refusal
+from p2pnode.oicp.codec import replace_members
 from p2pnode.oicp.errors import NoAnswer, PeerError, ProtocolError
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
-from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, Received
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.router import Destination, Knowledge, resolve
 
+Request = TypeVar("Request", bound=OicpModel)
 Answer = TypeVar("Answer", bound=OicpModel)
 
 
@@ -30,35 +30,42 @@ class Reply:
     records: Sequence[bytes] = ()
 
 
-Own = Callable[[Any, Any, bytes], Awaitable[OicpModel]]
+Own = Callable[[Any, Any, bytes, str], Awaitable[OicpModel]]
+"""A method of a backend, its message, the message's bytes, and the caller's id."""
 
 
 def _emp(call: Callable[[EmpBackend, Any, bytes], Awaitable[OicpModel]]) -> Own:
-    return call
+    return lambda emp, message, body, _: call(emp, message, body)
 
 
 def _cpo(call: Callable[[CpoBackend, Any, bytes], Awaitable[OicpModel]]) -> Own:
-    return call
+    return lambda cpo, message, body, _: call(cpo, message, body)
+
+
+def _charge_detail_record(emp: EmpBackend, message: Any, body: bytes, caller_id: str) -> Awaitable[OicpModel]:  # noqa: ANN401 - as in the tables
+    return emp.charge_detail_record(message, body, caller_id)
 
 
 OWN_EMP: Mapping[AnyOperation, Own] = {
-    ops.AUTHORIZE_START: _emp(lambda emp, message, _: emp.authorize_start(message)),
-    ops.AUTHORIZE_STOP: _emp(lambda emp, message, _: emp.authorize_stop(message)),
-    ops.CHARGING_NOTIFICATION_START: _emp(lambda emp, message, _: emp.charging_notification(message)),
-    ops.CHARGING_NOTIFICATION_PROGRESS: _emp(lambda emp, message, _: emp.charging_notification(message)),
-    ops.CHARGING_NOTIFICATION_END: _emp(lambda emp, message, _: emp.charging_notification(message)),
-    ops.CHARGING_NOTIFICATION_ERROR: _emp(lambda emp, message, _: emp.charging_notification(message)),
-    ops.CHARGE_DETAIL_RECORD: _emp(lambda emp, message, body: emp.charge_detail_record(message, body)),
+    ops.AUTHORIZE_START: _emp(lambda emp, message, body: emp.authorize_start(message, body)),
+    ops.AUTHORIZE_STOP: _emp(lambda emp, message, body: emp.authorize_stop(message, body)),
+    ops.CHARGING_NOTIFICATION_START: _emp(lambda emp, message, body: emp.charging_notification(message, body)),
+    ops.CHARGING_NOTIFICATION_PROGRESS: _emp(lambda emp, message, body: emp.charging_notification(message, body)),
+    ops.CHARGING_NOTIFICATION_END: _emp(lambda emp, message, body: emp.charging_notification(message, body)),
+    ops.CHARGING_NOTIFICATION_ERROR: _emp(lambda emp, message, body: emp.charging_notification(message, body)),
+    ops.CHARGE_DETAIL_RECORD: _charge_detail_record,
 }
 """What our own EMP backend answers."""
 
 OWN_CPO: Mapping[AnyOperation, Own] = {
-    ops.AUTHORIZE_REMOTE_START: _cpo(lambda cpo, message, _: cpo.authorize_remote_start(message)),
-    ops.AUTHORIZE_REMOTE_STOP: _cpo(lambda cpo, message, _: cpo.authorize_remote_stop(message)),
+    ops.AUTHORIZE_REMOTE_START: _cpo(lambda cpo, message, body: cpo.authorize_remote_start(message, body)),
+    ops.AUTHORIZE_REMOTE_STOP: _cpo(lambda cpo, message, body: cpo.authorize_remote_stop(message, body)),
     ops.AUTHORIZE_REMOTE_RESERVATION_START: _cpo(
-        lambda cpo, message, _: cpo.authorize_remote_reservation_start(message)
+        lambda cpo, message, body: cpo.authorize_remote_reservation_start(message, body)
     ),
-    ops.AUTHORIZE_REMOTE_RESERVATION_STOP: _cpo(lambda cpo, message, _: cpo.authorize_remote_reservation_stop(message)),
+    ops.AUTHORIZE_REMOTE_RESERVATION_STOP: _cpo(
+        lambda cpo, message, body: cpo.authorize_remote_reservation_stop(message, body)
+    ),
 }
 """What our own CPO backend answers."""
 
@@ -81,7 +88,8 @@ async def ask(  # noqa: PLR0913 - the parts of one call
     operation = outgoing.operation
     sent = outgoing.body if body is None else body
     if destination.peer is None:
-        answer = await ask_own(party, operation, outgoing.message if message is None else message, sent, deadline)
+        given = outgoing.message if message is None else message
+        answer = await ask_own(party, operation, given, sent, caller_id=caller_id, deadline=deadline)
         return Reply(destination, answer)
     answered = await party.caller.call(
         destination.peer,
@@ -95,27 +103,32 @@ async def ask(  # noqa: PLR0913 - the parts of one call
     return Reply(destination, answered.answer, answered.body, answered.records)
 
 
-async def ask_own(
+async def ask_own(  # noqa: PLR0913 - the parts of one call
     party: Party,
     operation: Operation[Any, Answer],
     message: Any,  # noqa: ANN401 - the message of any operation
     body: bytes,
+    *,
+    caller_id: str,
     deadline: float | None = None,
 ) -> Answer:
-    """The answer of our own backend, a refusal in the operation's own form. Raises NoAnswer after the deadline."""
+    """The answer of our own backend, a refusal in the operation's own form.
+
+    Raises PeerError where nobody knows what became of the message, NoAnswer among them after the deadline.
+    """
     try:
         async with asyncio.timeout(deadline):
-            return cast("Answer", await _own_answer(party, operation, message, body))
+            return cast("Answer", await _asked(party, operation, message, body, caller_id))
     except ProtocolError as error:
         return cast("Answer", refusal(operation, error, message)[1])
     except TimeoutError:
         raise NoAnswer("own backend", "no answer in time") from None
 
 
-def _own_answer(party: Party, operation: AnyOperation, message: Any, body: bytes) -> Awaitable[OicpModel]:  # noqa: ANN401 - as above
+def _asked(party: Party, operation: AnyOperation, message: Any, body: bytes, caller_id: str) -> Awaitable[OicpModel]:  # noqa: ANN401 - as above
     if operation in OWN_EMP:
-        return OWN_EMP[operation](party.own_emp, message, body)
-    return OWN_CPO[operation](party.own_cpo, message, body)
+        return OWN_EMP[operation](party.own_emp, message, body, caller_id)
+    return OWN_CPO[operation](party.own_cpo, message, body, caller_id)
 
 
 async def ask_counterpart(  # noqa: PLR0913 - the parts of one call
@@ -136,13 +149,32 @@ async def ask_counterpart(  # noqa: PLR0913 - the parts of one call
         raise ProtocolError(error.code, str(error)) from error
 
 
-async def own_cpo_answer(party: Party, received: Received[Any], message: OicpModel) -> Acknowledgement:
-    """Our CPO's answer to a peer. Raises ProtocolError 501 where our charge point does not answer in time."""
-    operation: Operation[Any, Acknowledgement] = received.operation
+async def own_answer(party: Party, received: Received[Any]) -> Any:  # noqa: ANN401 - the answer of any operation
+    """Our own backend's answer to a peer, a refusal in the operation's own form.
+
+    Raises ProtocolError, 310 or 320, where nobody knows what became of the message.
+    """
+    operation = received.operation
     try:
-        return await ask_own(party, operation, message, received.body, operation.deadline)
-    except NoAnswer as error:
-        raise ProtocolError(Code.COMMUNICATION_TO_EVSE_FAILED, "our charge point did not answer") from error
+        return await ask_own(
+            party,
+            operation,
+            received.message,
+            received.body,
+            caller_id=received.caller_id,
+            deadline=operation.deadline,
+        )
+    except PeerError as error:
+        raise ProtocolError(error.code, str(error)) from error
+
+
+def with_session_id(received: Received[Request], session_id: str) -> Received[Request]:
+    """The message with the SessionID it runs under, put in where a foreign caller sent none."""
+    message: Any = received.message
+    if message.session_id is not None:
+        return received
+    body = replace_members(received.body, {"SessionID": session_id})
+    return replace(received, message=message.model_copy(update={"session_id": session_id}), body=body)
 
 
 async def ask_each(

@@ -11,7 +11,7 @@ from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.asking import ask_counterpart
+from p2pnode.roaming.asking import ask_counterpart, own_answer, with_session_id
 from p2pnode.roaming.authorize_start import StartSender
 from p2pnode.roaming.media import REFUSALS, Medium, MediumKind, body_without_pin, medium_of, medium_of_stored
 from p2pnode.roaming.offline import decide
@@ -56,12 +56,13 @@ class Authorization:
         The same start again gets the same answer; a different one for the same session is refused with 400.
         """
         party, message, peer = self._party, received.message, received.peer.name
-        answer = await party.own_emp.authorize_start(message)
+        session_id = message.session_id or await self._minted_for(message, peer)
+        answer: AuthorizationStart = await own_answer(party, with_session_id(received, session_id))
         if not answer.authorized:
             return await self._refused(answer, message, peer)
         session = session_of(
             message,
-            message.session_id or await self._minted_for(message, peer),
+            session_id,
             cpo=peer,
             emp=OWN,
             provider_id=answer.provider_id or party.own.providers[0],
@@ -112,7 +113,7 @@ class Authorization:
         party, message, peer = self._party, received.message, received.peer.name
         session = require_between(await party.store.session(session_key(message.session_id)), cpo=peer, emp=OWN)
         require_open(session, party.now())
-        answer = await party.own_emp.authorize_stop(message)
+        answer: AuthorizationStop = await own_answer(party, received)
         await self._note_stop(session, message, received.body, Verb.RECEIVE, answer)
         return stop_answer(answer, message, session)
 

@@ -90,7 +90,18 @@ class Cdrs:
 
     async def _hand_over(self, message: ChargeDetailRecord, record: CdrRecord) -> None:
         """Give a stored CDR to our own EMP; what it does not take stays marked as not forwarded."""
-        answer = await ask_own(self._party, CHARGE_DETAIL_RECORD, message, record.body, CHARGE_DETAIL_RECORD.deadline)
+        operation = CHARGE_DETAIL_RECORD
+        try:
+            answer = await ask_own(
+                self._party,
+                operation,
+                message,
+                record.body,
+                caller_id=record.operator_id,
+                deadline=operation.deadline,
+            )
+        except PeerError:
+            return
         if answer.result:
             await self._mark_forwarded(record)
 

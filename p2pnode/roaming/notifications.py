@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.acknowledgement import Acknowledgement
-from p2pnode.oicp.errors import NoAnswer, ProtocolError
+from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.notifications import (
     ChargingNotificationEnd,
@@ -16,7 +16,7 @@ from p2pnode.oicp.notifications import (
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
-from p2pnode.roaming.asking import ask_counterpart, ask_own
+from p2pnode.roaming.asking import ask_counterpart, own_answer
 from p2pnode.roaming.media import body_without_pin
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import ChargingNotification, Outgoing, Received, Transaction
@@ -80,10 +80,8 @@ class Notifications:
             )
             require_between(own)
             await party.store.write(work)
-        try:
-            return await ask_own(party, received.operation, message, received.body, received.operation.deadline)
-        except NoAnswer as error:
-            raise ProtocolError(error.code, str(error)) from error
+        answer: Acknowledgement = await own_answer(party, received)
+        return answer
 
     async def send(self, outgoing: Outgoing[ChargingNotification]) -> Acknowledgement:
         """eRoamingChargingNotifications of our CPO, to the EMP of the session.

@@ -303,40 +303,48 @@ class PeerCaller(Protocol):
 
 
 class CpoBackend(Protocol):
-    """Who answers for our own CPO role. Each method raises ProtocolError to refuse."""
+    """Who answers for our own CPO role.
 
-    async def authorize_remote_start(self, request: AuthorizeRemoteStart) -> Acknowledgement:
+    `body` is the message as it came, with the SessionID put in where it had none. Each method raises ProtocolError to
+    refuse, PeerError where nobody knows what became of the message.
+    """
+
+    async def authorize_remote_start(self, request: AuthorizeRemoteStart, body: bytes) -> Acknowledgement:
         """eRoamingAuthorizeRemoteStart."""
         ...
 
-    async def authorize_remote_stop(self, request: AuthorizeRemoteStop) -> Acknowledgement:
+    async def authorize_remote_stop(self, request: AuthorizeRemoteStop, body: bytes) -> Acknowledgement:
         """eRoamingAuthorizeRemoteStop."""
         ...
 
-    async def authorize_remote_reservation_start(self, request: AuthorizeRemoteReservationStart) -> Acknowledgement:
+    async def authorize_remote_reservation_start(
+        self, request: AuthorizeRemoteReservationStart, body: bytes
+    ) -> Acknowledgement:
         """eRoamingAuthorizeRemoteReservationStart."""
         ...
 
-    async def authorize_remote_reservation_stop(self, request: AuthorizeRemoteReservationStop) -> Acknowledgement:
+    async def authorize_remote_reservation_stop(
+        self, request: AuthorizeRemoteReservationStop, body: bytes
+    ) -> Acknowledgement:
         """eRoamingAuthorizeRemoteReservationStop."""
         ...
 
 
 class EmpBackend(Protocol):
-    """Who answers for our own EMP role. Each method raises ProtocolError to refuse."""
+    """Who answers for our own EMP role. `body`, and what the methods raise, as in `CpoBackend`."""
 
-    async def authorize_start(self, request: AuthorizeStart) -> AuthorizationStart:
+    async def authorize_start(self, request: AuthorizeStart, body: bytes) -> AuthorizationStart:
         """eRoamingAuthorizeStart: whether the driver may start, with the reason if not."""
         ...
 
-    async def authorize_stop(self, request: AuthorizeStop) -> AuthorizationStop:
+    async def authorize_stop(self, request: AuthorizeStop, body: bytes) -> AuthorizationStop:
         """eRoamingAuthorizeStop: whether the driver may stop."""
         ...
 
-    async def charging_notification(self, notification: ChargingNotification) -> Acknowledgement:
+    async def charging_notification(self, notification: ChargingNotification, body: bytes) -> Acknowledgement:
         """eRoamingChargingNotifications of any type."""
         ...
 
-    async def charge_detail_record(self, record: ChargeDetailRecord, body: bytes) -> Acknowledgement:
-        """eRoamingChargeDetailRecord, read and as it came."""
+    async def charge_detail_record(self, record: ChargeDetailRecord, body: bytes, operator_id: str) -> Acknowledgement:
+        """eRoamingChargeDetailRecord. It does not name its operator: `operator_id` is that of its session."""
         ...

@@ -14,7 +14,7 @@ from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, U
 from p2pnode.oicp.identifiers import Standard, evse_key, parse_session, session_key
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STOP
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.asking import ask, ask_counterpart, own_cpo_answer
+from p2pnode.roaming.asking import ask, ask_counterpart, own_answer, with_session_id
 from p2pnode.roaming.evse_checks import cpo_of, operator_of, require_own
 from p2pnode.roaming.media import body_without_pin, medium_of, medium_of_stored, stored_identification
 from p2pnode.roaming.party import Party, Receivers, Senders
@@ -99,11 +99,12 @@ class Remote:
             require_between(known, cpo=OWN, emp=received.peer.name)
             if self._is_repeated(known, message):
                 return acknowledge(message)
-        message = message.model_copy(update={"session_id": session_id})
+        received = with_session_id(received, session_id)
+        message = received.message
         own = Destination(None, "The EVSE is ours.")
         session = self._unconfirmed(message, session_id, known, own, emp=received.peer.name)
         await party.store.write(lambda transaction: transaction.put_session(session))
-        answer = await own_cpo_answer(party, received, message)
+        answer: Acknowledgement = await own_answer(party, received)
         if not answer.result:
             await self._undo(session, known)
             return answer
@@ -271,7 +272,7 @@ class Remote:
         moved(session, Event.STOP, party.now())
         if session.evse_key not in {None, evse_key(message.evse_id)}:
             raise ProtocolError(Code.SESSION_INVALID, "the session is at another EVSE")
-        answer = await own_cpo_answer(party, received, message)
+        answer: Acknowledgement = await own_answer(party, received)
         await self._note_stop(session, received.body, Verb.RECEIVE, answer)
         return answer
 

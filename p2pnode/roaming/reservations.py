@@ -13,7 +13,7 @@ from p2pnode.oicp.reservation import (
     AuthorizeRemoteReservationStop,
 )
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.asking import ask_counterpart, own_cpo_answer
+from p2pnode.roaming.asking import ask_counterpart, own_answer, with_session_id
 from p2pnode.roaming.evse_checks import cpo_of, operator_of, require_own
 from p2pnode.roaming.media import body_without_pin, stored_identification
 from p2pnode.roaming.party import Party, Receivers, Senders
@@ -78,8 +78,9 @@ class Reservations:
         known = await party.store.session(session_key(session_id)) if message.session_id else None
         if known is not None:
             self._require_reserved(require_between(known, cpo=OWN, emp=peer), message)
-        message = message.model_copy(update={"session_id": session_id})
-        answer = await own_cpo_answer(party, received, message)
+        received = with_session_id(received, session_id)
+        message = received.message
+        answer: Acknowledgement = await own_answer(party, received)
         if answer.result:
             own = Destination(None, "The EVSE is ours.")
             await self._keep(message, session_id, own, peer, answer=answer, verb=Verb.RECEIVE, body=received.body)
@@ -163,7 +164,7 @@ class Reservations:
         moved(session, Event.RELEASE, party.now())
         if session.evse_key != evse_key(message.evse_id):
             raise ProtocolError(Code.SESSION_INVALID, "the session is at another EVSE")
-        answer = await own_cpo_answer(party, received, message)
+        answer: Acknowledgement = await own_answer(party, received)
         await self._release(session, received.body, Verb.RECEIVE, answer)
         return answer
 

@@ -33,6 +33,7 @@ SESSION = "b2688855-7f00-0002-6d8e-48d883f6abb6"
 OTHER = "b2688855-7f00-0002-6d8e-48d883f6abb7"
 EVSE = "DE*ABC*E1*1"
 FREE = "DE*ABC*E1*2"
+BODY = b"{}"
 BEGINNING = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 APP = Identification(remote_identification=RemoteIdentification(evco_id="DE-XYZ-C00000001-1"))
 
@@ -146,11 +147,11 @@ async def refusal(request: Any) -> str:  # noqa: ANN401 - an awaitable of any an
 async def test_a_remote_session_is_told_from_start_to_cdr_with_exact_energy(
     cpo: VirtualCpoBackend, time: Time, world: World
 ) -> None:
-    answer = await cpo.authorize_remote_start(start())
+    answer = await cpo.authorize_remote_start(start(), BODY)
     assert isinstance(answer, Acknowledgement)
     assert (answer.result, answer.session_id) == (True, SESSION)
     await time.advance(timedelta(minutes=12))
-    assert (await cpo.authorize_remote_stop(stop())).result
+    assert (await cpo.authorize_remote_stop(stop(), BODY)).result
     await settle()
     assert world.names() == [
         "ChargingNotificationStart",
@@ -176,10 +177,10 @@ async def test_a_full_car_ends_the_charging_but_not_the_session(
 ) -> None:
     await cpo.commands.run("unplug", {"evse_id": EVSE})
     await cpo.commands.run("plug_in", {"evse_id": EVSE, "capacity": "10", "energy": "9"})
-    await cpo.authorize_remote_start(start())
+    await cpo.authorize_remote_start(start(), BODY)
     await time.advance(timedelta(hours=2))
     assert world.names()[-1] == "ChargingNotificationEnd"
-    await cpo.authorize_remote_stop(stop())
+    await cpo.authorize_remote_stop(stop(), BODY)
     await settle()
     assert world.names().count("ChargingNotificationEnd") == 1
     (record,) = [message for _, message in world.told if isinstance(message, ChargeDetailRecord)]
@@ -192,51 +193,51 @@ async def test_a_full_car_ends_the_charging_but_not_the_session(
 )
 async def test_a_charge_point_says_why_it_cannot_start(cpo: VirtualCpoBackend, evse_id: str, code: str) -> None:
     if code == "000":
-        assert (await cpo.authorize_remote_start(start(evse_id))).result
+        assert (await cpo.authorize_remote_start(start(evse_id), BODY)).result
     else:
-        assert await refusal(cpo.authorize_remote_start(start(evse_id))) == code
+        assert await refusal(cpo.authorize_remote_start(start(evse_id), BODY)) == code
 
 
 async def test_an_occupied_or_unreachable_charge_point_refuses_another_start(cpo: VirtualCpoBackend) -> None:
-    await cpo.authorize_remote_start(start())
-    assert await refusal(cpo.authorize_remote_start(start(session_id=OTHER))) == "602"
+    await cpo.authorize_remote_start(start(), BODY)
+    assert await refusal(cpo.authorize_remote_start(start(session_id=OTHER), BODY)) == "602"
     await cpo.commands.run("set_reachable", {"evse_id": EVSE, "reachable": False})
-    assert await refusal(cpo.authorize_remote_start(start(session_id=OTHER))) == "501"
+    assert await refusal(cpo.authorize_remote_start(start(session_id=OTHER), BODY)) == "501"
 
 
 async def test_only_the_session_that_charges_can_be_stopped(cpo: VirtualCpoBackend) -> None:
-    assert await refusal(cpo.authorize_remote_stop(stop())) == "400"
-    await cpo.authorize_remote_start(start())
-    assert await refusal(cpo.authorize_remote_stop(stop(session_id=OTHER))) == "400"
+    assert await refusal(cpo.authorize_remote_stop(stop(), BODY)) == "400"
+    await cpo.authorize_remote_start(start(), BODY)
+    assert await refusal(cpo.authorize_remote_stop(stop(session_id=OTHER), BODY)) == "400"
 
 
 async def test_a_reservation_keeps_others_away_and_lets_its_own_session_start(
     cpo: VirtualCpoBackend, world: World
 ) -> None:
-    assert (await cpo.authorize_remote_reservation_start(reserve())).result
+    assert (await cpo.authorize_remote_reservation_start(reserve(), BODY)).result
     await settle()
     assert world.statuses(FREE)[-1] == "Reserved"
-    assert await refusal(cpo.authorize_remote_reservation_start(reserve(OTHER))) == "601"
+    assert await refusal(cpo.authorize_remote_reservation_start(reserve(OTHER), BODY)) == "601"
     await cpo.commands.run("plug_in", {"evse_id": FREE})
-    assert await refusal(cpo.authorize_remote_start(start(FREE, OTHER))) == "601"
-    assert (await cpo.authorize_remote_start(start(FREE, SESSION.upper()))).result
+    assert await refusal(cpo.authorize_remote_start(start(FREE, OTHER), BODY)) == "601"
+    assert (await cpo.authorize_remote_start(start(FREE, SESSION.upper()), BODY)).result
 
 
 async def test_a_reservation_ends_by_itself(cpo: VirtualCpoBackend, time: Time, world: World) -> None:
-    await cpo.authorize_remote_reservation_start(reserve(duration=30))
+    await cpo.authorize_remote_reservation_start(reserve(duration=30), BODY)
     await time.advance(timedelta(minutes=31))
     assert world.statuses(FREE)[-1] == "Available"
-    assert (await cpo.authorize_remote_reservation_start(reserve(OTHER))).result
+    assert (await cpo.authorize_remote_reservation_start(reserve(OTHER), BODY)).result
 
 
 async def test_a_reservation_is_given_back_by_its_own_session_only(cpo: VirtualCpoBackend, world: World) -> None:
-    await cpo.authorize_remote_reservation_start(reserve())
+    await cpo.authorize_remote_reservation_start(reserve(), BODY)
 
     def give_back(session_id: str) -> AuthorizeRemoteReservationStop:
         return AuthorizeRemoteReservationStop(session_id=session_id, provider_id="DE-XYZ", evse_id=FREE)
 
-    assert await refusal(cpo.authorize_remote_reservation_stop(give_back(OTHER))) == "400"
-    assert (await cpo.authorize_remote_reservation_stop(give_back(SESSION))).result
+    assert await refusal(cpo.authorize_remote_reservation_stop(give_back(OTHER), BODY)) == "400"
+    assert (await cpo.authorize_remote_reservation_stop(give_back(SESSION), BODY)).result
     await settle()
     assert world.statuses(FREE)[-1] == "Available"
 
@@ -259,14 +260,14 @@ async def test_a_card_starts_and_stops_and_a_refused_card_does_neither(
 async def test_a_critical_error_is_told_and_ends_the_session(cpo: VirtualCpoBackend, world: World) -> None:
     with pytest.raises(CommandError, match="nothing charges"):
         await cpo.commands.run("fail", {"evse_id": EVSE})
-    await cpo.authorize_remote_start(start())
+    await cpo.authorize_remote_start(start(), BODY)
     await settle()
     await cpo.commands.run("fail", {"evse_id": EVSE, "error": "CriticalError", "info": "ground fault"})
     assert world.names()[-3:] == ["ChargingNotificationError", "ChargingNotificationEnd", "ChargeDetailRecord"]
 
 
 async def test_unplugging_ends_the_session_and_frees_the_charge_point(cpo: VirtualCpoBackend, world: World) -> None:
-    await cpo.authorize_remote_start(start())
+    await cpo.authorize_remote_start(start(), BODY)
     state = await cpo.commands.run("unplug", {"evse_id": EVSE})
     await settle()
     assert (state["status"], state["session_id"]) == ("Available", None)
@@ -304,7 +305,7 @@ async def test_after_a_restart_a_session_goes_on_from_what_was_told_last(time: T
     async with make(time, world) as cpo:
         assert cpo.resume([stored]) == 1
         await time.advance(timedelta(minutes=5))
-        await cpo.authorize_remote_stop(stop())
+        await cpo.authorize_remote_stop(stop(), BODY)
         await settle()
     assert "ChargingNotificationStart" not in world.names()
     (record,) = [message for _, message in world.told if isinstance(message, ChargeDetailRecord)]

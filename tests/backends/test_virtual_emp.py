@@ -20,6 +20,7 @@ from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.scalars import ActionType
 
 SESSION = "b2688855-7f00-0002-6d8e-48d883f6abb6"
+BODY = b"{}"
 DRIVERS = (
     VirtualDriver(name="card", uid="04A1B2C3D4E580"),
     VirtualDriver(name="code", evco_id="DE-ABC-C00000001-1", pin="4711"),
@@ -62,10 +63,10 @@ def start(option: str, **members: object) -> AuthorizeStart:
     ],
 )
 async def test_each_driver_gets_the_answer_of_the_contract(request_: AuthorizeStart, code: str) -> None:
-    answer = await emp().authorize_start(request_)
+    answer = await emp().authorize_start(request_, BODY)
     assert (answer.authorized, answer.status_code.code) == (code == "000", code)
     stop = AuthorizeStop(session_id=SESSION, operator_id="DE*XYZ", identification=request_.identification)
-    assert (await emp().authorize_stop(stop)).status_code.code == code
+    assert (await emp().authorize_stop(stop, BODY)).status_code.code == code
 
 
 async def test_an_account_follows_the_session_to_its_settlement() -> None:
@@ -81,7 +82,7 @@ async def test_an_account_follows_the_session_to_its_settlement() -> None:
         event_occurred=at,
         consumed_energy_progress=Decimal("1.250"),
     )
-    await backend.charging_notification(progress)
+    await backend.charging_notification(progress, BODY)
     (account,) = (await backend.commands.run("sessions", {}))["sessions"]
     assert (account["energy"], account["settled"], account["notifications"]) == ("1.250", False, ["Progress"])
     record = ChargeDetailRecord(
@@ -94,7 +95,7 @@ async def test_an_account_follows_the_session_to_its_settlement() -> None:
         session_end=at,
         consumed_energy=Decimal("2.500"),
     )
-    assert (await backend.charge_detail_record(record, b"{}")).result
+    assert (await backend.charge_detail_record(record, BODY, "DE*XYZ")).result
     (account,) = (await backend.commands.run("sessions", {}))["sessions"]
     assert (account["energy"], account["settled"]) == ("2.500", True)
 
