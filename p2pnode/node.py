@@ -1,0 +1,312 @@
+"""The composition root: builds the parts of one node and joins them. Several nodes run in one process."""
+
+import asyncio
+import gc
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+from uuid import uuid4
+
+from p2pnode import __version__
+from p2pnode.backends.virtual_cpo import VirtualCpoBackend
+from p2pnode.backends.virtual_emp import VirtualEmpBackend
+from p2pnode.config import ConfigError, load_node, load_peers
+from p2pnode.config.load import NODE_FILE
+from p2pnode.config.node import NodeConfig
+from p2pnode.config.peers import PeerTable
+from p2pnode.observe.events import EventBus
+from p2pnode.observe.logs import NodeLog
+from p2pnode.observe.metrics import NodeMetrics
+from p2pnode.observe.observer import Observer
+from p2pnode.observe.status import NodeStatus, PeerStatus
+from p2pnode.oicp import rules
+from p2pnode.oicp.answers import code_of, refusal
+from p2pnode.oicp.codec import encode, read, reason, split
+from p2pnode.oicp.errors import InvalidMessage, PeerError, ProtocolError
+from p2pnode.oicp.identifiers import operator_key, provider_key
+from p2pnode.oicp.model import OicpModel
+from p2pnode.oicp.operations import BASE_PATH, AnyOperation, Operation, Role
+from p2pnode.oicp.status import Code
+from p2pnode.peering.client import PeerClient
+from p2pnode.peering.face import FaceParts
+from p2pnode.peering.server import PeerFace
+from p2pnode.peering.table import PeerTableHolder
+from p2pnode.roaming.background import Background
+from p2pnode.roaming.evse_import import EvseImport, ImportReport
+from p2pnode.roaming.party import OwnParty
+from p2pnode.roaming.ports import Outgoing
+from p2pnode.roaming.records import PageRequest
+from p2pnode.roaming.services import Roaming
+from p2pnode.store.store import SqlStore
+
+Answer = TypeVar("Answer", bound=OicpModel)
+
+DELIVERY_INTERVAL = 30.0
+"""Seconds between two looks for what peers have missed."""
+LATEST_SESSIONS = 10_000
+"""How many of the most recent sessions are looked through for those that were running when the node ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What our own party gets for a message it sends: HTTP status, OICP code, the answer's JSON, duration in ms."""
+
+    http: int
+    code: str
+    answer: bytes
+    ms: float
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid4())
+
+
+class Node:
+    """One party's node. Runs while its context lasts."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        peers: PeerTable,
+        *,
+        directory: Path | None = None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.config = config
+        self.directory = directory
+        self.now = now
+        self.peers = PeerTableHolder(peers)
+        log = NodeLog(config.log, config.node.name)
+        self.log = log.logger
+        self.library_log = log.library
+        self.observer = Observer(log, NodeMetrics(__version__), EventBus(), now)
+        self.started_at = now()
+        self._stack = AsyncExitStack()
+        self._background = Background()
+        self._stopping = asyncio.Event()
+
+    @classmethod
+    def from_directory(cls, directory: Path) -> Self:
+        """The node that `p2pnode init` made in this directory. Raises ConfigError."""
+        return cls(load_node(directory), load_peers(directory), directory=directory)
+
+    async def __aenter__(self) -> Self:
+        """Open the store, resume what was running, and listen for peers."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        config = self.config
+        own = OwnParty(config.node.operators, config.node.providers)
+        self.store = await self._stack.enter_async_context(SqlStore.open(config.store.path, now=self.now))
+        encrypted = config.peer_face.tls == "on"
+        self.client = await self._stack.enter_async_context(
+            PeerClient(
+                self.observer.call,
+                limits=config.limits,
+                certificate=config.peer_face.certificate if encrypted else None,
+                key=config.peer_face.key if encrypted else None,
+                now=self.now,
+            )
+        )
+        self.cpo = self._virtual_cpo()
+        self.emp = self._virtual_emp()
+        self.roaming = await self._stack.enter_async_context(
+            Roaming(
+                own,
+                peers=self.peers.current,
+                store=self.store,
+                caller=self.client,
+                cpo=self.cpo,
+                emp=self.emp,
+                now=self.now,
+            )
+        )
+        self.face = PeerFace(
+            config.peer_face,
+            config.node,
+            self.peers,
+            FaceParts(
+                receive=self.roaming.receive,
+                offered=tuple(self.roaming.receivers),
+                on_call=self.observer.call,
+                limits=config.limits,
+                now=self.now,
+                logger=self.library_log,
+            ),
+        )
+        await self._stack.enter_async_context(self.face)
+        if self.cpo is not None:
+            await self._stack.enter_async_context(self.cpo)
+            resumed = self.cpo.resume(await self.store.sessions(LATEST_SESSIONS))
+            self.log.info("resumed", sessions=resumed)
+        self._stack.push_async_callback(self._background.aclose)
+        self._background.start(self._deliver_pending(), "delivery of what peers have missed")
+        gc.collect()
+        gc.freeze()
+        self.log.info("started", version=__version__, peers=len(self.peers.current().peers), url=self.peer_url)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let requests in flight finish, then close everything in the reverse order of the start."""
+        await self._stack.aclose()
+        self.log.info("stopped")
+
+    async def _deliver_pending(self) -> None:
+        """Deliver what peers have missed: at the start, and from time to time."""
+        while True:
+            for problem in await self.roaming.deliver_pending():
+                self.log.warning("not_delivered", problem=problem)
+            await asyncio.sleep(DELIVERY_INTERVAL)
+
+    def _virtual_cpo(self) -> VirtualCpoBackend | None:
+        settings, operators = self.config.cpo, self.config.node.operators
+        self._require_built_in(settings.backend, "cpo.backend")
+        return VirtualCpoBackend(settings.virtual, operators, self.send, self.now) if operators else None
+
+    def _virtual_emp(self) -> VirtualEmpBackend | None:
+        settings, providers = self.config.emp, self.config.node.providers
+        self._require_built_in(settings.backend, "emp.backend")
+        return VirtualEmpBackend(settings.virtual, providers, self.send) if providers else None
+
+    def _require_built_in(self, backend: str, key: str) -> None:
+        if backend != "virtual":
+            file = (self.directory or Path()) / NODE_FILE
+            raise ConfigError(file, f"there is no backend {backend!r}; there is 'virtual'", key=key)
+
+    @property
+    def peer_url(self) -> str:
+        """The OICP base that peers reach this node at."""
+        face = self.config.peer_face
+        scheme = "https" if face.tls == "on" else "http"
+        host = f"[{face.host}]" if ":" in face.host else face.host
+        return f"{scheme}://{host}:{self.face.port}{BASE_PATH}"
+
+    async def send(self, operation: Operation[Any, Answer], message: OicpModel, *, to: str | None = None) -> Answer:
+        """Send a message of our own party; the answer is what the hub would have answered.
+
+        Raises ProtocolError where this node refuses it, PeerError where no peer could be asked.
+        """
+        body = encode(message)
+        envelope = split(operation, body)
+        outgoing = Outgoing(operation, envelope.message, body, _new_id(), records=envelope.records, to=to)
+        answer = await self.roaming.send(outgoing)
+        return read(operation.answer, answer) if isinstance(answer, bytes) else cast("Answer", answer)
+
+    async def call(
+        self,
+        operation: AnyOperation,
+        body: bytes,
+        *,
+        to: str | None = None,
+        page: PageRequest | None = None,
+        process_id: str | None = None,
+    ) -> CallResult:
+        """Send the message in `body` as our own backend would, and answer as the hub would, refusals included."""
+        begun = perf_counter()
+        message: OicpModel | None = None
+        try:
+            envelope = split(operation, body)
+            message = envelope.message
+            broken = rules.errors_in(rules.check(message))
+            if broken:
+                raise InvalidMessage(reason(broken), broken)
+            outgoing = Outgoing(
+                operation,
+                message,
+                body,
+                process_id or _new_id(),
+                records=envelope.records,
+                page=page or PageRequest(),
+                to=self.peer_named(operation, to),
+            )
+            answer = await self.roaming.send(outgoing)
+            http, code = HTTPStatus.OK, code_of(answer) if isinstance(answer, OicpModel) else "000"
+        except ProtocolError as error:
+            http, answer = refusal(operation, error, message)
+            code = error.code.value
+        except PeerError as error:
+            http, answer = refusal(operation, ProtocolError(error.code, str(error)), message)
+            code = error.code.value
+        told = answer if isinstance(answer, bytes) else encode(answer)
+        return CallResult(http.value, code, told, (perf_counter() - begun) * 1000)
+
+    def peer_named(self, operation: AnyOperation, to: str | None) -> str | None:
+        """The name of the peer that `to` names: by its name, or by an id of the role that answers the operation.
+
+        Raises ProtocolError 300 where there is none.
+        """
+        return None if to is None else find_peer(self.peers.current(), operation.callee, to)
+
+    async def import_evse_data(self, file: bytes) -> ImportReport:
+        """Publish the EVSE data records of a file. Raises ProtocolError where it holds none or none is taken."""
+        return await self._importer().data(file)
+
+    async def import_evse_status(self, file: bytes) -> ImportReport:
+        """Publish the EVSE status records of a file. Raises as `import_evse_data`."""
+        return await self._importer().status(file)
+
+    def _importer(self) -> EvseImport:
+        return EvseImport(self.config.node.operators, self.store, self.roaming.send, _new_id)
+
+    async def reload_peers(self) -> PeerTable:
+        """Read the peer table from the directory again. Raises ConfigError or TrustError; the old table then stays."""
+        if self.directory is None:
+            raise RuntimeError("a node without a directory has no files to read again")
+        table = await asyncio.to_thread(load_peers, self.directory)
+        await self.peers.replace(table)
+        self.observer.event("peers", count=len(table.peers))
+        return table
+
+    def status(self) -> NodeStatus:
+        """Everything a person asks first."""
+        node = self.config.node
+        health = self.observer.health
+        return NodeStatus(
+            name=node.name,
+            version=__version__,
+            operators=node.operators,
+            providers=node.providers,
+            started_at=self.started_at,
+            at=self.now(),
+            faces=self.faces(),
+            pin=str((self.face.card or {}).get("pin") or ""),
+            peers=tuple(PeerStatus.of(peer, health(peer.name)) for peer in self.peers.current().peers),
+            cells=self.observer.metrics.cells(),
+        )
+
+    def faces(self) -> Mapping[str, str]:
+        """The URL of each face that listens."""
+        return {"peer": self.peer_url}
+
+    def stop(self) -> None:
+        """Ask the node to end; `stopped` returns then."""
+        self._stopping.set()
+
+    async def stopped(self) -> None:
+        """Wait until somebody asks the node to end."""
+        await self._stopping.wait()
+
+
+def find_peer(table: PeerTable, role: Role, to: str) -> str:
+    """The name of the peer called `to`, or that has this id in this role. Raises ProtocolError 300."""
+    by_id = table.by_operator(operator_key(to)) if role is Role.CPO else table.by_provider(provider_key(to))
+    peer = table.get(to) or by_id
+    if peer is None or not peer.enabled:
+        raise ProtocolError(Code.PARTNER_NOT_FOUND, f"no peer is called {to!r:.100} or has this id as {role}")
+    return peer.name
