@@ -24,9 +24,14 @@ def load_node(directory: Path) -> NodeConfig:
     file = directory / NODE_FILE
     document, text = read_toml(file)
     config = read_settings(NodeConfig, document, file, text)
-    face = _resolved(config.peer_face, directory, "certificate", "key")
-    store = _resolved(config.store, directory, "path")
-    return config.model_copy(update={"peer_face": face, "store": store})
+    resolved = {
+        "peer_face": _resolved(config.peer_face, directory, "certificate", "key"),
+        "backend_face": _resolved(config.backend_face, directory, "certificate", "key", "client_ca"),
+        "store": _resolved(config.store, directory, "path"),
+        "cpo": _resolved(config.cpo, directory, "ca", "certificate", "key"),
+        "emp": _resolved(config.emp, directory, "ca", "certificate", "key"),
+    }
+    return config.model_copy(update=resolved)
 
 
 def load_peers(directory: Path) -> PeerTable:

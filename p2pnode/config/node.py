@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from p2pnode.config.settings import Settings, is_loopback
-from p2pnode.config.virtual import VirtualCpo, VirtualEmp
+from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection
+from p2pnode.config.settings import Port, Settings, is_loopback
 from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, Role
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -87,24 +86,6 @@ class PeerFaceSection(Settings):
         return self
 
 
-class BackendFaceSection(Settings):
-    """Where the party's own backend reaches the node, as it would reach Hubject."""
-
-    enabled: bool = Field(default=True, description="Whether the face is served.")
-    host: str = Field(default="127.0.0.1", description="The address to listen at.")
-    port: Port = Field(default=7001, description="The port to listen at; 0 for any free one.")
-    insecure: bool = Field(
-        default=False, description="Allow an address other machines can reach: whoever reaches it speaks as our party."
-    )
-
-    @model_validator(mode="after")
-    def _stays_home(self) -> "BackendFaceSection":
-        if not self.insecure and not is_loopback(self.host):
-            message = "the backend face needs a loopback address, or insecure = true"
-            raise ValueError(message)
-        return self
-
-
 class AdminFaceSection(Settings):
     """Where the admin API and the console are served."""
 
@@ -128,38 +109,6 @@ class StoreSection(Settings):
     path: Path = Field(default=Path("p2pnode.db"), description="The SQLite database file.")
 
 
-class BackendSection(Settings):
-    """Who answers for one of our own roles."""
-
-    backend: str = Field(
-        default="virtual",
-        min_length=1,
-        description="`virtual` for the built-in party, `http` for an own system at `url`, or the name of a plug-in.",
-    )
-    url: str | None = Field(
-        default=None, pattern=r"^https?://", description="The OICP base of our own system, for `http`."
-    )
-
-    @model_validator(mode="after")
-    def _knows_where(self) -> "BackendSection":
-        if self.backend == "http" and self.url is None:
-            message = 'backend = "http" needs a url'
-            raise ValueError(message)
-        return self
-
-
-class CpoSection(BackendSection):
-    """Who answers for our CPO role."""
-
-    virtual: VirtualCpo = Field(default=VirtualCpo(), description="The virtual CPO.")
-
-
-class EmpSection(BackendSection):
-    """Who answers for our EMP role."""
-
-    virtual: VirtualEmp = Field(default=VirtualEmp(), description="The virtual EMP.")
-
-
 class LimitsSection(Settings):
     """How much the node takes and how long it waits. Times in seconds, sizes in bytes."""
 
@@ -175,6 +124,9 @@ class LimitsSection(Settings):
         default=75.0, gt=0, description="How long an idle connection of a peer is kept, and a request's head awaited."
     )
     body_seconds: float = Field(default=60.0, gt=0, description="How long a body may take to arrive.")
+    answer_seconds: float = Field(
+        default=60.0, gt=0, description="How long an answer may take; an operation's own limit may be smaller."
+    )
     handshake_seconds: float = Field(default=10.0, gt=0, description="How long a TLS handshake may take.")
     connect_seconds: float = Field(default=5.0, gt=0, description="How long connecting to a peer may take.")
     stop_seconds: float = Field(default=10.0, gt=0, description="How long requests in flight may take after a stop.")

@@ -1,6 +1,5 @@
 """The peer table: who may be talked to, which identifiers each peer may speak for, and what passes between the two."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, cast
@@ -8,14 +7,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from p2pnode.config.pins import PIN
 from p2pnode.config.settings import Settings, is_loopback
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import BY_NAME, PULL_AUTHENTICATION_DATA, AnyOperation, Role
 
 Dialect = Literal["oicp", "hubject", "wwcp"]
 PeerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-
-PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def _pin(text: str) -> str:

@@ -1,8 +1,11 @@
 """What all settings share: they do not change once read, and a setting nobody knows is an error."""
 
 import ipaddress
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Settings(BaseModel):

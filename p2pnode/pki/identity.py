@@ -11,9 +11,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from p2pnode.config.pins import public_key_pin
 from p2pnode.pki.certificates import Leaf, issue_leaf, self_signed, to_pem
 from p2pnode.pki.inspection import describe
-from p2pnode.pki.keys import PkiError, create_key, load_certificates, load_key, public_key_pin, write_file
+from p2pnode.pki.keys import PkiError, create_key, load_certificates, load_key, write_file
 
 KEY_FILE = "node.key"
 CERTIFICATE_FILE = "node.pem"

@@ -8,7 +8,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from p2pnode.pki.keys import load_certificates, public_key_pin
+from p2pnode.config.pins import public_key_pin
+from p2pnode.pki.keys import load_certificates
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Private keys on disk, and the pin by which a peer knows a public key."""
 
-import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -9,6 +8,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from p2pnode.config.pins import public_key_pin
 
 PRIVATE = 0o600
 PUBLIC = 0o644
@@ -71,14 +72,6 @@ def load_certificates(path: Path) -> list[x509.Certificate]:
     except ValueError as error:
         message = f"{path} holds no certificate in PEM form"
         raise PkiError(message) from error
-
-
-def public_key_pin(certificate: x509.Certificate) -> str:
-    """SHA-256 of the certificate's public key (SubjectPublicKeyInfo) as `sha256:` and 64 hexadecimal digits."""
-    spki = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return f"sha256:{hashlib.sha256(spki).hexdigest()}"
 
 
 def spki_pin(der: bytes) -> str:

@@ -1,0 +1,79 @@
+"""Reading the body of a request: no more of it than wanted, for no longer than allowed."""
+
+import asyncio
+import io
+from http import HTTPStatus
+
+from aiohttp import StreamReader
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import BaseRequest, RequestPayloadError
+
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError
+from p2pnode.oicp.status import Code
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+JSON_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
+
+
+def check_content_type(request: BaseRequest) -> None:
+    """Raise ProtocolError (HTTP 415) where the body says it is something other than JSON."""
+    given = request.headers.get("Content-Type")
+    if given is None or given in JSON_TYPES:
+        return
+    kind = given.partition(";")[0].strip().lower()
+    if kind in {"application/json", "text/json"} or (kind.startswith("application/") and kind.endswith("+json")):
+        return
+    raise ProtocolError(
+        Code.DATA_ERROR,
+        "The body has to be JSON, Content-Type: application/json.",
+        http=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    )
+
+
+def check_length(request: BaseRequest, limit: int) -> None:
+    """Raise ProtocolError (HTTP 413) where the announced body is longer than `limit` bytes."""
+    length = request.content_length
+    if length is not None and length > limit:
+        raise too_large(limit)
+
+
+def too_large(limit: int) -> ProtocolError:
+    """The refusal of a body of more than `limit` bytes."""
+    return ProtocolError(
+        Code.DATA_ERROR, f"The body is larger than {limit} bytes.", http=HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    )
+
+
+async def read_body(request: BaseRequest, limit: int, seconds: float) -> bytes:
+    """The body, of at most `limit` bytes, decompressed where it was compressed, within `seconds`.
+
+    Raises ProtocolError: 413 where it is larger, 408 where it does not arrive, 400 where its compression is broken.
+    """
+    content = request.content
+    try:
+        if content.is_eof():  # it came with the head: nothing to wait for
+            body = content.read_nowait()
+            if len(body) > limit:
+                raise too_large(limit)
+            return body
+        if "Expect" in request.headers and request.headers["Expect"].lower() == "100-continue":
+            await request.writer.write(CONTINUE)
+        async with asyncio.timeout(seconds):
+            return await gathered(content, limit, too_large(limit))
+    except TimeoutError:
+        reason = f"The body did not arrive within {seconds:g} seconds."
+        raise ProtocolError(Code.DATA_ERROR, reason, http=HTTPStatus.REQUEST_TIMEOUT) from None
+    except ConnectionError:
+        raise InvalidMessage("The connection ended within the body.") from None
+    except (RequestPayloadError, HttpProcessingError):
+        raise InvalidMessage("The body cannot be decoded.") from None
+
+
+async def gathered(content: StreamReader, limit: int, too_much: Exception) -> bytes:
+    """Everything a stream still gives. Raises `too_much` as soon as it is more than `limit` bytes."""
+    held = io.BytesIO()
+    while chunk := await content.readany():
+        if held.tell() + len(chunk) > limit:
+            raise too_much
+        held.write(chunk)
+    return held.getvalue()

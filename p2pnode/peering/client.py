@@ -1,0 +1,253 @@
+"""Calling peers: one message out, its answer or the reason why there is none."""
+
+import asyncio
+import io
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
+from yarl import URL
+
+from p2pnode.config.node import LimitsSection
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import code_of, read_answer, read_page
+from p2pnode.oicp.authorization import AuthorizationStart, AuthorizationStop
+from p2pnode.oicp.errors import NoAnswer, PeerError, Refused, Unreachable, Unreadable
+from p2pnode.oicp.model import OicpModel
+from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, AnyOperation, Operation
+from p2pnode.peering.bodies import gathered
+from p2pnode.peering.line import Line, WrongPeerError, open_line
+from p2pnode.peering.reply import PROCESS_ID_HEADER
+from p2pnode.peering.trust import TrustError
+from p2pnode.roaming.ports import PeerAnswer
+from p2pnode.roaming.records import CallOutcome, PageRequest, Verb
+
+Answer = TypeVar("Answer", bound=OicpModel)
+E = TypeVar("E", bound=BaseException)
+
+SMALL_ANSWERS = frozenset({Acknowledgement, AuthorizationStart, AuthorizationStop})
+CONNECTING_SHARE = 0.8
+"""The share of a call's time that connecting may take, so that the two can be told apart when they run out."""
+
+WRITTEN_AT_ONCE = 16384
+"""A body up to this many bytes goes out together with its head."""
+
+SHOWN_LIMIT = 200
+
+
+def answer_limit(operation: AnyOperation) -> int:
+    """The largest answer that is read, in bytes."""
+    return MEBIBYTE if operation.answer in SMALL_ANSWERS else PUSH_LIMIT
+
+
+def url_of(peer: PeerEntry, operation: AnyOperation, caller_id: str, page: PageRequest | None) -> URL:
+    """Where the operation is called at the peer, `*` in ids as it is. Raises Unreachable where the peer has no url."""
+    if peer.url is None:
+        raise Unreachable(peer.name, "the peer has no url: it is only listened to")
+    own_path = operation.other_paths[0] if peer.dialect == "wwcp" and operation.other_paths else operation.path
+    path = operation.url_path(quote(caller_id, safe="*+"), own_path)
+    query = f"?page={page.page}&size={page.size}" if page is not None and operation.paged else ""
+    return URL(f"{peer.url}{path}{query}", encoded=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What goes out, and how long and how large its answer may be."""
+
+    url: URL
+    body: bytes
+    process_id: str
+    seconds: float
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """An answer as it came."""
+
+    http: int
+    content_type: str | None
+    body: bytes
+
+
+class PeerClient:
+    """Calls peers over connections that are kept. Changed entries and certificates are taken up by the next call.
+
+    `certificate` and `key` are shown to peers that are called over TLS. `on_call` hears of every call.
+    """
+
+    def __init__(
+        self,
+        on_call: Callable[[CallOutcome], None],
+        *,
+        limits: LimitsSection | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._on_call = on_call
+        self._limits = limits or LimitsSection()
+        self._certificate = certificate
+        self._key = key
+        self._now = now
+        self._lines: dict[str, Line] = {}
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def reload(self) -> None:
+        """Make new connections for all calls from now on: our certificate, or a peer's files, have changed."""
+        lines, self._lines = self._lines, {}
+        for line in lines.values():
+            await line.retire()
+
+    async def close(self) -> None:
+        """End all connections."""
+        lines, self._lines = self._lines, {}
+        for line in lines.values():
+            await line.session.close()
+
+    async def call(  # noqa: PLR0913 - the arguments of the protocol it implements
+        self,
+        peer: PeerEntry,
+        operation: Operation[Any, Answer],
+        body: bytes,
+        *,
+        caller_id: str,
+        process_id: str,
+        page: PageRequest | None = None,
+        deadline: float | None = None,
+    ) -> PeerAnswer[Answer]:
+        """As `PeerCaller.call`."""
+        begun = perf_counter()
+        seconds = operation.deadline if deadline is None else deadline
+        http, code = 0, ""
+        try:
+            call = _Call(url_of(peer, operation, caller_id, page), body, process_id, seconds, answer_limit(operation))
+            raw = await self._exchange(peer, call)
+            http = raw.http
+            answer = _answer(operation, peer, raw, (perf_counter() - begun) * 1000)
+            code = code_of(answer.answer)
+        except PeerError as error:
+            http = error.http or http
+            code = error.peer_code if isinstance(error, Refused) else error.code.value
+            raise
+        finally:
+            if code:  # a call that was cancelled tells nothing about the peer
+                ms = (perf_counter() - begun) * 1000
+                at = self._now()
+                self._on_call(CallOutcome(operation.name, Verb.SEND, peer.name, http, code, ms, process_id, at))
+        return answer
+
+    async def _exchange(self, peer: PeerEntry, call: _Call) -> _Raw:
+        """The answer as it came. Raises PeerError."""
+        try:
+            async with asyncio.timeout(call.seconds):
+                line = await self._line(peer)
+                try:
+                    return await _post(line, call)
+                finally:
+                    await line.release()
+        except PeerError:
+            raise
+        except (TrustError, WrongPeerError) as error:
+            raise Unreachable(peer.name, str(error)) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _failure(peer, call, error) from error
+
+    async def _line(self, peer: PeerEntry) -> Line:
+        """The line to the peer as its entry is now, with this call counted."""
+        line = self._lines.get(peer.name)
+        if line is None or (line.peer is not peer and line.peer != peer):
+            async with self._opening:
+                line = self._lines.get(peer.name)
+                if line is None or line.peer != peer:
+                    if line is not None:
+                        await line.retire()
+                    line = await open_line(peer, self._limits, self._certificate, self._key)
+                    self._lines[peer.name] = line
+        line.calls += 1
+        return line
+
+
+async def _post(line: Line, call: _Call) -> _Raw:
+    """Send and receive, a second time where the first found a kept connection closed and sent nothing."""
+    try:
+        return await _post_once(line, call)
+    except aiohttp.ClientOSError as error:
+        if not _nothing_was_sent(error, call):
+            raise
+    return await _post_once(line, call)
+
+
+async def _post_once(line: Line, call: _Call) -> _Raw:
+    data = call.body if len(call.body) <= MEBIBYTE else io.BytesIO(call.body)
+    connecting = min(line.connect_seconds, call.seconds * CONNECTING_SHARE)
+    async with line.session.post(
+        call.url,
+        data=data,
+        headers={PROCESS_ID_HEADER: call.process_id},
+        allow_redirects=False,
+        ssl=line.tls if line.tls is not None else True,
+        server_hostname=line.peer.tls_name if line.tls is not None else None,
+        timeout=aiohttp.ClientTimeout(total=None, connect=connecting),
+    ) as response:
+        too_much = Unreadable(line.peer.name, f"the answer is larger than {call.limit} bytes", http=response.status)
+        raw = await gathered(response.content, call.limit, too_much)
+        return _Raw(response.status, response.headers.get("Content-Type"), raw)
+
+
+def _answer(operation: Operation[Any, Answer], peer: PeerEntry, raw: _Raw, ms: float) -> PeerAnswer[Answer]:
+    if operation.answer_records:
+        page = read_page(operation, peer.name, raw.http, raw.content_type, raw.body)
+        return PeerAnswer(page.message, raw.body, raw.http, ms, page.records)
+    answer = read_answer(operation, peer.name, raw.http, raw.content_type, raw.body)
+    return PeerAnswer(answer, raw.body, raw.http, ms)
+
+
+def _nothing_was_sent(error: BaseException, call: _Call) -> bool:
+    """Whether the connection was found closed by the first write; a small request is written at once, as a whole."""
+    return len(call.body) <= WRITTEN_AT_ONCE and _cause(error, aiohttp.ClientConnectionResetError) is not None
+
+
+def _failure(peer: PeerEntry, call: _Call, error: BaseException) -> PeerError:
+    """What a failure on the wire means for the request: not sent, perhaps processed, or answered unreadably."""
+    told = f"{type(error).__name__}: {error}"[:SHOWN_LIMIT]
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL):
+        return Unreachable(peer.name, told)
+    if isinstance(error, TimeoutError):
+        return NoAnswer(peer.name, f"no answer within {call.seconds:g} seconds")
+    alert = _cause(error, ssl.SSLError)
+    if alert is not None and "ALERT" in (alert.reason or ""):
+        return Unreachable(peer.name, f"it does not accept our certificate: {told}"[:SHOWN_LIMIT])
+    if call.url.scheme == "https" and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
+        told = f"{told} (so ends a connection, too, if a peer does not take our certificate)"
+    if _nothing_was_sent(error, call):
+        return Unreachable(peer.name, told)
+    if isinstance(error, aiohttp.ClientResponseError) or _cause(error, ContentEncodingError) is not None:
+        return Unreadable(peer.name, told)
+    return NoAnswer(peer.name, told)
+
+
+def _cause(error: BaseException, kind: type[E]) -> E | None:
+    """The error of this kind among the causes of an error."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, kind):
+        seen = seen.__cause__ or seen.__context__
+    return seen

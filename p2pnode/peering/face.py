@@ -1,0 +1,273 @@
+"""A face: the whole operation table served over HTTP, each message bound to the party that sent it.
+
+Who the caller is and what becomes of a message is decided by what a face is made with, so that the peer face and the
+backend face are the same server.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from os import urandom
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest, StreamResponse
+
+from p2pnode.config.node import LimitsSection
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp import rules
+from p2pnode.oicp.answers import code_of, refusal
+from p2pnode.oicp.codec import Records, decode, encode, read, reason, split
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
+from p2pnode.oicp.model import OicpModel
+from p2pnode.oicp.operations import MEBIBYTE, AnyOperation, select
+from p2pnode.oicp.status import Code
+from p2pnode.peering.bodies import check_content_type, check_length, read_body
+from p2pnode.peering.claims import CLAIMS
+from p2pnode.peering.connection import ConnectionServer
+from p2pnode.peering.deadline import within
+from p2pnode.peering.identity import CallerPolicy
+from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
+from p2pnode.peering.routes import Route, Routes, page_request
+from p2pnode.roaming.ports import Received
+from p2pnode.roaming.records import CallOutcome, PageRequest, Verb
+
+if TYPE_CHECKING:
+    from p2pnode.peering.tls import ServerTls
+
+Receive = Callable[[Received[Any]], Awaitable[OicpModel | bytes]]
+
+CARD_PATH = "/.well-known/oicp-node"
+PROCESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+CLOSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+"""The answers after which nothing more is read from the connection."""
+
+FIRST_PAGE = PageRequest()
+LOGGER = logging.getLogger("p2pnode.peering")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    """A random UUID, made without the class of that name: it is made for every request."""
+    digits = urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+@dataclass(slots=True)
+class _Call:
+    """One request on its way: what is known of it so far."""
+
+    process_id: str
+    peer: PeerEntry | None = None
+    operation: AnyOperation | None = None
+    message: OicpModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceParts:
+    """What a face is made with.
+
+    `receive` answers a message or raises ProtocolError, `offered` are the operations it is asked for (others are
+    refused with 320), `on_call` hears of every request.
+    """
+
+    receive: Receive
+    offered: Collection[AnyOperation]
+    on_call: Callable[[CallOutcome], None]
+    limits: LimitsSection = field(default_factory=LimitsSection)
+    now: Callable[[], datetime] = _now
+    new_id: Callable[[], str] = _new_id
+    logger: logging.Logger = LOGGER
+
+
+class OicpFace:
+    """Serves the operation table at one address, to whom the policy knows. `card`, if any, is served to anyone."""
+
+    def __init__(self, host: str, port: int, policy: CallerPolicy, parts: FaceParts) -> None:
+        self.host = host
+        self.port = port
+        self.parts = parts
+        self.tls: ServerTls | None = None
+        self.card: Mapping[str, object] | None = None
+        self._policy = policy
+        self._offered = frozenset(parts.offered)
+        self._routes = Routes(parts.limits.body_bytes)
+        self._large = asyncio.Semaphore(parts.limits.large_bodies)
+        self._connections: ConnectionServer | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen. `port` is the port in use afterwards. Raises OSError where the address cannot be had."""
+        limits = self.parts.limits
+        self._connections = ConnectionServer(self._handle, self._failed, limits, self.parts.logger)
+        self._listener = await asyncio.get_running_loop().create_server(
+            self._connections,
+            self.host,
+            self.port,
+            ssl=self.tls.context if self.tls else None,
+            ssl_handshake_timeout=limits.handshake_seconds if self.tls else None,
+            backlog=1024,
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening, let requests in flight finish for `stop_seconds`, end all connections."""
+        if self._listener is None or self._connections is None:
+            return
+        self._listener.close()
+        self._connections.pre_shutdown()
+        await self._connections.shutdown(self.parts.limits.stop_seconds)
+        self._listener = self._connections = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _handle(self, request: BaseRequest) -> StreamResponse:
+        """Answer one request, whatever happens, and tell what became of it."""
+        begun = perf_counter()
+        given = request.headers.get(PROCESS_ID_HEADER)
+        process_id = given if given is not None and PROCESS_ID.fullmatch(given) else self.parts.new_id()
+        if request.raw_path == CARD_PATH and self.card is not None:
+            return self._show_card(request, process_id)
+        call = _Call(process_id)
+        try:
+            answer = await self._answer(request, call)
+            if isinstance(answer, bytes):
+                http, code, body = HTTPStatus.OK, Code.SUCCESS.value, answer
+            else:
+                http, code, body = HTTPStatus.OK, code_of(answer), encode(answer)
+        except ProtocolError as error:
+            http, code, body = self._refused(call, error)
+        except Exception:
+            self.parts.logger.exception("process %s failed", process_id)
+            http, code, body = self._refused(call, ProtocolError(Code.SYSTEM_ERROR, f"Process-ID {process_id}"))
+        self.parts.on_call(
+            CallOutcome(
+                call.operation.name if call.operation else "",
+                Verb.RECEIVE,
+                call.peer.name if call.peer else "",
+                http.value,
+                code,
+                (perf_counter() - begun) * 1000,
+                process_id,
+                self.parts.now(),
+            )
+        )
+        return Reply(http, body, process_id, close=http in CLOSING)
+
+    async def _answer(self, request: BaseRequest, call: _Call) -> OicpModel | bytes:
+        call.peer = self._policy.by_connection(request)
+        path, _, query = request.raw_path.partition("?")
+        found = self._routes.find(path if path.startswith("/") else request.rel_url.raw_path)
+        if found is None:
+            raise ProtocolError(Code.DATA_ERROR, "There is no operation at this path.", http=HTTPStatus.NOT_FOUND)
+        route, identifier = found
+        if request.method != hdrs.METH_POST:
+            raise ProtocolError(Code.DATA_ERROR, "The method has to be POST.", http=HTTPStatus.METHOD_NOT_ALLOWED)
+        if len(route.rows) == 1:
+            call.operation = route.rows[0]
+        if identifier is not None:
+            self._require(call, route, identifier)
+        check_content_type(request)
+        check_length(request, route.body_limit)
+        if route.body_limit <= MEBIBYTE or (request.content_length or route.body_limit) <= MEBIBYTE:
+            return await self._take(request, call, route, identifier, query)
+        async with self._large:  # a large body waits until fewer others are held in memory
+            return await self._take(request, call, route, identifier, query)
+
+    async def _take(
+        self, request: BaseRequest, call: _Call, route: Route, identifier: str | None, query: str
+    ) -> OicpModel | bytes:
+        body = await read_body(request, route.body_limit, self.parts.limits.body_seconds)
+        received = self._read(call, route, identifier, body, query)
+        seconds = min(received.operation.deadline, self.parts.limits.answer_seconds)
+        try:
+            return await within(seconds, self.parts.receive(received))
+        except TimeoutError:
+            raise ProtocolError(Code.PARTNER_DID_NOT_RESPOND, f"No answer within {seconds:g} seconds.") from None
+
+    def _read(self, call: _Call, route: Route, identifier: str | None, body: bytes, query: str) -> Received[Any]:
+        """The message in a body, once it is certain that its caller may send it and that it is valid."""
+        operation, message, records = _message(route, body)
+        call.operation, call.message = operation, message
+        claimed = CLAIMS[operation](message)
+        peer = call.peer if claimed is None and call.peer else self._require(call, route, claimed)
+        if operation not in self._offered:
+            raise ProtocolError(Code.SERVICE_NOT_AVAILABLE, f"{operation.name} is not offered here.")
+        if not peer.may_receive(operation):
+            raise ProtocolError(Code.NO_VALID_CONTRACT, f"{operation.name} is not agreed between the two parties.")
+        broken = rules.errors_in(rules.check(message))
+        if broken:
+            raise InvalidMessage(reason(broken), broken)
+        page = page_request(query) if route.paged else FIRST_PAGE
+        return Received(operation, message, body, peer, call.process_id, identifier or claimed or "", records, page)
+
+    def _require(self, call: _Call, route: Route, identifier: str | None) -> PeerEntry:
+        """The peer that calls, if it may give this id as its own. Raises ProtocolError (017)."""
+        peer = call.peer or self._policy.by_id(route.caller, identifier)
+        if peer is None:
+            told = "No id tells who calls." if identifier is None else f"{identifier!r:.100} is no peer's id."
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, told)
+        call.peer = peer
+        if identifier is not None and not peer.speaks_for(route.caller, identifier):
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{identifier!r:.100} is not an id of the caller.")
+        return peer
+
+    def _refused(self, call: _Call, error: ProtocolError) -> tuple[HTTPStatus, str, bytes]:
+        own_form = error.http is HTTPStatus.OK or isinstance(error, InvalidMessage)
+        http, answer = refusal(call.operation if own_form else None, error, call.message)
+        if call.peer is not None and call.peer.dialect == "wwcp" and isinstance(error, InvalidMessage):
+            http = HTTPStatus.OK  # it sends again and again what was answered with anything else
+        return http, error.code.value, encode(answer)
+
+    def _show_card(self, request: BaseRequest, process_id: str) -> StreamResponse:
+        if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD} or self.card is None:
+            error = ProtocolError(Code.DATA_ERROR, "The card is there to be read.", http=HTTPStatus.METHOD_NOT_ALLOWED)
+            http, _, body = self._refused(_Call(process_id), error)
+            return Reply(http, body, process_id, allow="GET, HEAD")
+        return Reply(HTTPStatus.OK, encode(self.card), process_id)
+
+    def _failed(self, status: int) -> StreamResponse:
+        """The answer to a request that did not get as far as `_handle`: it was not HTTP, or the server failed."""
+        ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        code, told = (Code.SYSTEM_ERROR, "") if ours else (Code.DATA_ERROR, "The request is not valid HTTP.")
+        process_id = self.parts.new_id()
+        error = ProtocolError(code, told or f"Process-ID {process_id}", http=HTTPStatus(status))
+        http, _, body = self._refused(_Call(process_id), error)
+        return Reply(http, body, process_id)
+
+
+def _message(route: Route, body: bytes) -> tuple[AnyOperation, OicpModel, Records]:
+    """The row a body belongs to, its message, and its records unread. Raises InvalidMessage."""
+    rows = route.rows
+    if len(rows) == 1:
+        operation = rows[0]
+        if operation.records:
+            envelope = split(operation, body)
+            return operation, envelope.message, envelope.records
+        return operation, read(operation.request, body), _NO_RECORDS
+    decoded = decode(body)
+    if not isinstance(decoded, Mapping):
+        told = "An object is expected."
+        raise InvalidMessage(told, (Violation("", "type", told),))
+    wire = cast("Mapping[str, Any]", decoded)
+    selected = select(rows, wire)
+    if selected is None:
+        told = f"Type has to be one of {', '.join(row.name.removeprefix('ChargingNotification') for row in rows)}."
+        raise InvalidMessage(told, (Violation("/Type", "value", told),))
+    return selected, read(selected.request, wire), _NO_RECORDS
+
+
+_NO_RECORDS = Records()

@@ -1,0 +1,148 @@
+"""Who calls: from the certificate of the connection, from a proxy's header, or from the ids alone in a lab."""
+
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import unquote_to_bytes
+
+from aiohttp.web import BaseRequest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from p2pnode.config.node import NodeSection
+from p2pnode.config.peers import PeerEntry, PeerTable
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.identifiers import operator_key, provider_key
+from p2pnode.oicp.operations import Role
+from p2pnode.oicp.status import Code
+from p2pnode.peering.connection import Connection
+from p2pnode.peering.table import PeerTableHolder
+from p2pnode.peering.trust import pin_of
+
+
+class CallerPolicy(Protocol):
+    """How a face tells who calls it."""
+
+    def by_connection(self, request: BaseRequest) -> PeerEntry | None:
+        """The peer at the other end of the connection; None where only the ids tell.
+
+        Raises ProtocolError (017, HTTP 401) where the connection is nobody's.
+        """
+        ...
+
+    def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
+        """The peer that has this id in this role, asked where the connection did not tell."""
+        ...
+
+
+def _nobody(reason: str) -> ProtocolError:
+    return ProtocolError(Code.UNAUTHORIZED_ACCESS, reason, http=HTTPStatus.UNAUTHORIZED)
+
+
+class ByCertificate:
+    """The client certificate of the TLS connection decides. It is looked at again whenever the table has changed."""
+
+    def __init__(self, peers: PeerTableHolder) -> None:
+        self._peers = peers
+
+    def by_connection(self, request: BaseRequest) -> PeerEntry | None:
+        """As in `CallerPolicy`."""
+        connection = request.protocol
+        trust = self._peers.trust
+        if isinstance(connection, Connection) and connection.known_under is trust:
+            return connection.peer
+        peer = self._peer(request)
+        if isinstance(connection, Connection):
+            connection.known_under, connection.peer = trust, peer
+        return peer
+
+    def _peer(self, request: BaseRequest) -> PeerEntry:
+        tls = request.get_extra_info("ssl_object")
+        der = tls.getpeercert(binary_form=True) if tls is not None else None
+        if der is None:
+            raise _nobody("No client certificate was shown.")
+        peer = self._peers.trust.peer_of(der)
+        if peer is None:
+            raise _nobody(f"The client certificate with the public key {pin_of(der)} is no peer's.")
+        return peer
+
+    def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
+        """Nobody: an id proves nothing."""
+        del role, identifier
+        return None
+
+
+class ByProxyHeader:
+    """A TLS-terminating proxy decided that the caller holds the key of the certificate it passes on in a header."""
+
+    def __init__(
+        self, peers: PeerTableHolder, proxies: tuple[str, ...], header: str, now: Callable[[], datetime]
+    ) -> None:
+        self._peers = peers
+        self._proxies = frozenset(proxies)
+        self._header = header
+        self._now = now
+
+    def by_connection(self, request: BaseRequest) -> PeerEntry | None:
+        """As in `CallerPolicy`. The header counts only where it comes from a listed proxy, and only once."""
+        if request.remote not in self._proxies:
+            raise _nobody("The connection does not come from a listed proxy.")
+        values = request.headers.getall(self._header, [])
+        if len(values) != 1:
+            raise _nobody("No client certificate was shown.")
+        try:
+            der = x509.load_pem_x509_certificate(unquote_to_bytes(values[0])).public_bytes(serialization.Encoding.DER)
+        except ValueError:
+            raise _nobody("The header of the proxy holds no certificate.") from None
+        peer = self._peers.trust.peer_of(der, self._now())
+        if peer is None:
+            raise _nobody("The client certificate is no peer's, or not valid now.")
+        return peer
+
+    def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
+        """Nobody: an id proves nothing."""
+        del role, identifier
+        return None
+
+
+class ByIdentifier:
+    """Plain HTTP in a lab: whoever gives a peer's id is that peer."""
+
+    def __init__(self, peers: Callable[[], PeerTable]) -> None:
+        self._peers = peers
+
+    def by_connection(self, request: BaseRequest) -> PeerEntry | None:
+        """Nobody yet: plain HTTP tells nothing."""
+        del request
+        return None
+
+    def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
+        """The enabled peer that has, or bundles, the id; the hub where nobody has it."""
+        if identifier is None:
+            return None
+        table = self._peers()
+        if role is Role.CPO:
+            peer = table.by_operator(operator_key(identifier))
+        else:
+            peer = table.by_provider(provider_key(identifier))
+        return peer or next((hub for hub in table.peers if hub.hub and hub.enabled), None)
+
+
+class OwnParty:
+    """The backend face: whoever reaches it speaks for our own party, as its backend would to Hubject."""
+
+    def __init__(self, node: NodeSection) -> None:
+        self.party = PeerEntry(
+            name="backend", operators=node.operators, providers=node.providers, pull_authentication_data=True
+        )
+
+    def by_connection(self, request: BaseRequest) -> PeerEntry | None:
+        """Our own party, always."""
+        del request
+        return self.party
+
+    def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
+        """Our own party, always."""
+        del role, identifier
+        return self.party

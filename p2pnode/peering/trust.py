@@ -1,0 +1,160 @@
+"""Which certificate is which peer's: pins first, then certificates that a CA of the peer issued in its name."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+from p2pnode.config.peers import PeerEntry, PeerTable
+from p2pnode.config.pins import public_key_pin
+from p2pnode.oicp.identifiers import operator_key, provider_key
+
+
+class TrustError(Exception):
+    """The certificate files of the peer table cannot be used; the sentence names the peer and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How one peer is known: its pins, its own certificates, and the CAs that may issue certificates in its name."""
+
+    peer: PeerEntry
+    pins: frozenset[str]
+    certificates: tuple[x509.Certificate, ...]
+    authorities: tuple[x509.Certificate, ...]
+
+    def is_of(self, certificate: x509.Certificate, pin: str) -> bool:
+        """Whether a certificate, whose pin is known already, is this peer's."""
+        return pin in self.pins or self._is_issued_in_its_name(certificate)
+
+    def _is_issued_in_its_name(self, certificate: x509.Certificate) -> bool:
+        return any(_issued(certificate, authority) for authority in self.authorities) and self._has_its_name(
+            _names(certificate)
+        )
+
+    def _has_its_name(self, names: Sequence[str]) -> bool:
+        if self.peer.tls_name is not None:
+            return self.peer.tls_name.lower() in (name.lower() for name in names)
+        operators = {operator_key(text) for text in self.peer.operators}
+        providers = {provider_key(text) for text in self.peer.providers}
+        return any(operator_key(name) in operators or provider_key(name) in providers for name in names)
+
+
+class PeerTrust:
+    """The certificates of a whole peer table. Building it reads files; asking it does not."""
+
+    def __init__(self, table: PeerTable) -> None:
+        """Raises TrustError for a file that cannot be used, a key of two peers, or a CA that names two peers alike."""
+        self.table = table
+        self._all = {peer.name: credentials_of(peer) for peer in table.peers if peer.enabled}
+        self._by_pin: dict[str, PeerEntry] = {}
+        for credentials in self._all.values():
+            for pin in credentials.pins:
+                other = self._by_pin.setdefault(pin, credentials.peer)
+                if other is not credentials.peer:
+                    message = f"peers {other.name!r} and {credentials.peer.name!r} have the same key {pin}"
+                    raise TrustError(message)
+        self._with_ca = tuple(credentials for credentials in self._all.values() if credentials.authorities)
+        _refuse_ambiguous(self._with_ca)
+
+    def credentials(self, peer: PeerEntry) -> Credentials | None:
+        """How this enabled peer is known."""
+        return self._all.get(peer.name)
+
+    def peer_of(self, der: bytes, at: datetime | None = None) -> PeerEntry | None:
+        """The enabled peer whose certificate this is; with `at`, only while it is valid."""
+        certificate, pin = _parsed(der)
+        if certificate is None:
+            return None
+        if at is not None and not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
+            return None
+        if (peer := self._by_pin.get(pin)) is not None:
+            return peer
+        return next((credentials.peer for credentials in self._with_ca if credentials.is_of(certificate, pin)), None)
+
+    def anchors(self) -> str:
+        """All certificates that a peer's certificate may chain to, in PEM form."""
+        return to_pem(
+            certificate
+            for credentials in self._all.values()
+            for certificate in (*credentials.certificates, *credentials.authorities)
+        )
+
+
+def to_pem(certificates: Iterable[x509.Certificate]) -> str:
+    """The certificates in PEM form, each once."""
+    texts = (certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates)
+    return "".join(dict.fromkeys(texts))
+
+
+def pin_of(der: bytes) -> str | None:
+    """The pin of a certificate in DER form: `sha256:` and the digest of its public key. None where it is not one."""
+    return _parsed(der)[1] or None
+
+
+def _parsed(der: bytes) -> tuple[x509.Certificate | None, str]:
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return certificate, public_key_pin(certificate)
+    except (ValueError, UnsupportedAlgorithm):
+        return None, ""
+
+
+def credentials_of(peer: PeerEntry) -> Credentials:
+    """How a peer is known. Reads its files; raises TrustError."""
+    own = _read(peer, peer.certificate)
+    return Credentials(peer, frozenset((*peer.pins, *map(public_key_pin, own))), own, _read(peer, peer.ca))
+
+
+def _read(peer: PeerEntry, file: Path | None) -> tuple[x509.Certificate, ...]:
+    if file is None:
+        return ()
+    try:
+        return tuple(x509.load_pem_x509_certificates(file.read_bytes()))
+    except OSError as error:
+        message = f"peer {peer.name!r}: {file} cannot be read: {error.strerror}"
+        raise TrustError(message) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        message = f"peer {peer.name!r}: {file} holds no certificate in PEM form"
+        raise TrustError(message) from error
+
+
+def _refuse_ambiguous(all_with_ca: Sequence[Credentials]) -> None:
+    named: dict[tuple[x509.Certificate, str], PeerEntry] = {}
+    for credentials in all_with_ca:
+        if credentials.peer.tls_name is None:
+            continue
+        for authority in credentials.authorities:
+            other = named.setdefault((authority, credentials.peer.tls_name.lower()), credentials.peer)
+            if other is not credentials.peer:
+                message = (
+                    f"peers {other.name!r} and {credentials.peer.name!r} are known by the same CA and the same tls_name"
+                )
+                raise TrustError(message)
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    """The DNS names, common names and organizations in a certificate."""
+    names = [
+        str(attribute.value)
+        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+        for attribute in certificate.subject.get_attributes_for_oid(oid)
+    ]
+    try:
+        alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return names
+    return [*alternative.get_values_for_type(x509.DNSName), *names]

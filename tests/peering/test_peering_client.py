@@ -1,0 +1,476 @@
+"""Calling peers over plain HTTP: what is sent, and what every way of not answering means."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from peering_kit import Notes, face_over, hold, own_id, partner, sample, until
+
+from p2pnode import __version__
+from p2pnode.config import PeerEntry
+from p2pnode.config.node import LimitsSection
+from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, Refused, Unreachable, Unreadable
+from p2pnode.oicp.operations import (
+    AUTHORIZE_REMOTE_RESERVATION_START,
+    AUTHORIZE_START,
+    OPERATIONS,
+    PULL_EVSE_DATA,
+    PULL_EVSE_STATUS_BY_ID,
+    PUSH_EVSE_DATA,
+    PUSH_EVSE_STATUS,
+    AnyOperation,
+)
+from p2pnode.peering import PeerClient
+from p2pnode.roaming.ports import PeerAnswer, PeerCaller
+from p2pnode.roaming.records import PageRequest, Verb
+
+ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Wire:
+    """A server that does on each connection what a script says, and keeps the heads of the requests."""
+
+    script: Script
+    heads: list[str] = field(default_factory=list[str])
+    connections: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    port: int = 0
+
+    async def request(self, reader: asyncio.StreamReader) -> bytes:
+        """Read one request and note its head."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.heads.append(head)
+        length = next(int(line[15:]) for line in head.splitlines() if line.lower().startswith("content-length:"))
+        return await reader.readexactly(length)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await self.script(reader, writer)
+        finally:
+            self.tasks.discard(task)
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def end(self) -> None:
+        """End all connections."""
+        for task in tuple(self.tasks):
+            task.cancel()
+        await until(lambda: not self.tasks)
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def wire(script: Callable[[Wire], Script]) -> AsyncGenerator[Wire]:
+    served = Wire(lambda _reader, _writer: asyncio.sleep(0))
+    served.script = script(served)
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+    served.port = server.sockets[0].getsockname()[1]
+    try:
+        yield served
+    finally:
+        server.close()
+        await served.end()
+
+
+def replying(answer: bytes, *, times: int = 1, hold_open: bool = False) -> Callable[[Wire], Script]:
+    """Read a request and write these bytes, so often; then close."""
+
+    def script(served: Wire) -> Script:
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for _ in range(times):
+                await served.request(reader)
+                writer.write(answer)
+                await writer.drain()
+            if hold_open:
+                await reader.read()
+
+        return run
+
+    return script
+
+
+def http(body: bytes, status: str = "200 OK", *headers: str, kind: str = "application/json") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+GOOD = sample(AUTHORIZE_START, "answer")
+
+
+def peer_at(port: int, **settings: object) -> PeerEntry:
+    return partner(url=f"http://127.0.0.1:{port}/api/oicp", tls="off", **settings)
+
+
+@asynccontextmanager
+async def client(notes: Notes) -> AsyncGenerator[PeerClient]:
+    async with PeerClient(notes.outcomes.append, limits=LimitsSection(connect_seconds=2)) as made:
+        yield made
+
+
+async def ask(  # noqa: PLR0913 - each is what one test or another varies
+    caller: PeerCaller,
+    peer: PeerEntry,
+    operation: AnyOperation = AUTHORIZE_START,
+    *,
+    body: bytes | None = None,
+    page: PageRequest | None = None,
+    deadline: float = 5.0,
+) -> PeerAnswer[Any]:
+    return await caller.call(
+        peer,
+        operation,
+        sample(operation) if body is None else body,
+        caller_id=own_id(operation),
+        process_id="process-1",
+        page=page,
+        deadline=deadline,
+    )
+
+
+async def failing(
+    notes: Notes, script: Callable[[Wire], Script], operation: AnyOperation = AUTHORIZE_START, deadline: float = 5.0
+) -> PeerError:
+    """The error of a call to a server with this script."""
+    async with wire(script) as served, client(notes) as caller:
+        with pytest.raises(PeerError) as caught:
+            await ask(caller, peer_at(served.port), operation, deadline=deadline)
+    assert caught.value.peer == "partner"
+    return caught.value
+
+
+@pytest.mark.parametrize("operation", ROWS)
+@pytest.mark.parametrize("dialect", ["oicp", "wwcp"])
+async def test_every_row_is_sent_and_its_answer_read(operation: AnyOperation, dialect: str, notes: Notes) -> None:
+    sent = Notes()
+    async with face_over(await hold(partner()), notes) as face, client(sent) as caller:
+        answer = await ask(caller, peer_at(face.port, dialect=dialect), operation)
+    assert isinstance(answer.answer, operation.answer)
+    assert (answer.http, answer.body) == (200, sample(operation, "answer"))
+    assert bool(answer.records) is bool(operation.answer_records)
+    (received,) = notes.received
+    assert (received.operation, received.body, received.process_id) == (operation, sample(operation), "process-1")
+    (outcome,) = sent.outcomes
+    assert (outcome.operation, outcome.verb, outcome.peer) == (operation.name, Verb.SEND, "partner")
+    assert (outcome.http, outcome.code, outcome.process_id) == (200, "000", "process-1")
+    assert 0 < outcome.ms < 5000
+
+
+async def test_a_request_names_us_and_keeps_its_star(notes: Notes) -> None:
+    async with wire(replying(http(GOOD))) as served, client(notes) as caller:
+        await ask(caller, peer_at(served.port))
+    head = served.heads[0]
+    assert head.startswith("POST /api/oicp/charging/v21/operators/DE*ABC/authorize/start HTTP/1.1\r\n")
+    for line in ("Process-ID: process-1", f"User-Agent: p2pnode/{__version__}", "Content-Type: application/json"):
+        assert f"\r\n{line}\r\n" in head
+
+
+async def test_a_page_is_asked_for_where_the_operation_has_pages(notes: Notes) -> None:
+    page = PageRequest(3, 500)
+    async with wire(replying(http(sample(PULL_EVSE_DATA, "answer")))) as served, client(notes) as caller:
+        await ask(caller, peer_at(served.port), PULL_EVSE_DATA, page=page)
+    assert "/data-records?page=3&size=500 HTTP" in served.heads[0]
+    async with wire(replying(http(GOOD))) as served, client(notes) as caller:
+        await ask(caller, peer_at(served.port), page=page)
+    assert "?" not in served.heads[0].splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [
+        (AUTHORIZE_REMOTE_RESERVATION_START, "/charging/v21/providers/DE-DCB/authorize-remote-reservation/start "),
+        (PULL_EVSE_STATUS_BY_ID, "/evsepull/v21/providers/DE-DCB/status-records-by-id "),
+        (AUTHORIZE_START, "/charging/v21/operators/DE*ABC/authorize/start "),
+    ],
+)
+async def test_the_dialect_wwcp_has_paths_of_its_own(operation: AnyOperation, path: str, notes: Notes) -> None:
+    async with wire(replying(http(sample(operation, "answer")))) as served, client(notes) as caller:
+        await ask(caller, peer_at(served.port, dialect="wwcp"), operation)
+    assert path in served.heads[0]
+
+
+async def test_an_id_that_is_no_id_cannot_change_the_path(notes: Notes) -> None:
+    async with wire(replying(http(GOOD))) as served, client(notes) as caller:
+        await caller.call(peer_at(served.port), AUTHORIZE_START, b"{}", caller_id="../x?y#z\r\nA: b", process_id="p")
+    assert "/operators/..%2Fx%3Fy%23z%0D%0AA%3A%20b/authorize/start HTTP" in served.heads[0]
+
+
+async def test_connections_are_kept_and_closed_ones_replaced(notes: Notes) -> None:
+    async with wire(replying(http(GOOD), times=2)) as served, client(notes) as caller:
+        for _ in range(4):
+            await ask(caller, peer_at(served.port))
+            await asyncio.sleep(0.02)
+        assert served.connections == 2
+
+
+async def test_a_large_push_goes_out_whole(notes: Notes) -> None:
+    body = sample(PUSH_EVSE_DATA).rstrip()[:-1] + b', "Filler": "' + b"x" * 3_000_000 + b'"}'
+    async with face_over(await hold(partner()), notes) as face, client(Notes()) as caller:
+        await ask(caller, peer_at(face.port), PUSH_EVSE_DATA, body=body)
+    assert notes.received[0].body == body
+
+
+async def test_a_changed_entry_is_taken_up_by_the_next_call(notes: Notes) -> None:
+    async with wire(replying(http(GOOD))) as first, wire(replying(http(GOOD))) as second, client(notes) as caller:
+        await ask(caller, peer_at(first.port))
+        await ask(caller, peer_at(second.port))
+        await caller.reload()
+        await ask(caller, peer_at(second.port))
+    assert (first.connections, second.connections) == (1, 2)
+
+
+async def test_a_call_under_way_survives_a_changed_entry(notes: Notes) -> None:
+    release = asyncio.Event()
+
+    def script(served: Wire) -> Script:
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await served.request(reader)
+            await release.wait()
+            writer.write(http(GOOD))
+
+        return run
+
+    async with wire(script) as slow, wire(replying(http(GOOD))) as quick, client(notes) as caller:
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(ask(caller, peer_at(slow.port)))
+            await until(lambda: slow.heads)
+            await ask(caller, peer_at(quick.port))
+            release.set()
+        assert waiting.result().http == 200
+
+
+async def test_a_peer_without_a_url_is_unreachable(notes: Notes) -> None:
+    async with client(notes) as caller:
+        with pytest.raises(Unreachable, match="only listened to"):
+            await ask(caller, partner())
+    assert (notes.outcomes[0].http, notes.outcomes[0].code) == (0, "320")
+
+
+async def test_a_refused_connection_is_unreachable(notes: Notes) -> None:
+    async with wire(replying(b"")) as served:
+        port = served.port
+    async with client(notes) as caller:
+        with pytest.raises(Unreachable):
+            await ask(caller, peer_at(port))
+    assert (notes.outcomes[0].http, notes.outcomes[0].code) == (0, "320")
+
+
+async def test_a_name_that_does_not_resolve_is_unreachable(notes: Notes) -> None:
+    peer = partner(url="http://nowhere.invalid/api/oicp", tls="off", insecure=True)
+    async with client(notes) as caller:
+        with pytest.raises(Unreachable):
+            await ask(caller, peer)
+
+
+async def test_a_full_backlog_is_unreachable_for_nothing_was_sent(notes: Notes) -> None:
+    async with wire(replying(http(GOOD), hold_open=True)) as served:
+        limits = LimitsSection(connect_seconds=0.1, peer_connections=1)
+        async with PeerClient(notes.outcomes.append, limits=limits) as caller, asyncio.TaskGroup() as tasks:
+            served.script = replying(b"", hold_open=True)(served)
+            first = tasks.create_task(_caught(ask(caller, peer_at(served.port), deadline=0.5)))
+            await until(lambda: served.heads)
+            second = tasks.create_task(_caught(ask(caller, peer_at(served.port))))
+        assert isinstance(second.result(), Unreachable)
+        assert isinstance(first.result(), NoAnswer)
+
+
+async def _caught(call: Awaitable[object]) -> PeerError:
+    with pytest.raises(PeerError) as caught:
+        await call
+    return caught.value
+
+
+async def test_no_answer_in_time_is_no_answer(notes: Notes) -> None:
+    error = await failing(notes, replying(b"", hold_open=True), deadline=0.05)
+    assert isinstance(error, NoAnswer)
+    assert (notes.outcomes[0].http, notes.outcomes[0].code) == (0, "310")
+
+
+async def test_an_answer_that_drips_is_no_answer(notes: Notes) -> None:
+    def script(served: Wire) -> Script:
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await served.request(reader)
+            for byte in http(GOOD):
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+        return run
+
+    assert isinstance(await failing(notes, script, deadline=0.1), NoAnswer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        http(GOOD)[:-10],
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"Res\r\n',
+    ],
+    ids=["none", "cut head", "cut body", "cut chunks"],
+)
+async def test_a_connection_lost_after_sending_is_no_answer(answer: bytes, notes: Notes) -> None:
+    assert isinstance(await failing(notes, replying(answer)), NoAnswer)
+
+
+async def test_a_reset_connection_is_no_answer_and_not_tried_again(notes: Notes) -> None:
+    def script(served: Wire) -> Script:
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await served.request(reader)
+            writer.transport.abort()
+
+        return run
+
+    async with wire(script) as served, client(notes) as caller:
+        with pytest.raises(NoAnswer):
+            await ask(caller, peer_at(served.port))
+        assert len(served.heads) == 1
+
+
+async def test_a_kept_connection_that_is_lost_after_sending_is_not_tried_again(notes: Notes) -> None:
+    def script(served: Wire) -> Script:
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await served.request(reader)
+            writer.write(http(GOOD))
+            await served.request(reader)
+            writer.transport.abort()
+
+        return run
+
+    async with wire(script) as served, client(notes) as caller:
+        await ask(caller, peer_at(served.port))
+        with pytest.raises(NoAnswer):
+            await ask(caller, peer_at(served.port))
+        assert len(served.heads) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "status"),
+    [
+        (http(b""), Unreadable, 200),
+        (http(b"[]"), Unreadable, 200),
+        (http(b"<html>hello</html>", kind="text/html"), Unreadable, 200),
+        (http(b"", "302 Found", "Location: http://127.0.0.1:1/"), BadStatus, 302),
+        (http(b"", "204 No Content"), Unreadable, 204),
+        (http("Fehler: ungültig".encode("latin-1"), "500 X", kind="text/plain; charset=ISO-8859-1"), BadStatus, 500),
+        (http(b"gone", "404 Not Found", kind="text/plain"), BadStatus, 404),
+        (http(b'{"StatusCode": {"Code": "017"}}', "401 Unauthorized"), Refused, 401),
+        (http(b'{"StatusCode": {"Code": 17}}', "403 Forbidden"), PeerError, 403),
+        (http(b'{"message": "x", "validationErrors": []}', "400 Bad Request"), Refused, 400),
+        (http(b"not packed", "200 OK", "Content-Encoding: gzip"), Unreadable, None),
+        (b"nonsense\r\n\r\n", Unreadable, None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", Unreadable, None),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", Unreadable, None),
+    ],
+)
+async def test_an_answer_that_is_none_is_sorted_by_what_can_be_done(
+    answer: bytes, kind: type[PeerError], status: int | None, notes: Notes
+) -> None:
+    error = await failing(notes, replying(answer))
+    assert isinstance(error, kind)
+    assert error.http == status
+    assert notes.outcomes[0].http == (status or 0)
+
+
+async def test_the_code_of_a_refusal_is_told(notes: Notes) -> None:
+    error = await failing(notes, replying(http(b'{"StatusCode": {"Code": "300"}}', "404 Not Found")))
+    assert isinstance(error, Refused)
+    assert notes.outcomes[0].code == "300"
+
+
+async def test_a_redirect_is_not_followed(notes: Notes) -> None:
+    async with wire(replying(http(GOOD))) as elsewhere:
+        location = f"Location: http://127.0.0.1:{elsewhere.port}/"
+        error = await failing(notes, replying(http(b"", "307 Temporary Redirect", location)))
+        assert elsewhere.connections == 0
+    assert error.http == HTTPStatus.TEMPORARY_REDIRECT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\n" + http(GOOD).partition(b"\r\n")[2],
+        http(GOOD).partition(b"\r\n\r\n")[0].replace(b"\r\n", b"\n") + b"\n\n" + GOOD,
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + GOOD,
+        b"HTTP/1.0 200 OK\r\nContent-Length: " + str(len(GOOD)).encode() + b"\r\n\r\n" + GOOD,
+        b"HTTP/1.1 100 Continue\r\n\r\n" + http(GOOD),
+        http(gzip.compress(GOOD), "200 OK", "Content-Encoding: gzip"),
+        http(json.dumps(json.loads(GOOD)).encode("utf-8-sig"), "200", kind="text/plain"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD),
+    ],
+    ids=["bare LF in the status line", "bare LFs", "until close", "1.0", "continue", "gzip", "BOM", "chunks"],
+)
+async def test_an_answer_in_any_form_of_http_is_read(answer: bytes, notes: Notes) -> None:
+    async with wire(replying(answer)) as served, client(notes) as caller:
+        assert (await ask(caller, peer_at(served.port))).http == 200
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks", "packed"])
+async def test_an_answer_that_is_too_large_is_not_held(framing: str, notes: Notes) -> None:
+    size = 3_000_000
+
+    def script(served: Wire) -> Script:
+        async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await served.request(reader)
+            if framing == "length":
+                writer.write(http(b" " * size))
+            elif framing == "packed":
+                writer.write(http(gzip.compress(b" " * size), "200 OK", "Content-Encoding: gzip"))
+            else:
+                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                writer.write(b"%x\r\n%s\r\n" % (size, b" " * size))
+            await writer.drain()
+
+        return run
+
+    error = await failing(notes, script, PUSH_EVSE_STATUS)
+    assert isinstance(error, Unreadable)
+    assert "larger than 1048576 bytes" in error.reason
+
+
+async def test_a_page_may_be_larger_than_other_answers(notes: Notes) -> None:
+    answer = json.loads(sample(PULL_EVSE_DATA, "answer"))
+    answer["content"] *= 3_000_000 // len(json.dumps(answer["content"]))
+    async with wire(replying(http(json.dumps(answer).encode()))) as served, client(notes) as caller:
+        page = await ask(caller, peer_at(served.port), PULL_EVSE_DATA)
+    assert len(page.records) == len(answer["content"])
+    assert json.loads(page.records[-1]) == answer["content"][-1]
+
+
+async def test_a_negative_answer_is_an_answer(notes: Notes) -> None:
+    body = b'{"AuthorizationStatus": "NotAuthorized", "StatusCode": {"Code": "102"}}'
+    async with wire(replying(http(body))) as served, client(notes) as caller:
+        await ask(caller, peer_at(served.port))
+    assert notes.outcomes[0].code == "102"
+
+
+async def test_a_call_that_is_given_up_tells_nothing(notes: Notes) -> None:
+    async with wire(replying(b"", hold_open=True)) as served, client(notes) as caller:
+        asking = asyncio.ensure_future(ask(caller, peer_at(served.port)))
+        await until(lambda: served.heads)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert notes.outcomes == []
+
+
+async def test_cookies_are_not_kept(notes: Notes) -> None:
+    async with wire(replying(http(GOOD, "200 OK", "Set-Cookie: a=b"), times=2)) as served, client(notes) as caller:
+        await ask(caller, peer_at(served.port))
+        await ask(caller, peer_at(served.port))
+    assert "Cookie" not in served.heads[1]

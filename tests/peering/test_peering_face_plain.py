@@ -1,0 +1,621 @@
+"""A face over plain HTTP: what reaches its handler, and how everything else is answered."""
+
+import asyncio
+import gzip
+import json
+import logging
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from peering_kit import (
+    JSON,
+    OPERATOR,
+    OTHER,
+    PROVIDER,
+    Notes,
+    Reply,
+    exchange,
+    face_over,
+    hold,
+    own_id,
+    partner,
+    path_of,
+    post,
+    read_reply,
+    sample,
+    sample_members,
+    session,
+    until,
+)
+
+from p2pnode import __version__
+from p2pnode.config.node import LimitsSection
+from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError
+from p2pnode.oicp.operations import (
+    AUTHORIZE_REMOTE_START,
+    AUTHORIZE_START,
+    BASE_PATH,
+    BY_NAME,
+    CHARGE_DETAIL_RECORD,
+    CHARGING_NOTIFICATION_START,
+    GET_CHARGE_DETAIL_RECORDS,
+    NOTIFICATION_PATH,
+    OPERATIONS,
+    PULL_EVSE_DATA,
+    PUSH_EVSE_DATA,
+    AnyOperation,
+    Role,
+)
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.ports import Received
+from p2pnode.roaming.records import PageRequest, Verb
+
+ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
+PLACES = [
+    pytest.param(operation, path, id=f"{operation.name} {path}") for operation in OPERATIONS for path in operation.paths
+]
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+@pytest.mark.parametrize(("operation", "path"), PLACES)
+async def test_every_row_reaches_its_handler_at_every_path(operation: AnyOperation, path: str, notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(operation, path=path), sample(operation))
+    assert (reply.status, reply.body) == (200, sample(operation, "answer"))
+    (received,) = notes.received
+    assert received.operation is operation
+    assert isinstance(received.message, operation.request)
+    assert received.body == sample(operation)
+    assert received.caller_id == own_id(operation)
+    assert received.peer.name == "partner"
+    assert bool(received.records) is bool(operation.records)
+    (outcome,) = notes.outcomes
+    assert (outcome.operation, outcome.verb, outcome.peer) == (operation.name, Verb.RECEIVE, "partner")
+    assert (outcome.http, outcome.code, outcome.process_id) == (200, "000", reply.headers["Process-ID"])
+
+
+async def test_records_arrive_as_the_bytes_they_were(notes: Notes) -> None:
+    body = sample(PUSH_EVSE_DATA)
+    async with face_over(await hold(partner()), notes) as face:
+        await post(face.port, path_of(PUSH_EVSE_DATA), body)
+    (received,) = notes.received
+    assert all(record in body for record in received.records)
+    assert received.message.operator_evse_data.evse_data_record == []
+
+
+@pytest.mark.parametrize("identifier", ["DE%2AABC", "deabc", "DE*ABC", "%44E*ABC"])
+async def test_ids_in_the_path_may_be_spelled_and_quoted_differently(identifier: str, notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START, identifier), sample(AUTHORIZE_START))
+    assert reply.status == 200
+    assert len(notes.received) == 1
+
+
+def _with_foreign_id(operation: AnyOperation, identifier: str) -> dict[str, Any] | None:
+    """The sample with another id of the caller in its body; None where the body names none."""
+    members = sample_members(operation)
+    name = "OperatorID" if operation.caller is Role.CPO else "ProviderID"
+    inner: list[Any] = [value for value in members.values() if isinstance(value, dict)]
+    holders: list[dict[str, Any]] = [members, *inner]
+    for holder in holders:
+        if isinstance(holder.get(name), str):
+            holder[name] = identifier
+            return members
+    return None
+
+
+@pytest.mark.parametrize("operation", ROWS)
+async def test_an_id_of_somebody_else_is_refused_wherever_it_stands(operation: AnyOperation, notes: Notes) -> None:
+    foreign = "DE*XYZ" if operation.caller is Role.CPO else "DE-XYZ"
+    in_body = _with_foreign_id(operation, foreign)
+    is_in_path = "{" in operation.path
+    async with face_over(await hold(partner(), OTHER), notes) as face:
+        replies: list[Reply] = []
+        if is_in_path and _with_foreign_id(operation, own_id(operation)):
+            replies.append(await post(face.port, path_of(operation, foreign), sample(operation)))
+        if is_in_path and in_body:
+            replies.append(await post(face.port, path_of(operation), in_body))
+        if in_body:
+            unknown = _with_foreign_id(operation, "DE*QQQ" if operation.caller is Role.CPO else "DE-QQQ")
+            replies.append(await post(face.port, path_of(operation), unknown or b""))
+        replies.append(await post(face.port, path_of(operation, "DE*QQQ"), in_body or sample(operation)))
+    expected = [(200, "017")] * len(replies)
+    if not is_in_path:  # in a lab without TLS, whoever gives another peer's id everywhere is that peer
+        expected[-1] = (200, "000")
+        assert notes.received.pop().peer.name == "other"
+    assert [(reply.status, reply.code) for reply in replies] == expected
+    assert notes.received == []
+
+
+async def test_a_hub_may_give_any_id(notes: Notes) -> None:
+    async with face_over(await hold(partner(hub=True)), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START, "DE*ZZZ"), sample(AUTHORIZE_START))
+    assert reply.status == 200
+    assert notes.received[0].caller_id == "DE*ZZZ"
+
+
+async def test_a_bundled_id_is_never_the_callers_own(notes: Notes) -> None:
+    holder = await hold(partner(operators=("DE*HUB",), sub_operators=(OPERATOR,)))
+    async with face_over(holder, notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+    assert reply.code == "017"
+
+
+async def test_a_notification_without_an_id_is_nobodys_over_plain_http(notes: Notes) -> None:
+    members = sample_members(CHARGING_NOTIFICATION_START)
+    del members["OperatorID"]
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(CHARGING_NOTIFICATION_START), members)
+    assert (reply.status, reply.code) == (200, "017")
+
+
+async def test_what_is_not_offered_is_refused_with_320(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes, offered=[PULL_EVSE_DATA]) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+    assert (reply.status, reply.code) == (200, "320")
+    assert reply.members["AuthorizationStatus"] == "NotAuthorized"
+
+
+async def test_what_the_peer_may_not_send_is_refused_with_210(notes: Notes) -> None:
+    async with face_over(await hold(partner(receive=("PullEvseData",))), notes) as face:
+        refused = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+        allowed = await post(face.port, path_of(PULL_EVSE_DATA), sample(PULL_EVSE_DATA))
+    assert (refused.status, refused.code, allowed.status) == (200, "210", 200)
+    assert len(notes.received) == 1
+
+
+async def test_a_disabled_peer_is_nobody(notes: Notes) -> None:
+    async with face_over(await hold(partner(enabled=False)), notes) as face:
+        assert (await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))).code == "017"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b'{"OperatorID": "DE*ABC"}', "/Identification"),
+        (b"[]", ""),
+        (b'"text"', ""),
+        (b"null", ""),
+        (b"not json", ""),
+        (b"", ""),
+        (b"\xff\xfe", ""),
+        (b"[" * 100_000, ""),
+        (b'{"a":' * 100_000, ""),
+        (b"[" * 100_000 + b"]" * 100_000, ""),
+        (b'{"OperatorID": "DE*ABC", "x": 1e999999999}', ""),
+    ],
+)
+async def test_what_is_not_the_message_is_refused_in_hubjects_form(body: bytes, pointer: str, notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), body)
+    assert (reply.status, reply.code) == (400, "022")
+    assert reply.members["Result"] is False
+    assert pointer in {error["fieldReference"] for error in reply.members["validationErrors"]}
+    assert notes.received == []
+
+
+async def test_a_broken_rule_is_refused_with_its_pointer(notes: Notes) -> None:
+    members = sample_members(AUTHORIZE_START) | {"EvseID": "nonsense"}
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), members)
+    assert (reply.status, reply.code) == (400, "022")
+    assert [error["fieldReference"] for error in reply.members["validationErrors"]] == ["/EvseID"]
+
+
+async def test_a_peer_of_dialect_wwcp_gets_the_same_with_http_200(notes: Notes) -> None:
+    async with face_over(await hold(partner(dialect="wwcp")), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), b'{"OperatorID": "DE*ABC"}')
+    assert (reply.status, reply.code, reply.members["Result"]) == (200, "022", False)
+    assert notes.outcomes[0].http == 200
+
+
+async def test_a_notification_of_an_unknown_type_is_refused(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        for body in (b'{"Type": "Pause", "OperatorID": "DE*ABC"}', b"[]", b"nothing"):
+            reply = await post(face.port, BASE_PATH + NOTIFICATION_PATH, body)
+            assert (reply.status, reply.code) == (400, "022")
+    assert [outcome.operation for outcome in notes.outcomes] == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/api/oicp",
+        "/api/oicp/charging/v21/operators//authorize/start",
+        "/api/oicp/charging/v21/operators/DE*ABC/authorize/start/",
+        "/api/oicp/charging/v21/operators/DE*ABC/authorize",
+        "/api/oicp/charging/v21/providers/DE*ABC/authorize/start",
+        "/api/oicp/" + "x/" * 3000,
+        "/api/oicp/charging/v21/operators/DE*ABC/authorize/../authorize/start",
+    ],
+)
+async def test_an_unknown_path_is_answered_with_404(path: str, notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path, sample(AUTHORIZE_START))
+    assert (reply.status, reply.code, reply.members["Result"]) == (404, "022", False)
+
+
+async def test_the_target_may_be_a_whole_url(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        url = f"http://localhost:{face.port}{path_of(AUTHORIZE_START)}"
+        assert (await post(face.port, url, sample(AUTHORIZE_START))).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_another_method_is_answered_with_405(method: str, notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), b"", method=method)
+    assert (reply.status, reply.code, reply.headers["Allow"]) == (405, "022", "POST")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", ""])
+async def test_another_content_type_is_answered_with_415(kind: str, notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START), headers={"Content-Type": kind})
+    assert (reply.status, reply.code) == (415, "022")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        JSON,
+        {"Content-Type": "application/json; charset=UTF-8"},
+        {"Content-Type": "Application/JSON"},
+        {"Content-Type": "application/vnd.oicp+json"},
+        {},
+    ],
+)
+async def test_json_by_any_name_or_none_is_read(headers: dict[str, str], notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START), headers=headers)
+    assert reply.status == 200
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_read(notes: Notes) -> None:
+    head = f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n\r\n".encode()
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await exchange(face.port, [head])
+    assert (reply.status, reply.code, reply.headers["Connection"]) == (413, "022", "close")
+
+
+async def test_200_megabytes_to_a_small_operation_are_not_held(notes: Notes) -> None:
+    head = f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    async with face_over(await hold(partner()), notes) as face:
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        writer.write(head)
+        sent = 0
+        reply = None
+        while reply is None and sent < 200:
+            writer.write(chunk)
+            await writer.drain()
+            sent += 1
+            if reader._buffer:  # type: ignore[attr-defined]  # a look without taking anything out
+                reply = await read_reply(reader)
+        writer.close()
+    assert reply is not None
+    assert (reply.status, reply.code) == (413, "022")
+    assert sent < 20
+
+
+async def test_a_small_body_that_unpacks_to_a_large_one_is_too_large(notes: Notes) -> None:
+    packed = gzip.compress(b" " * 50_000_000)
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), packed, headers={"Content-Encoding": "gzip", **JSON})
+    assert (reply.status, reply.code) == (413, "022")
+
+
+async def test_a_compressed_body_is_read_and_a_broken_one_refused(notes: Notes) -> None:
+    headers = {"Content-Encoding": "gzip", **JSON}
+    async with face_over(await hold(partner()), notes) as face:
+        packed = gzip.compress(sample(AUTHORIZE_START))
+        assert (await post(face.port, path_of(AUTHORIZE_START), packed, headers=headers)).status == 200
+        broken = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START), headers=headers)
+    assert (broken.status, broken.code) == (400, "022")
+
+
+async def test_a_push_may_be_larger_than_other_messages(notes: Notes) -> None:
+    members = sample_members(PUSH_EVSE_DATA)
+    records = members["OperatorEvseData"]["EvseDataRecord"]
+    records.extend(records[:1] * (3_000_000 // len(json.dumps(records[0]))))
+    async with face_over(await hold(partner()), notes, limits=LimitsSection(large_bodies=1)) as face:
+        replies = await asyncio.gather(*(post(face.port, path_of(PUSH_EVSE_DATA), members) for _ in range(3)))
+    assert [reply.status for reply in replies] == [200, 200, 200]
+    assert len(notes.received[0].records) == len(records)
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(notes: Notes) -> None:
+    head = f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode()
+    async with face_over(await hold(partner()), notes, limits=LimitsSection(body_seconds=0.05)) as face:
+        reply = await exchange(face.port, [head])
+    assert (reply.status, reply.code) == (408, "022")
+
+
+async def test_a_connection_lost_within_the_body_harms_nobody(notes: Notes) -> None:
+    head = f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode()
+    async with face_over(await hold(partner()), notes) as face:
+        _, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        writer.write(head)
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.transport.abort()
+        await until(lambda: notes.outcomes)
+        assert (await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))).status == 200
+    assert notes.outcomes[0].code == "022"
+
+
+async def test_a_caller_that_asks_first_is_told_to_go_on(notes: Notes) -> None:
+    body = sample(AUTHORIZE_START)
+    head = (
+        f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    async with face_over(await hold(partner()), notes) as face:
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        writer.write(head.encode())
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        assert (await read_reply(reader)).status == 200
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"POST\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + b"X: " + b"x" * 20000 + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_gets_a_readable_answer(
+    garbage: bytes, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await exchange(face.port, [garbage])
+    assert (reply.status, reply.code) == (400, "022")
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        ("", PageRequest(0, 20)),
+        ("?page=3", PageRequest(3, 20)),
+        ("?page=2&size=500&other=1", PageRequest(2, 500)),
+        ("?size=100000", PageRequest(0, 2000)),
+    ],
+)
+@pytest.mark.parametrize("operation", [PULL_EVSE_DATA, GET_CHARGE_DETAIL_RECORDS])
+async def test_a_page_is_asked_for_in_the_query(
+    operation: AnyOperation, query: str, page: PageRequest, notes: Notes
+) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        assert (await post(face.port, path_of(operation) + query, sample(operation))).status == 200
+    assert notes.received[0].page == page
+
+
+@pytest.mark.parametrize(
+    "query", ["page=-1", "page=x", "page=", "size=0", "page=1&page=2", "page=" + "9" * 5000, "size=²"]
+)
+async def test_a_page_that_is_no_number_is_refused(query: str, notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, f"{path_of(PULL_EVSE_DATA)}?{quote(query, safe='=&')}", sample(PULL_EVSE_DATA))
+    assert (reply.status, reply.code) == (400, "022")
+    assert notes.received == []
+
+
+async def test_a_query_means_nothing_to_other_operations(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        assert (await post(face.port, path_of(AUTHORIZE_START) + "?page=x", sample(AUTHORIZE_START))).status == 200
+
+
+async def test_a_process_id_is_echoed_and_a_missing_or_strange_one_replaced(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        replies = [
+            await post(face.port, path, body, headers={**JSON, **extra})
+            for path, body in ((path_of(AUTHORIZE_START), sample(AUTHORIZE_START)), ("/nowhere", b""))
+            for extra in ({"Process-ID": "my-id.1"}, {}, {"Process-ID": "a b"}, {"Process-ID": "x" * 65})
+        ]
+    ids = [reply.headers["Process-ID"] for reply in replies]
+    assert ids[0] == ids[4] == "my-id.1"
+    assert all(UUID.fullmatch(text) for number, text in enumerate(ids) if number % 4)
+    assert ids == [outcome.process_id for outcome in notes.outcomes]
+    assert {reply.headers["Server"] for reply in replies} == {f"p2pnode/{__version__}"}
+    assert all("GMT" in reply.headers["Date"] for reply in replies)
+
+
+async def test_a_refusal_of_the_handler_is_the_operations_own_answer(notes: Notes) -> None:
+    async def refuse(received: Received[Any]) -> bytes:
+        raise ProtocolError(Code.RFID_INVALID_UID, f"not for {received.peer.name}")
+
+    async with face_over(await hold(partner()), notes, receive=refuse) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+    assert (reply.status, reply.code) == (200, "102")
+    assert reply.members["AuthorizationStatus"] == "NotAuthorized"
+    assert reply.members["SessionID"] == sample_members(AUTHORIZE_START)["SessionID"]
+    assert notes.outcomes[0].code == "102"
+
+
+async def test_a_message_the_handler_finds_invalid_is_a_400(notes: Notes) -> None:
+    async def refuse(received: Received[Any]) -> bytes:
+        raise InvalidMessage(f"{received.operation.name} is wrong")
+
+    async with face_over(await hold(partner()), notes, receive=refuse) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+    assert (reply.status, reply.code) == (400, "022")
+
+
+async def test_an_answer_may_be_a_message(notes: Notes) -> None:
+    async def answer(received: Received[Any]) -> object:
+        return acknowledge(received.message, Code.EVSE_ALREADY_IN_USE)
+
+    async with face_over(await hold(partner()), notes, receive=answer) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_REMOTE_START), sample(AUTHORIZE_REMOTE_START))
+    assert (reply.status, reply.code, notes.outcomes[0].code) == (200, "602", "602")
+
+
+async def test_our_own_failure_is_021_and_tells_no_more_than_the_process(
+    notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(received: Received[Any]) -> bytes:
+        raise KeyError(received.operation.name)
+
+    async with face_over(await hold(partner()), notes, receive=fail) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+    assert (reply.status, reply.code) == (200, "021")
+    assert reply.headers["Process-ID"] in reply.members["StatusCode"]["AdditionalInfo"]
+    assert b"KeyError" not in reply.body
+    assert "KeyError" in caplog.text
+    assert reply.headers["Process-ID"] in caplog.text
+
+
+async def test_a_handler_that_takes_too_long_is_answered_for_with_310(notes: Notes) -> None:
+    cancelled = asyncio.Event()
+
+    async def hang(received: Received[Any]) -> bytes:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return received.body
+
+    limits = LimitsSection(answer_seconds=0.05)
+    async with face_over(await hold(partner()), notes, receive=hang, limits=limits) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+    assert (reply.status, reply.code) == (200, "310")
+    assert cancelled.is_set()
+
+
+async def test_a_connection_carries_many_requests_also_refused_ones(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face, session() as client:
+        for _ in range(3):
+            for path, body in ((path_of(AUTHORIZE_START), sample(AUTHORIZE_START)), ("/nowhere", b"{}")):
+                async with client.post(f"http://127.0.0.1:{face.port}{path}", data=body, headers=JSON) as answer:
+                    await answer.read()
+        assert client.connector is not None
+        (kept,) = client.connector._conns.values()  # type: ignore[attr-defined]  # how many were made
+    assert len(kept) == 1
+    assert len(notes.outcomes) == 6
+
+
+async def test_requests_written_at_once_are_answered_in_order(notes: Notes) -> None:
+    body = sample(AUTHORIZE_START)
+    one = (
+        f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nProcess-ID: n%d\r\n\r\n"
+    )
+    async with face_over(await hold(partner()), notes) as face:
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        writer.write(b"".join((one % number).encode() + body for number in range(20)))
+        ids = [(await read_reply(reader)).headers["Process-ID"] for _ in range(20)]
+        writer.close()
+    assert ids == [f"n{number}" for number in range(20)]
+
+
+async def test_an_old_client_gets_its_answer_and_the_end_of_the_connection(notes: Notes) -> None:
+    body = sample(AUTHORIZE_START)
+    head = f"POST {path_of(AUTHORIZE_START)} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    async with face_over(await hold(partner()), notes) as face:
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        writer.write(head + body)
+        reply = await read_reply(reader)
+        assert (reply.status, reply.headers["Connection"]) == (200, "close")
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_connections_beyond_the_limit_are_closed(notes: Notes, caplog: pytest.LogCaptureFixture) -> None:
+    limits = LimitsSection(connections=2, stop_seconds=1)
+    async with face_over(await hold(partner()), notes, limits=limits) as face:
+        held = [await asyncio.open_connection("127.0.0.1", face.port) for _ in range(2)]
+        await asyncio.sleep(0.02)
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        assert await reader.read() == b""
+        for _, other in (*held, (reader, writer)):
+            other.close()
+    assert "too many connections" in caplog.text
+
+
+async def test_an_idle_connection_is_closed_after_a_while(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes, limits=LimitsSection(keep_alive_seconds=0.05)) as face:
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        writer.write(b"POST / HT")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+async def test_a_stop_lets_requests_in_flight_finish(notes: Notes) -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def slow(received: Received[Any]) -> bytes:
+        begun.set()
+        await finish.wait()
+        return sample(received.operation, "answer")
+
+    face = face_over(await hold(partner()), notes, receive=slow)
+    await face.start()
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START)))
+        await begun.wait()
+        stopping = tasks.create_task(face.stop())
+        await asyncio.sleep(0.02)
+        with pytest.raises(OSError, match=r"refused|Connect call failed"):
+            await asyncio.open_connection("127.0.0.1", face.port)
+        finish.set()
+    assert asking.result().status == 200
+    assert stopping.done()
+
+
+async def test_a_stop_does_not_wait_forever(notes: Notes) -> None:
+    async def hang(received: Received[Any]) -> bytes:
+        await asyncio.Event().wait()
+        return received.body
+
+    face = face_over(await hold(partner()), notes, receive=hang, limits=LimitsSection(stop_seconds=0.05))
+    await face.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", face.port)
+    body = sample(AUTHORIZE_START)
+    writer.write(
+        f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    )
+    await asyncio.sleep(0.02)
+    await asyncio.wait_for(face.stop(), 5)
+    await face.stop()
+    writer.close()
+
+
+async def test_the_card_is_open_to_anyone(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes, offered=[AUTHORIZE_START, CHARGE_DETAIL_RECORD]) as face:
+        card = await post(face.port, "/.well-known/oicp-node", b"", method="GET", headers={})
+        wrong = await post(face.port, "/.well-known/oicp-node", b"{}")
+    assert card.members == {
+        "name": "node",
+        "operators": ["DE*OWN"],
+        "providers": ["DE-OWN"],
+        "roles": ["CPO", "EMP"],
+        "base_path": "/api/oicp",
+        "operations": ["AuthorizeStart", "ChargeDetailRecord"],
+        "software": "p2pnode",
+        "version": __version__,
+    }
+    assert (wrong.status, wrong.headers["Allow"]) == (405, "GET, HEAD")
+    assert notes.outcomes == []
+
+
+async def test_a_peer_that_is_added_is_known_at_once(notes: Notes) -> None:
+    holder = await hold()
+    async with face_over(holder, notes) as face:
+        before = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+        await holder.replace((await hold(partner())).current())
+        after = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+    assert (before.code, after.code) == ("017", "000")
+
+
+def test_the_samples_name_the_ids_these_tests_use() -> None:
+    assert sample_members(BY_NAME["AuthorizeStart"])["OperatorID"] == OPERATOR
+    assert sample_members(BY_NAME["PullEvseData"])["ProviderID"] == PROVIDER

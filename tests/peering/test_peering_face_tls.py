@@ -1,0 +1,306 @@
+"""A face over mutual TLS: who is let in, who is not, and what a change of table or certificate does."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from peering_kit import (
+    JSON,
+    NOW,
+    OTHER,
+    Notes,
+    Pki,
+    Reply,
+    face_over,
+    hold,
+    partner,
+    path_of,
+    post,
+    read_reply,
+    sample,
+    session,
+    tls_client,
+    tls_settings,
+    trusted,
+)
+
+from p2pnode.config import PeerEntry, PeerTable
+from p2pnode.config.node import PeerFaceSection
+from p2pnode.oicp.operations import AUTHORIZE_START, CHARGING_NOTIFICATION_START, OPERATIONS, AnyOperation
+from p2pnode.peering import PeerTableHolder, TrustError
+from p2pnode.pki import Identity, Leaf, create_identity, inspect, issue, renew
+from p2pnode.pki.keys import load_certificates, load_key
+
+PATH = path_of(AUTHORIZE_START)
+BODY = sample(AUTHORIZE_START)
+
+
+async def _is_refused(exchange: Awaitable[Reply]) -> None:
+    """The handshake fails: as an alert, or, where that comes late, as the end of the connection."""
+    with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+        await exchange
+
+
+@pytest.mark.parametrize("operation", [pytest.param(operation, id=operation.name) for operation in OPERATIONS])
+async def test_every_row_reaches_its_handler_over_mutual_tls(operation: AnyOperation, pki: Pki, notes: Notes) -> None:
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        reply = await post(face.port, path_of(operation), sample(operation), tls=tls_client(pki.node, pki.partner))
+    assert (reply.status, reply.body) == (200, sample(operation, "answer"))
+    assert notes.received[0].operation is operation
+
+
+async def test_without_a_certificate_the_answer_is_401_and_017(pki: Pki, notes: Notes) -> None:
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        for path in (PATH, "/nowhere"):
+            reply = await post(face.port, path, BODY, tls=tls_client(pki.node, None))
+            assert (reply.status, reply.code, reply.headers["Connection"]) == (401, "017", "close")
+        card = await post(face.port, "/.well-known/oicp-node", b"", method="GET", tls=tls_client(pki.node, None))
+    assert notes.received == []
+    assert card.members["pin"] == pki.node.pin
+    assert card.members["certificate"] == pki.node.trust.read_text(encoding="ascii")
+
+
+async def test_an_unknown_certificate_does_not_get_through_the_handshake(pki: Pki, notes: Notes) -> None:
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        await _is_refused(post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.stranger)))
+        await _is_refused(post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.issued)))
+    assert notes.outcomes == []
+
+
+async def test_an_expired_certificate_does_not_get_through_the_handshake(pki: Pki, notes: Notes) -> None:
+    async with face_over(await hold(trusted(pki.expired)), notes, settings=tls_settings(pki.node)) as face:
+        await _is_refused(post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.expired)))
+    assert notes.outcomes == []
+
+
+async def test_a_disabled_peer_does_not_get_through_the_handshake(pki: Pki, notes: Notes) -> None:
+    holder = await hold(trusted(pki.partner, enabled=False))
+    async with face_over(holder, notes, settings=tls_settings(pki.node)) as face:
+        await _is_refused(post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.partner)))
+
+
+async def test_another_peer_may_not_give_the_partners_id(pki: Pki, notes: Notes) -> None:
+    other = OTHER.model_copy(update={"certificate": pki.stranger.trust})
+    holder = await hold(trusted(pki.partner), other)
+    async with face_over(holder, notes, settings=tls_settings(pki.node)) as face:
+        tls = tls_client(pki.node, pki.stranger)
+        replies = [
+            await post(face.port, PATH, BODY, tls=tls),
+            await post(face.port, path_of(AUTHORIZE_START, "DE*XYZ"), BODY, tls=tls),
+            await post(face.port, path_of(CHARGING_NOTIFICATION_START), sample(CHARGING_NOTIFICATION_START), tls=tls),
+        ]
+    assert [(reply.status, reply.code) for reply in replies] == [(200, "017")] * 3
+    assert notes.received == []
+    assert {outcome.peer for outcome in notes.outcomes} == {"other"}
+
+
+async def test_a_notification_without_an_id_is_its_connections(pki: Pki, notes: Notes) -> None:
+    body = sample(CHARGING_NOTIFICATION_START).replace(b'"OperatorID"', b'"Unknown"')
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        tls = tls_client(pki.node, pki.partner)
+        assert (await post(face.port, path_of(CHARGING_NOTIFICATION_START), body, tls=tls)).code == "000"
+    assert (notes.received[0].peer.name, notes.received[0].caller_id) == ("partner", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({}, 200),
+        ({"tls_name": "ISSUED.example"}, 200),
+        ({"tls_name": "elsewhere.example"}, 401),
+        ({"operators": ("DE*OTHER",), "providers": ()}, 401),
+        ({"operators": ("DE*OTHER",), "providers": (), "tls_name": "DE*ABC"}, 200),
+    ],
+)
+async def test_a_certificate_of_the_peers_ca_has_to_name_the_peer(
+    settings: dict[str, object], status: int, pki: Pki, notes: Notes
+) -> None:
+    holder = await hold(partner(ca=pki.ca.certificate_file, **settings))
+    async with face_over(holder, notes, settings=tls_settings(pki.node)) as face:
+        reply = await post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.issued))
+    assert reply.status == status
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Identity:
+    """An identity that only one test has, in `tmp_path`."""
+    return create_identity(tmp_path, Leaf("own", ("DE*ABC",)), NOW)
+
+
+@pytest.fixture
+def forged(own: Identity, pki: Pki, tmp_path: Path) -> Identity:
+    """A certificate in the partner's name, issued by `own`."""
+    authority = replace(
+        pki.ca,
+        certificate=load_certificates(own.trust)[0],
+        key=load_key(own.key_file),
+        certificate_file=own.trust,
+    )
+    return issue(authority, tmp_path / "forged", Leaf("issued.example", ("DE*ABC",)), NOW)
+
+
+async def test_a_certificate_issued_by_another_peer_is_not_the_peers(
+    pki: Pki, notes: Notes, own: Identity, forged: Identity
+) -> None:
+    """The identity certificate of one peer passes the handshake with whatever it signed, and that is all."""
+    other = OTHER.model_copy(update={"certificate": own.trust})
+    holder = await hold(partner(ca=pki.ca.certificate_file), other)
+    async with face_over(holder, notes, settings=tls_settings(pki.node)) as face:
+        reply = await post(face.port, PATH, BODY, tls=tls_client(pki.node, forged))
+    assert (reply.status, reply.code) == (401, "017")
+
+
+async def test_a_renewed_certificate_is_known_without_a_change(
+    pki: Pki, notes: Notes, own: Identity, tmp_path: Path
+) -> None:
+    async with face_over(await hold(trusted(own)), notes, settings=tls_settings(pki.node)) as face:
+        assert (await post(face.port, PATH, BODY, tls=tls_client(pki.node, own))).status == 200
+        await asyncio.to_thread(renew, tmp_path, NOW)
+        assert (await post(face.port, PATH, BODY, tls=tls_client(pki.node, own))).status == 200
+
+
+async def test_a_removed_peers_open_connection_is_refused_and_ended(pki: Pki, notes: Notes) -> None:
+    holder = await hold(trusted(pki.partner))
+    async with (
+        face_over(holder, notes, settings=tls_settings(pki.node)) as face,
+        session(tls_client(pki.node, pki.partner)) as client,
+    ):
+        url = f"https://127.0.0.1:{face.port}{PATH}"
+        async with client.post(url, data=BODY, headers=JSON) as answer:
+            assert answer.status == 200
+        await _put(holder, OTHER)
+        async with client.post(url, data=BODY, headers=JSON) as answer:
+            assert answer.status == 401
+            assert (await answer.json())["StatusCode"]["Code"] == "017"
+        await _is_refused(post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.partner)))
+    assert len(notes.received) == 1
+
+
+async def test_a_changed_table_leaves_other_connections_open(pki: Pki, notes: Notes) -> None:
+    holder = await hold(trusted(pki.partner))
+    async with face_over(holder, notes, settings=tls_settings(pki.node)) as face:
+        tls = tls_client(pki.node, pki.partner)
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port, ssl=tls)
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+        for number in range(3):
+            writer.write(head + BODY)
+            assert (await read_reply(reader)).status == 200
+            await _put(holder, trusted(pki.partner), PeerEntry(name=f"n{number}"))
+        writer.close()
+
+
+async def test_an_added_peer_gets_through_the_next_handshake(pki: Pki, notes: Notes) -> None:
+    holder = await hold(OTHER)
+    async with face_over(holder, notes, settings=tls_settings(pki.node)) as face:
+        tls = tls_client(pki.node, pki.partner)
+        await _is_refused(post(face.port, PATH, BODY, tls=tls))
+        await _put(holder, OTHER, trusted(pki.partner))
+        assert (await post(face.port, PATH, BODY, tls=tls)).status == 200
+
+
+async def test_our_own_certificate_is_renewed_without_a_restart(
+    pki: Pki, notes: Notes, own: Identity, tmp_path: Path
+) -> None:
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(own)) as face:
+        before = await _shown(face.port, pki, own)
+        await asyncio.to_thread(renew, tmp_path, NOW)
+        await face.reload()
+        after = await _shown(face.port, pki, own)
+    assert before[0] != after[0]
+    assert before[1] == after[1] == own.pin
+
+
+async def _shown(port: int, pki: Pki, server: Identity) -> tuple[str, str]:
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls_client(server, pki.partner))
+    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    (info,) = inspect(der)
+    return info.serial, info.pin
+
+
+async def test_a_certificate_that_cannot_be_read_changes_nothing(
+    pki: Pki, notes: Notes, own: Identity, tmp_path: Path
+) -> None:
+    holder = await hold(trusted(pki.partner))
+    async with face_over(holder, notes, settings=tls_settings(own)) as face:
+        await asyncio.to_thread(own.certificate_file.write_bytes, b"nothing")
+        with pytest.raises(TrustError, match=r"node\.pem"):
+            await face.reload()
+        with pytest.raises(TrustError, match=r"peer 'x'.*cannot be read"):
+            await _put(holder, PeerEntry(name="x", certificate=tmp_path / "missing.pem"))
+        assert (await post(face.port, PATH, BODY, tls=tls_client(own, pki.partner))).status == 200
+    assert holder.generation == 0
+
+
+async def test_a_session_is_not_resumed(pki: Pki, notes: Notes) -> None:
+    """A resumed session would bring back a certificate that has expired or lost its trust since."""
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            tls = tls_client(pki.node, pki.partner)
+            tls.maximum_version = tls.minimum_version = version
+            reader, writer = await asyncio.open_connection("127.0.0.1", face.port, ssl=tls)
+            head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+            writer.write(head + BODY)
+            await read_reply(reader)
+            resumable = writer.get_extra_info("ssl_object").session
+            assert resumable is None or not resumable.has_ticket
+            writer.close()
+
+
+async def test_old_tls_is_not_spoken(pki: Pki, notes: Notes) -> None:
+    tls = tls_client(pki.node, pki.partner)
+    tls.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match=r"TLSv1_1"):
+        tls.minimum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.warns(DeprecationWarning, match=r"TLSv1_1"):
+        tls.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        await _is_refused(post(face.port, PATH, BODY, tls=tls))
+
+
+async def test_a_handshake_that_never_ends_is_given_up(pki: Pki, notes: Notes) -> None:
+    face = face_over(await hold(), notes, settings=tls_settings(pki.node))
+    face.parts = replace(face.parts, limits=face.parts.limits.model_copy(update={"handshake_seconds": 0.05}))
+    async with face:
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+def _leaf(identity: Identity) -> str:
+    return identity.certificate_file.read_text(encoding="ascii").partition("-----END CERTIFICATE-----")[0] + (
+        "-----END CERTIFICATE-----"
+    )
+
+
+def _proxied(certificate: str) -> dict[str, str]:
+    return {**JSON, "X-Client-Cert": certificate}
+
+
+async def test_behind_a_proxy_the_header_decides(pki: Pki, notes: Notes) -> None:
+    own = {name: quote(_leaf(getattr(pki, name))) for name in ("partner", "expired", "issued")}
+    settings = PeerFaceSection(port=0, tls="off", proxies=("127.0.0.1",))
+    entries = trusted(pki.partner), OTHER.model_copy(update={"certificate": pki.expired.trust})
+    async with face_over(await hold(*entries), notes, settings=settings) as face:
+        known = await post(face.port, PATH, BODY, headers=_proxied(own["partner"]))
+        refused = [
+            await post(face.port, PATH, BODY, headers=headers)
+            for headers in (JSON, _proxied("x"), _proxied(own["issued"]), _proxied(own["expired"]))
+        ]
+    assert known.status == 200
+    assert [(reply.status, reply.code) for reply in refused] == [(401, "017")] * 4
+
+
+async def test_a_header_from_elsewhere_is_not_believed(pki: Pki, notes: Notes) -> None:
+    settings = PeerFaceSection(port=0, tls="off", proxies=("192.0.2.1",))
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=settings) as face:
+        reply = await post(face.port, PATH, BODY, headers=_proxied("x"))
+    assert (reply.status, reply.code) == (401, "017")
+
+
+async def _put(holder: PeerTableHolder, *peers: PeerEntry) -> None:
+    await holder.replace(PeerTable(peers))
