@@ -76,6 +76,8 @@ def kind(annotation: Any) -> str:  # noqa: ANN401 - annotations are of any type
         return " or ".join(code(str(each)) for each in arguments)
     if origin is tuple:
         return f"list of {kind(arguments[0])}"
+    if origin is dict:
+        return "table"
     if origin in {Union, types.UnionType}:
         return " or ".join(kind(each) for each in arguments if each is not types.NoneType)
     return WORDS[annotation]
