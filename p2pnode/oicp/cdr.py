@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import SerializerFunctionWrapHandler, field_serializer
+from pydantic import ConfigDict, SerializerFunctionWrapHandler, field_serializer
 
 from p2pnode.oicp.constraints import Length, OneOf, Severity
 from p2pnode.oicp.errata import E001, E004
@@ -71,13 +71,19 @@ class ChargeDetailRecord(OicpModel):
     hub_provider_id: ProviderIDText | None = None
 
 
+def _value_or_list(schema: dict[str, Any]) -> None:
+    """E008 in the JSON schema."""
+    operators = schema["properties"]["OperatorID"]
+    schema["properties"]["OperatorID"] = {"anyOf": [operators["items"], operators]}
+
+
 class GetChargeDetailRecords(OicpModel):
-    """eRoamingGetChargeDetailRecords: an EMP asks for the records that were received between `from_` and `to`.
+    """eRoamingGetChargeDetailRecords: an EMP asks for the records that were received between From and To.
 
     One operator is written as one value, several as a list (E008).
     """
 
-    model_config = names(from_="From", cdr_forwarded=E004.forms)
+    model_config = names(from_="From", cdr_forwarded=E004.forms) | ConfigDict(json_schema_extra=_value_or_list)
 
     provider_id: ProviderIDText
     from_: Timestamp

@@ -4,7 +4,7 @@ Server routes, client, identity check, paging, retries, command line, metrics, m
 path of the wire stands here and nowhere else.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -46,6 +46,7 @@ from p2pnode.oicp.pricing import (
     PushPricingProductData,
 )
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
+from p2pnode.oicp.selection import Marks
 
 Request = TypeVar("Request", bound=OicpModel)
 Answer = TypeVar("Answer", bound=OicpModel)
@@ -90,7 +91,7 @@ class Operation(Generic[Request, Answer]):
     other_paths: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
     answer_records: tuple[str, ...] = ()
-    selects: Callable[[Mapping[str, Any]], bool] | None = None
+    selects: Marks | None = None
     paged: bool = False
     repeatable: bool = True
     body_limit: int = MEBIBYTE
@@ -112,10 +113,6 @@ class Operation(Generic[Request, Answer]):
 
     def __repr__(self) -> str:
         return f"<Operation {self.name}>"
-
-
-def _is_notification(kind: str) -> Callable[[Mapping[str, Any]], bool]:
-    return lambda body: body.get("Type") == kind
 
 
 PUSH_LIMIT = 256 * MEBIBYTE
@@ -205,7 +202,7 @@ CHARGING_NOTIFICATION_START = Operation(
     request=ChargingNotificationStart,
     answer=Acknowledgement,
     delivery=Delivery.EVERY_IN_ORDER,
-    selects=_is_notification("Start"),
+    selects=Marks(values={"Type": "Start"}),
 )
 CHARGING_NOTIFICATION_PROGRESS = Operation(
     name="ChargingNotificationProgress",
@@ -215,7 +212,7 @@ CHARGING_NOTIFICATION_PROGRESS = Operation(
     request=ChargingNotificationProgress,
     answer=Acknowledgement,
     delivery=Delivery.EVERY_IN_ORDER,
-    selects=_is_notification("Progress"),
+    selects=Marks(values={"Type": "Progress"}),
 )
 CHARGING_NOTIFICATION_END = Operation(
     name="ChargingNotificationEnd",
@@ -225,7 +222,7 @@ CHARGING_NOTIFICATION_END = Operation(
     request=ChargingNotificationEnd,
     answer=Acknowledgement,
     delivery=Delivery.EVERY_IN_ORDER,
-    selects=_is_notification("End"),
+    selects=Marks(values={"Type": "End"}),
 )
 CHARGING_NOTIFICATION_ERROR = Operation(
     name="ChargingNotificationError",
@@ -235,7 +232,7 @@ CHARGING_NOTIFICATION_ERROR = Operation(
     request=ChargingNotificationError,
     answer=Acknowledgement,
     delivery=Delivery.EVERY_IN_ORDER,
-    selects=_is_notification("Error"),
+    selects=Marks(values={"Type": "Error"}),
 )
 CHARGE_DETAIL_RECORD = Operation(
     name="ChargeDetailRecord",
@@ -265,7 +262,7 @@ PULL_EVSE_STATUS_BY_ID = Operation(
     other_paths=(STATUS_PATH + "-by-id",),
     request=PullEvseStatusById,
     answer=EvseStatusById,
-    selects=lambda body: body.get("EvseID") is not None,
+    selects=Marks(present=("EvseID",)),
     deadline=60.0,
 )
 PULL_EVSE_STATUS_BY_OPERATOR_ID = Operation(
@@ -276,7 +273,7 @@ PULL_EVSE_STATUS_BY_OPERATOR_ID = Operation(
     other_paths=(STATUS_PATH + "-by-operator-id",),
     request=PullEvseStatusByOperatorId,
     answer=EvseStatusByOperatorId,
-    selects=lambda body: body.get("OperatorID") is not None,
+    selects=Marks(present=("OperatorID",), absent=("EvseID",)),
     deadline=60.0,
 )
 PULL_EVSE_STATUS = Operation(
@@ -286,7 +283,7 @@ PULL_EVSE_STATUS = Operation(
     path=STATUS_PATH,
     request=PullEvseStatus,
     answer=EvseStatus,
-    selects=lambda body: body.get("EvseID") is None and body.get("OperatorID") is None,
+    selects=Marks(absent=("EvseID", "OperatorID")),
     deadline=60.0,
 )
 PULL_PRICING_PRODUCT_DATA = Operation(

@@ -6,7 +6,7 @@ Prices are exact decimals in the currency beside them, without VAT.
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import SerializationInfo, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 
 from p2pnode.oicp.constraints import OneOf
 from p2pnode.oicp.errata import E013, E014, E015, E018
@@ -159,13 +159,18 @@ class PricingProductData(OicpModel):
     status_code: StatusCode | None = None
 
 
+def _both_names(schema: dict[str, Any]) -> None:
+    """E015 in the JSON schema."""
+    schema["properties"]["EVSEPricing"] = schema["properties"]["OperatorEVSEPricing"]
+
+
 class EvsePricing(OicpModel):
     """eRoamingEVSEPricing: the answer to PullEvsePricing, by operator.
 
     Readers look for the list under one of two names, so it is written under both (E015).
     """
 
-    model_config = names(operator_evse_pricing=E015.forms)
+    model_config = names(operator_evse_pricing=E015.forms) | ConfigDict(json_schema_extra=_both_names)
 
     operator_evse_pricing: Many[OperatorEvsePricing]
     status_code: StatusCode | None = None
