@@ -25,12 +25,13 @@ from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import Records, decode, encode, read, reason, split
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import MEBIBYTE, AnyOperation, select
+from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation, select
 from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import check_content_type, check_length, read_body
 from p2pnode.peering.claims import CLAIMS
 from p2pnode.peering.connection import ConnectionServer
 from p2pnode.peering.deadline import within
+from p2pnode.peering.description import description
 from p2pnode.peering.identity import CallerPolicy
 from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 Receive = Callable[[Received[Any]], Awaitable[OicpModel | bytes]]
 
 CARD_PATH = "/.well-known/oicp-node"
+OPENAPI_PATH = f"{BASE_PATH}/openapi.json"
 PROCESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLOSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 """The answers after which nothing more is read from the connection."""
@@ -89,7 +91,10 @@ class FaceParts:
 
 
 class OicpFace:
-    """Serves the operation table at one address, to whom the policy knows. `card`, if any, is served to anyone."""
+    """Serves the operation table at one address, to whom the policy knows.
+
+    `card`, if any, and the OpenAPI description are served to anyone.
+    """
 
     def __init__(self, host: str, port: int, policy: CallerPolicy, parts: FaceParts) -> None:
         self.host = host
@@ -100,6 +105,7 @@ class OicpFace:
         self._policy = policy
         self._offered = frozenset(parts.offered)
         self._routes = Routes(parts.limits.body_bytes)
+        self._description = b""
         self._large = asyncio.Semaphore(parts.limits.large_bodies)
         self._connections: ConnectionServer | None = None
         self._listener: asyncio.Server | None = None
@@ -107,6 +113,7 @@ class OicpFace:
     async def start(self) -> None:
         """Listen. `port` is the port in use afterwards. Raises OSError where the address cannot be had."""
         limits = self.parts.limits
+        self._description = await asyncio.to_thread(description)
         self._connections = ConnectionServer(self._handle, self._failed, limits, self.parts.logger)
         self._listener = await asyncio.get_running_loop().create_server(
             self._connections,
@@ -140,7 +147,9 @@ class OicpFace:
         given = request.headers.get(PROCESS_ID_HEADER)
         process_id = given if given is not None and PROCESS_ID.fullmatch(given) else self.parts.new_id()
         if request.raw_path == CARD_PATH and self.card is not None:
-            return self._show_card(request, process_id)
+            return self._show(request, process_id, encode(self.card))
+        if request.raw_path == OPENAPI_PATH:
+            return self._show(request, process_id, self._description)
         call = _Call(process_id)
         try:
             answer = await self._answer(request, call)
@@ -232,12 +241,12 @@ class OicpFace:
             http = HTTPStatus.OK  # it sends again and again what was answered with anything else
         return http, error.code.value, encode(answer)
 
-    def _show_card(self, request: BaseRequest, process_id: str) -> StreamResponse:
-        if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD} or self.card is None:
-            error = ProtocolError(Code.DATA_ERROR, "The card is there to be read.", http=HTTPStatus.METHOD_NOT_ALLOWED)
+    def _show(self, request: BaseRequest, process_id: str, content: bytes) -> StreamResponse:
+        if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:
+            error = ProtocolError(Code.DATA_ERROR, "This is there to be read.", http=HTTPStatus.METHOD_NOT_ALLOWED)
             http, _, body = self._refused(_Call(process_id), error)
             return Reply(http, body, process_id, allow="GET, HEAD")
-        return Reply(HTTPStatus.OK, encode(self.card), process_id)
+        return Reply(HTTPStatus.OK, content, process_id)
 
     def _failed(self, status: int) -> StreamResponse:
         """The answer to a request that did not get as far as `_handle`: it was not HTTP, or the server failed."""
