@@ -83,8 +83,10 @@ def _conclude(console: Console, report: Report, root: Path, *, keep: bool) -> No
     if report.failure:
         raise Problem(report.failure.rstrip(), f"the directories of the nodes, with their logs, are in {root}")
     if not report.ok:
-        sentence = f"{failed} of {len(report.steps)} steps did not come out as expected"
-        raise Problem("; ".join([sentence, *report.missing]), f"the nodes' logs are in {root}")
+        sentences = [f"{failed} of {len(report.steps)} steps did not come out as expected"] if failed else []
+        if report.missing:
+            sentences.append(f"{len(report.missing)} cells of the table are empty, such as: {report.missing[0]}")
+        raise Problem("; ".join(sentences), f"the nodes' logs are in {root}")
     messages = sum(row.verb == "send" for step in report.steps for row in step.rows)
     console.print(f"All {len(report.steps)} steps came out as expected; {messages} messages crossed the wire.")
 

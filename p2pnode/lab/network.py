@@ -82,7 +82,6 @@ class Network:
             providers=(party.provider_id,),
             sub_operators=tuple(self._sub_operators.get(party.name, ())),
             ca=authority.certificate_file if authority else None,
-            tls_name=party.name if authority else None,
             tls="on" if authority else "off",
             pull_authentication_data=True,
         )

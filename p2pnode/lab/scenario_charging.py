@@ -32,7 +32,7 @@ async def charge_with_card(stage: Stage, cpo: Actor, emp: Actor) -> None:
     driver, point = emp.party.drivers.card, cpo.party.points[0]
     stage.begin(f"{driver.name} ({emp.name}) charges with a card at {point.name} ({cpo.name})")
     await _plug_in(stage, cpo, emp, point)
-    begin = Crossing(AUTHORIZE_START, cpo, emp), Crossing(CHARGING_NOTIFICATION_START, cpo, emp)
+    begin = Crossing(AUTHORIZE_START, cpo, emp), *_beginning(cpo, emp)
     async with stage.step("holds the card to the reader", *begin) as checks:
         started = await cpo.at_point("swipe", point, uid=driver.uid)
         await _require_started(checks, started, emp)
@@ -82,7 +82,7 @@ async def charge_with_code(stage: Stage, cpo: Actor, emp: Actor) -> None:
     driver, point = emp.party.drivers.code, cpo.party.points[1]
     stage.begin(f"{driver.name} ({emp.name}) charges with a QR code and PIN at {point.name} ({cpo.name})")
     await _plug_in(stage, cpo, emp, point)
-    begin = Crossing(AUTHORIZE_START, cpo, emp), Crossing(CHARGING_NOTIFICATION_START, cpo, emp)
+    begin = Crossing(AUTHORIZE_START, cpo, emp), *_beginning(cpo, emp)
     async with stage.step("types the PIN", *begin) as checks:
         started = await cpo.at_point("show_qr_code", point, evco_id=driver.evco_id, pin=driver.pin)
         await _require_started(checks, started, emp)
@@ -99,7 +99,7 @@ async def charge_by_car(stage: Stage, cpo: Actor, emp: Actor) -> None:
     stage.begin(f"{driver.name}'s car ({emp.name}) charges by itself at {point.name} ({cpo.name})")
     await _plug_in(stage, cpo, emp, point)
     asked = await _asked(cpo)
-    async with stage.step("the car names its contract", Crossing(CHARGING_NOTIFICATION_START, cpo, emp)) as checks:
+    async with stage.step("the car names its contract", *_beginning(cpo, emp)) as checks:
         started = await cpo.at_point("plug_and_charge", point, evco_id=driver.evco_id)
         await checks.crossed()
         await _require_started(checks, started, emp)
@@ -121,7 +121,7 @@ async def charge_by_app(stage: Stage, emp: Actor, cpo: Actor) -> None:
         refused = await emp.in_app("remote_start", evse_id=point.evse_id, evco_id=driver.evco_id)
         checks.equal("code", Code.NO_EV_CONNECTED, refused["code"])
     await _plug_in(stage, cpo, emp, point)
-    begin = Crossing(AUTHORIZE_REMOTE_START, emp, cpo), Crossing(CHARGING_NOTIFICATION_START, cpo, emp)
+    begin = Crossing(AUTHORIZE_REMOTE_START, emp, cpo), *_beginning(cpo, emp)
     async with stage.step("starts", *begin) as checks:
         started = await emp.in_app("remote_start", evse_id=point.evse_id, evco_id=driver.evco_id)
         checks.equal("code", Code.SUCCESS, started["code"])
@@ -184,9 +184,15 @@ async def _unplug(stage: Stage, cpo: Actor, emp: Actor, point: VirtualChargePoin
         checks.equal(f"status at {emp.name}", "Available", (await emp.published_by(cpo))[point.evse_id]["status"])
 
 
-def _ending(cpo: Actor, emp: Actor) -> tuple[Crossing, Crossing]:
+def _beginning(cpo: Actor, emp: Actor) -> tuple[Crossing, ...]:
+    """What energy that begins to flow sends."""
+    return Crossing(CHARGING_NOTIFICATION_START, cpo, emp), Crossing(PUSH_EVSE_STATUS, cpo, emp)
+
+
+def _ending(cpo: Actor, emp: Actor) -> tuple[Crossing, ...]:
     """What a session's end sends."""
-    return Crossing(CHARGING_NOTIFICATION_END, cpo, emp), Crossing(CHARGE_DETAIL_RECORD, cpo, emp)
+    operations = CHARGING_NOTIFICATION_END, CHARGE_DETAIL_RECORD, PUSH_EVSE_STATUS
+    return tuple(Crossing(operation, cpo, emp) for operation in operations)
 
 
 async def _asked(cpo: Actor) -> int:

@@ -19,7 +19,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.web.client import AdminClient, AdminRefused, Called
 from p2pnode.web.problem import Problem
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds until a message that should have crossed is missed."""
 GLANCES = 100
 GLANCE_SECONDS = 0.02

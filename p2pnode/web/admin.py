@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -22,7 +22,7 @@ from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT
 from p2pnode.roaming.records import OWN, EvseFilter, PageRequest
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
-from p2pnode.web.shapes import cdr_shape, event_shape, evse_shape, session_shape
+from p2pnode.web.shapes import cdr_shape, event_shape, evse_shape, import_shape, session_shape
 
 HEARTBEAT_SECONDS: Final = 15.0
 SHUTDOWN_SECONDS: Final = 1.0
@@ -195,7 +195,7 @@ class AdminFace:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"there is no kind {kind!r}", "kind is data or status")
         body = await request.read()
         take = self._node.import_evse_data if kind == "data" else self._node.import_evse_status
-        return _json(asdict(await take(body)))
+        return _json(import_shape(await take(body)))
 
     async def _cpo(self, request: web.Request) -> web.Response:
         backend = self._node.cpo

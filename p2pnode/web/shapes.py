@@ -10,6 +10,7 @@ from p2pnode.observe.masking import masked
 from p2pnode.oicp.codec import decode, read
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.identification import Identification
+from p2pnode.roaming.evse_import import ImportReport
 from p2pnode.roaming.records import CdrRecord, EvseRecord, SessionEvent, SessionRecord
 
 Shape = dict[str, object]
@@ -51,6 +52,16 @@ def evse_shape(record: EvseRecord, status: str | None) -> Shape:
         "owner": record.owner,
         "status": status,
         "record": msgspec.Raw(record.body),
+    }
+
+
+def import_shape(report: ImportReport) -> Shape:
+    """What became of a file: counts, mends by kind, and each record that was refused, with the reasons."""
+    return {
+        "taken": report.taken,
+        "mended": report.mended,
+        "mends": dict(report.mends),
+        "refused": [asdict(record) for record in report.refused],
     }
 
 
