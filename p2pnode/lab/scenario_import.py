@@ -13,6 +13,7 @@ from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
 from p2pnode.oicp.evse_files import FileReading, read_evse_data_file, read_evse_status_file
 from p2pnode.oicp.identifiers import evse_key, operator_of_evse
 from p2pnode.oicp.operations import PULL_EVSE_DATA, PULL_EVSE_STATUS, PUSH_EVSE_DATA, PUSH_EVSE_STATUS
+from p2pnode.oicp.rules import check, errors_in
 from p2pnode.oicp.status import Code
 from p2pnode.web.problem import Problem
 
@@ -24,7 +25,7 @@ TOLD = 20
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of EVSE data or status: its bytes, its operators, the keys of the EVSEs whose records can be read."""
+    """A file of EVSE data or status: its bytes, its operators, the keys of the EVSEs whose records are usable."""
 
     path: Path
     kind: str
@@ -42,7 +43,8 @@ def read_file(path: Path, kind: str) -> DataFile:
         raise Problem(f"{path} cannot be read: {error.strerror}", "name a file") from error
     except InvalidMessage as error:
         raise Problem(f"{path} holds no EVSE {kind}: {error.reason}", "see `p2pnode evse import --help`") from error
-    taken = [record.reading.record.evse_id for record in reading.records if record.reading.record is not None]
+    found = (record.reading.record for record in reading.records)
+    taken = [record.evse_id for record in found if record is not None and not errors_in(check(record))]
     inside = {operator for evse_id in taken if (operator := operator_of_evse(evse_id)) is not None}
     listed = {operator.operator_id for operator in reading.operators if operator.operator_id}
     return DataFile(path, kind, body, frozenset(inside | listed), frozenset(map(evse_key, taken)))

@@ -13,6 +13,7 @@ from p2pnode.oicp.evse_files import FileRecord, iterate_evse_data_file, iterate_
 from p2pnode.oicp.evse_status import OperatorEvseStatus, PushEvseStatus
 from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.operations import PUSH_EVSE_DATA, PUSH_EVSE_STATUS, Operation
+from p2pnode.oicp.rules import check, errors_in
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.ports import Outgoing, Store
@@ -85,8 +86,9 @@ class EvseImport:
         seen: set[str] = set()
         for record in records:
             reading = record.reading
-            if reading.record is None:
-                reasons = tuple(f"{found.pointer or '/'}: {found.message}" for found in reading.violations)
+            broken = errors_in(check(reading.record)) if reading.record is not None else reading.violations
+            if reading.record is None or broken:
+                reasons = tuple(f"{found.pointer or '/'}: {found.message}" for found in broken)
                 report.refused.append(RefusedRecord(record.pointer, str(reading.body.get("EvseID") or ""), reasons))
                 continue
             key = evse_key(reading.record.evse_id)
