@@ -74,6 +74,8 @@ def kind(annotation: Any) -> str:  # noqa: ANN401 - annotations are of any type
         return kind(arguments[0])
     if origin is Literal:
         return " or ".join(code(str(each)) for each in arguments)
+    if origin is dict:
+        return "table"
     if origin is tuple:
         return f"list of {kind(arguments[0])}"
     if origin is dict:
