@@ -1,28 +1,33 @@
 """The connection all writing goes through: one transaction for a batch of works, each of which can be undone alone."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable
+from sqlalchemy import Connection, Engine, Executable
 
 from p2pnode.store.errors import DATABASE_ERRORS, StoreError, store_error
-
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 class WriteConnection:
     """Runs statements inside the transaction of a batch. Used by one thread at a time.
 
-    A work that fails is undone to the savepoint set before its first change; one that has only read costs none. Where
-    SQLite gives up the whole transaction, every further statement of the batch is refused, so that none of them can
-    end up committed on its own.
+    To undo one work without a savepoint for each, there is a savepoint before all works that may have to be done again
+    and a list of what they did since: undoing goes back to the savepoint and does the list again, without the work that
+    failed. A work that changes much (`run_many`) is not listed: when it ends, the savepoint moves behind it.
+
+    Where SQLite gives up the whole transaction, every further statement of the batch is refused, so that none of them
+    can end up committed on its own.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
-        self._marked = False
+        self._done: list[tuple[str, tuple[Any, ...]]] = []
+        self._before = 0
+        """How many of the statements in `_done` are of works that have ended."""
+        self._changed = False
+        """Whether the work has made changes that are not in `_done`."""
         self._lost: StoreError | None = None
         self._open()
 
@@ -31,8 +36,8 @@ class WriteConnection:
         if self._connection is None:
             self._open()
         self._lost = None
-        self._marked = False
         self._control("BEGIN IMMEDIATE")
+        self._save()
 
     def commit(self) -> None:
         """Put the batch on the disk. Raises StoreError where that fails; `abandon` it then."""
@@ -50,17 +55,19 @@ class WriteConnection:
     def keep(self) -> None:
         """The changes of the work that has just ended belong to the batch. Raises StoreError where it is lost."""
         self._require()
-        if self._marked:
-            self._marked = False
-            self._control("RELEASE work")
+        if self._changed:
+            self._move()
+        self._before = len(self._done)
 
     def undo(self) -> None:
         """Take back the changes of the work that has just failed. Raises StoreError where the batch is lost."""
         self._require()
-        if self._marked:
-            self._marked = False
-            self._control("ROLLBACK TO work")
-            self._control("RELEASE work")
+        if not self._changed and len(self._done) == self._before:
+            return
+        self._control("ROLLBACK TO works")
+        for sql, values in self._done[: self._before]:
+            self._run(sql, values)
+        self._move()
 
     def close(self) -> None:
         """Close the connection; `begin` opens a new one."""
@@ -78,35 +85,48 @@ class WriteConnection:
             raise self._failed(error) from error
 
     def run(self, sql: str, values: tuple[Any, ...]) -> int:
-        """Run a compiled statement that changes rows; how many it changed."""
-        self._mark()
+        """Run a compiled statement that changes few rows; how many it changed."""
+        self._require()
+        changed = self._run(sql, values)
+        self._done.append((sql, values))
+        return changed
+
+    def select(self, query: Executable) -> Sequence[Any]:
+        """The rows of a query that is built where it is asked."""
+        self._require()
+        assert self._connection is not None  # noqa: S101 - `begin` has opened it
+        try:
+            return self._connection.execute(query).fetchall()
+        except DATABASE_ERRORS as error:
+            raise self._failed(error) from error
+
+    def run_many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Run a compiled statement for each of the rows; how many rows of the table it changed in all."""
+        if not rows:
+            return 0
+        self._require()
+        self._changed = True
+        try:
+            return self._cursor.executemany(sql, rows).rowcount
+        except DATABASE_ERRORS as error:
+            raise self._failed(error) from error
+
+    def _run(self, sql: str, values: tuple[Any, ...]) -> int:
         try:
             return self._cursor.execute(sql, values).rowcount
         except DATABASE_ERRORS as error:
             raise self._failed(error) from error
 
-    def select(self, statement: Executable) -> Sequence[Any]:
-        """The rows of a query."""
-        self._require()
-        return self._execute(statement, None).fetchall()
+    def _save(self) -> None:
+        self._control("SAVEPOINT works")
+        self._done.clear()
+        self._before = 0
+        self._changed = False
 
-    def change(self, statement: Executable, parameters: Parameters = None) -> int:
-        """Run a statement that changes rows, once or for each of the parameters; how many it changed."""
-        self._mark()
-        return self._execute(statement, parameters).rowcount
-
-    def _execute(self, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
-        assert self._connection is not None  # noqa: S101 - `begin` has opened it
-        try:
-            return cast("CursorResult[Any]", self._connection.execute(statement, parameters))
-        except DATABASE_ERRORS as error:
-            raise self._failed(error) from error
-
-    def _mark(self) -> None:
-        self._require()
-        if not self._marked:
-            self._control("SAVEPOINT work")
-            self._marked = True
+    def _move(self) -> None:
+        """Everything up to here stays, whatever fails later."""
+        self._control("RELEASE works")
+        self._save()
 
     def _control(self, sql: str) -> None:
         try:

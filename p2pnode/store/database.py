@@ -15,8 +15,10 @@ from p2pnode.store.errors import DATABASE_ERRORS, Unopenable, store_error
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-WRITING = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY")
-READING = ("query_only = ON", "temp_store = MEMORY", "mmap_size = 1073741824")
+WAL = "journal_mode = WAL"
+IN_MEMORY = "temp_store = MEMORY"
+WRITING = (WAL, "synchronous = FULL", "foreign_keys = ON", IN_MEMORY, "cache_size = -32768")  # KiB, used when needed
+READING = ("query_only = ON", IN_MEMORY, "mmap_size = 1073741824")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Database:
 
         Raises Unopenable for a database of a newer p2pnode, StoreError where it cannot be read or written.
         """
-        engine = self._engine(("journal_mode = WAL", "foreign_keys = OFF"), pool_size=None)
+        engine = self._engine((WAL, "foreign_keys = OFF"), pool_size=None)
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, select
 
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.rows import AUTHENTICATION, EVSE_PRICING, PRODUCTS, STATUSES, Rows
-from p2pnode.store.statements import upsert
+from p2pnode.store.statements import hot, upsert
 
 R = TypeVar("R")
 Key = tuple[str, ...]
@@ -26,8 +26,9 @@ class Published(Generic[R]):
         self._key = tuple(key)
         self._key_of = attrgetter(*key)
         table = rows.table
-        self._put = upsert(table, rows.names)
-        self._delete = delete(table).where(*(table.c[name] == bindparam(f"the_{name}") for name in (*scope, *key)))
+        self._put = hot(upsert(table, rows.names), rows.names)
+        names = (*scope, *key)
+        self._delete = hot(delete(table).where(*(table.c[name] == bindparam(name) for name in names)), names)
 
     def known(self, connection: WriteConnection, scope: Key) -> set[Any]:
         """The keys of the set: texts where one column is the key, tuples otherwise."""
@@ -38,17 +39,12 @@ class Published(Generic[R]):
 
     def put(self, connection: WriteConnection, records: Sequence[R]) -> None:
         """Insert or update these records, of whatever set."""
-        if records:
-            connection.change(self._put, [self._rows.parameters(record) for record in records])
+        connection.run_many(self._put, [self._rows.encode(record) for record in records])
 
     def delete(self, connection: WriteConnection, scope: Key, keys: Iterable[Any]) -> int:
         """Forget these records of the set; how many there were."""
         one = len(self._key) == 1
-        names = [f"the_{name}" for name in (*self._scope, *self._key)]
-        values = [(*scope, key) if one else (*scope, *key) for key in keys]
-        if not values:
-            return 0
-        return connection.change(self._delete, [dict(zip(names, row, strict=True)) for row in values])
+        return connection.run_many(self._delete, [(*scope, key) if one else (*scope, *key) for key in keys])
 
     def replace(self, connection: WriteConnection, scope: Key, records: Sequence[R]) -> None:
         """Make these records the whole set."""

@@ -24,42 +24,39 @@ R = TypeVar("R")
 
 
 class Rows(Generic[R]):
-    """One kind of record and its table: a column for each attribute, in the order of the attributes.
+    """One kind of record and its table, which has a column for each attribute.
 
-    `columns` gives them where they are not simply those of the table with the names of the attributes.
+    Queries read `columns`, in the order of the attributes; statements write `names`, in the order of the table.
+    `columns` is given where they are not simply those of the table with the names of the attributes.
     """
 
     def __init__(self, kind: type[R], table: Table, columns: Sequence[ColumnElement[Any]] | None = None) -> None:
         self.table = table
         self._kind = kind
         hints = get_type_hints(kind)
-        self.names: tuple[str, ...] = tuple(hints)
-        self.columns: tuple[ColumnElement[Any], ...] = tuple(columns or (table.c[name] for name in self.names))
+        self._attributes: tuple[str, ...] = tuple(hints)
+        self.columns: tuple[ColumnElement[Any], ...] = tuple(columns or (table.c[name] for name in hints))
+        self.names: tuple[str, ...] = tuple(column.name for column in table.c if column.name in hints)
         self._values = attrgetter(*self.names)
-        accepted = [_accepted(hint) for hint in hints.values()]
-        codecs = [codec(next(kind for kind in kinds if kind is not NoneType)) for kinds in accepted]
-        self._encoders = [(i, way.encode) for i, way in enumerate(codecs) if way.encode]
-        self._decoders = [(i, way.decode) for i, way in enumerate(codecs) if way.decode]
+        accepted = {name: _accepted(hint) for name, hint in hints.items()}
+        codecs = {name: codec(next(kind for kind in kinds if kind is not NoneType)) for name, kinds in accepted.items()}
+        self._encoders = [(i, encode) for i, name in enumerate(self.names) if (encode := codecs[name].encode)]
+        self._decoders = [(i, way.decode) for i, way in enumerate(codecs.values()) if way.decode]
         self._stored = [
-            {way.stored, NoneType} if NoneType in kinds else {way.stored}
-            for way, kinds in zip(codecs, accepted, strict=True)
+            {way.stored, NoneType} if NoneType in accepted[name] else {way.stored} for name, way in codecs.items()
         ]
         self._shapes: set[tuple[type, ...]] = set()
 
     def encode(self, record: R) -> tuple[Any, ...]:
-        """The row of a record."""
+        """What to write into the columns `names`."""
         values = list(self._values(record))
         for i, encode in self._encoders:
             if values[i] is not None:
                 values[i] = encode(values[i])
         return tuple(values)
 
-    def parameters(self, record: R) -> dict[str, Any]:
-        """The row of a record by the names of the columns."""
-        return dict(zip(self.names, self.encode(record), strict=True))
-
     def decode(self, row: Any) -> R:  # noqa: ANN401 - a row of the driver or of SQLAlchemy
-        """The record of a row. Raises Damaged where it is not one that `encode` makes."""
+        """The record of a row of `columns`. Raises Damaged where it is not one that `encode` makes."""
         values = list(row)
         shape = tuple(map(type, values))
         if shape not in self._shapes:
@@ -74,7 +71,7 @@ class Rows(Generic[R]):
 
     def _learn(self, shape: tuple[type, ...]) -> None:
         """Remember which types the columns of a good row have, so that each such combination is checked once."""
-        for name, found, allowed in zip(self.names, shape, self._stored, strict=True):
+        for name, found, allowed in zip(self._attributes, shape, self._stored, strict=True):
             if found not in allowed:
                 raise Damaged(f"a row of {self.table.name} cannot be read ({name} is {found.__name__})")
         self._shapes.add(shape)

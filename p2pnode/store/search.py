@@ -1,9 +1,11 @@
 """PullEvseData as SQL: which versions of EVSE data a filter selects, and how two states of them differ."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, and_, case, func, literal, null, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, null, or_, select, tuple_
 
 from p2pnode.roaming.records import EvseFilter, EvseRecord, PageRequest
 from p2pnode.store.statements import Query
@@ -17,55 +19,107 @@ DELETE, INSERT, UPDATE = "delete", "insert", "update"
 ORDER = ("operator_key", "evse_key", "owner")
 
 
-def page(connection: Connection, wanted: EvseFilter, request: PageRequest, as_of: int) -> list[EvseRecord]:
-    """One page of the records the filter selects at `as_of` (microseconds)."""
-    chosen = _page(wanted, request, as_of)
-    changed = [chosen.c.changed_at, chosen.c.delta_type]
-    found = connection.execute(_joined(chosen, [*RECORD, *changed], versions=True))
-    return [EVSES.decode(row) for part in found.partitions(1000) for row in part]
+Place = tuple[str, str, str]
+"""Where a record stands in that order."""
 
 
-def page_bodies(connection: Connection, wanted: EvseFilter, request: PageRequest, as_of: int) -> list[bytes]:
-    """The bodies of the same page."""
-    chosen = _page(wanted, request, as_of)
-    found = connection.execute(_joined(chosen, [BODY.c.body], versions=False))
-    return [row[0] for row in found]
+@dataclass(frozen=True)
+class Answer:
+    """The rows of an answer: versions that hold, or those that carry a difference."""
+
+    rows: FromClause
+    where: Sequence[ColumnElement[bool]]
+    changed_at: ColumnElement[int]
+    delta_type: ColumnElement[Any]
+
+    @property
+    def order(self) -> list[ColumnElement[str]]:
+        """What the rows are ordered by."""
+        return [self.rows.c[name] for name in ORDER]
+
+    def select(self, *columns: ColumnElement[Any]) -> Query:
+        """These columns of all rows, in no order."""
+        return select(*columns).select_from(self.rows).where(*self.where)
 
 
-def count(connection: Connection, wanted: EvseFilter, as_of: int) -> int:
-    """How many records the filter selects at `as_of` (microseconds)."""
-    chosen = _chosen(wanted, as_of).subquery()
-    return connection.execute(select(func.count()).select_from(chosen)).scalar_one()
+def page(
+    connection: Connection, wanted: EvseFilter, request: PageRequest, after: Place | None
+) -> tuple[list[EvseRecord], Place | None]:
+    """One page of the records the filter selects, and where it ends if it is full.
+
+    `after` is where the page before it ends, if that is known: then nothing has to be counted.
+    """
+    answer = _answer(wanted)
+    query = _page(connection, answer, request, after, [*RECORD, answer.changed_at, answer.delta_type])
+    if query is None:
+        return [], None
+    records = [EVSES.decode(row) for part in connection.execute(query).partitions(1000) for row in part]
+    if len(records) < request.size:
+        return records, None
+    last = records[-1]
+    return records, (last.operator_key, last.evse_key, last.owner)
 
 
-def _page(wanted: EvseFilter, request: PageRequest, as_of: int) -> CTE:
-    """The ids of one page: cut in the index, before anything else is read."""
-    chosen = _chosen(wanted, as_of)
-    columns = chosen.selected_columns
-    ordered = chosen.order_by(*(columns[name] for name in ORDER))
-    return ordered.limit(request.size).offset(request.page * request.size).cte("page")
+def page_bodies(
+    connection: Connection, wanted: EvseFilter, request: PageRequest, after: Place | None
+) -> tuple[list[bytes], Place | None]:
+    """The bodies of the same page, and where it ends if it is full."""
+    query = _page(connection, _answer(wanted), request, after, [BODY.c.body, BODY.c.id])
+    if query is None:
+        return [], None
+    found = connection.execute(query).fetchall()
+    bodies = [row[0] for row in found]
+    if len(bodies) < request.size:
+        return bodies, None
+    return bodies, _place(connection, select(*(EVSE.c[name] for name in ORDER)).where(EVSE.c.id == found[-1][1]))
 
 
-def _joined(chosen: CTE, columns: list[ColumnElement[Any]], *, versions: bool) -> Query:
-    joined = chosen.join(BODY, BODY.c.id == chosen.c.id)
-    if versions:
-        joined = joined.join(EVSE, EVSE.c.id == chosen.c.id)
-    return select(*columns).select_from(joined).order_by(*(chosen.c[name] for name in ORDER))
+def count(connection: Connection, wanted: EvseFilter) -> int:
+    """How many records the filter selects."""
+    return int(connection.execute(_answer(wanted).select(func.count())).scalar_one())
 
 
-def _chosen(wanted: EvseFilter, as_of: int) -> Query:
-    """The id, the order, the moment of the change and the delta type of each record of the answer."""
-    if wanted.changed_since is None:
-        columns = (*_order(), EVSE.c.valid_from.label("changed_at"), null().label("delta_type"))
-        return select(EVSE.c.id, *columns).where(*_conditions(wanted), *_held(as_of))
-    return _difference(wanted, min(to_us(wanted.changed_since), as_of), as_of)
+def _page(
+    connection: Connection,
+    answer: Answer,
+    request: PageRequest,
+    after: Place | None,
+    columns: Sequence[ColumnElement[Any]],
+) -> "Query | None":
+    """A query for one page, which begins at its first record: to skip records, only the index is read."""
+    query = answer.select(*columns).join(BODY, BODY.c.id == answer.rows.c.id)
+    if answer.rows is not EVSE and len(columns) > len(RECORD):
+        query = query.join(EVSE, EVSE.c.id == answer.rows.c.id)
+    order = answer.order
+    if after is not None:
+        query = query.where(tuple_(*order) > tuple_(*after))
+    elif request.page > 0:
+        skipping = answer.select(*order).order_by(*order).offset(request.page * request.size).limit(1)
+        first = _place(connection, skipping)
+        if first is None:
+            return None
+        query = query.where(tuple_(*order) >= tuple_(*first))
+    return query.order_by(*order).limit(request.size)
 
 
-def _difference(wanted: EvseFilter, then: int, now: int) -> Query:
-    """What turns the records selected at `then` into those selected at `now`.
+def _place(connection: Connection, query: Query) -> Place | None:
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def _answer(wanted: EvseFilter) -> Answer:
+    conditions, now = _conditions(wanted), to_us(wanted.as_of)
+    if wanted.changed_since is not None:
+        return _difference(conditions, to_us(wanted.changed_since), now)
+    holds = (EVSE.c.valid_from <= now, or_(EVSE.c.valid_to.is_(None), EVSE.c.valid_to > now))
+    return Answer(EVSE, [*conditions, *holds], EVSE.c.valid_from, null())
+
+
+def _difference(conditions: Sequence[ColumnElement[bool]], then: int, now: int) -> Answer:
+    """What turns the versions that meet the conditions at `then` into those that do at `now`.
 
     Of each EVSE only versions that began or ended in between can tell; the last of them carries the difference. What
-    no longer meets the filter is a delete like what is gone.
+    no longer meets the conditions is a delete like what is gone.
     """
     evse = (EVSE.c.owner, EVSE.c.evse_key)
     first = EVSE.c.valid_from
@@ -74,7 +128,7 @@ def _difference(wanted: EvseFilter, then: int, now: int) -> Query:
     moved = (
         select(
             EVSE.c.id,
-            *_order(),
+            *(EVSE.c[name] for name in ORDER),
             EVSE.c.valid_from,
             EVSE.c.valid_to,
             EVSE.c.digest,
@@ -82,29 +136,19 @@ def _difference(wanted: EvseFilter, then: int, now: int) -> Query:
             func.first_value(EVSE.c.valid_from).over(partition_by=evse, order_by=first).label("first_from"),
             func.first_value(EVSE.c.digest).over(partition_by=evse, order_by=first).label("first_digest"),
         )
-        .where(*_conditions(wanted), or_(began, ended))
+        .where(*conditions, or_(began, ended))
         .cte("moved")
     )
     there_then = moved.c.first_from <= then
     there_now = or_(moved.c.valid_to.is_(None), moved.c.valid_to > now)
-    kind = case((~there_now, DELETE), (there_then, UPDATE), else_=INSERT)
-    return select(
-        moved.c.id,
-        *(moved.c[name] for name in ORDER),
-        case((there_now, moved.c.valid_from), else_=moved.c.valid_to).label("changed_at"),
-        kind.label("delta_type"),
-    ).where(
-        moved.c.back == 1,
-        or_(and_(there_then, ~there_now), and_(there_now, or_(~there_then, moved.c.digest != moved.c.first_digest))),
+    gone = and_(there_then, ~there_now)
+    come_or_other = and_(there_now, or_(~there_then, moved.c.digest != moved.c.first_digest))
+    return Answer(
+        moved,
+        [moved.c.back == 1, or_(gone, come_or_other)],
+        case((there_now, moved.c.valid_from), else_=moved.c.valid_to),
+        case((~there_now, DELETE), (there_then, UPDATE), else_=INSERT),
     )
-
-
-def _order() -> tuple[ColumnElement[Any], ...]:
-    return tuple(EVSE.c[name] for name in ORDER)
-
-
-def _held(at: int) -> tuple[ColumnElement[bool], ...]:
-    return EVSE.c.valid_from <= at, or_(EVSE.c.valid_to.is_(None), EVSE.c.valid_to > at)
 
 
 def _conditions(wanted: EvseFilter) -> list[ColumnElement[bool]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection
 
+from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import (
     AuthenticationRecord,
     CdrFilter,
@@ -39,6 +41,12 @@ PURGED_AT_ONCE = 2000
 """How many versions one transaction of `purge` removes, so that nobody else waits long for theirs."""
 
 
+BOOKMARKS = 4096
+"""How many ends of pages are remembered: the next page begins there instead of counting from the first record."""
+
+ReadPage = Callable[[Connection, EvseFilter, PageRequest, search.Place | None], tuple[list[T], search.Place | None]]
+
+
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
@@ -56,6 +64,8 @@ class SqlStore:
         self._clock = LogicalClock(now)
         self._writer = Writer(database.writing(), self._clock)
         self._reader = Reader(database.reading(SEARCHES + 1))
+        # Where pages end that have been read lately: the state they are cut from never changes.
+        self._ends: Recent[tuple[EvseFilter, PageRequest], search.Place] = Recent(BOOKMARKS)
 
     @classmethod
     @asynccontextmanager
@@ -121,15 +131,16 @@ class SqlStore:
 
     async def evse_page(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseRecord]:
         """One page of EVSE data records, by operator, EVSE and owner. Raises HistoryGone."""
-        return await self._search_evses(wanted, lambda on, as_of: search.page(on, wanted, page, as_of))
+        return await self._evse_page(wanted, page, search.page)
 
     async def evse_page_bodies(self, wanted: EvseFilter, page: PageRequest) -> Sequence[bytes]:
         """The bodies of the records of `evse_page`, for answers in which none is rewritten. Raises HistoryGone."""
-        return await self._search_evses(wanted, lambda on, as_of: search.page_bodies(on, wanted, page, as_of))
+        return await self._evse_page(wanted, page, search.page_bodies)
 
     async def evse_count(self, wanted: EvseFilter) -> int:
         """How many EVSE data records the filter selects. Raises HistoryGone."""
-        return await self._search_evses(wanted, lambda on, as_of: search.count(on, wanted, as_of))
+        wanted = self._settled(wanted)
+        return await self._search_evses(wanted, lambda connection: search.count(connection, wanted))
 
     async def has_evses(self, owner: str, operator_key: str | None = None) -> bool:
         """Whether the owner has published any EVSE data (for the operator)."""
@@ -189,15 +200,28 @@ class SqlStore:
         """What is wrong with the database file, in sentences; empty where nothing is. Reads all of it."""
         return await self._reader.search(reads.faults)
 
-    async def _search_evses(self, wanted: EvseFilter, work: Callable[[Connection, int], T]) -> T:
-        as_of = min(to_us(wanted.as_of), self._clock.read())
-        oldest = as_of if wanted.changed_since is None else min(as_of, to_us(wanted.changed_since))
+    async def _evse_page(self, wanted: EvseFilter, page: PageRequest, read: ReadPage[T]) -> Sequence[T]:
+        wanted = self._settled(wanted)
+        after = self._ends.get((wanted, PageRequest(page.page - 1, page.size)))
+        found, end = await self._search_evses(wanted, lambda connection: read(connection, wanted, page, after))
+        if end is not None:
+            self._ends.put((wanted, page), end)
+        return found
+
+    def _settled(self, wanted: EvseFilter) -> EvseFilter:
+        """The filter with moments whose state has been decided."""
+        as_of = min(wanted.as_of, self.clock())
+        since = wanted.changed_since
+        return replace(wanted, as_of=as_of, changed_since=None if since is None else min(since, as_of))
+
+    async def _search_evses(self, wanted: EvseFilter, work: Callable[[Connection], T]) -> T:
+        oldest = to_us(wanted.changed_since or wanted.as_of)
 
         def run(connection: Connection) -> T:
             kept_since = reads.mark(connection, tables.HISTORY)
             if oldest < kept_since:
                 raise HistoryGone(from_us(kept_since))
-            return work(connection, as_of)
+            return work(connection)
 
         return await self._reader.search(run)
 

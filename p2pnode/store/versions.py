@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
-import sqlalchemy
 from sqlalchemy import bindparam, func, insert, literal, select, update
+from sqlalchemy import delete as delete_from
 
 from p2pnode.roaming.records import EvseRecord
 from p2pnode.store import tables
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.rows import Rows
-from p2pnode.store.statements import Query, chunks
+from p2pnode.store.statements import Query, chunks, hot
 from p2pnode.store.values import mode_text
 
 EVSE = tables.evse
@@ -42,15 +42,16 @@ RECORD = (
 )
 """The columns of an EvseRecord, in the order of its attributes, without the last two."""
 
-_END = update(EVSE).where(EVSE.c.id == bindparam("the_id")).values(valid_to=bindparam("the_end"))
-_REMOVE = sqlalchemy.delete(EVSE).where(EVSE.c.id == bindparam("the_id"))
-_REMOVE_BODY = sqlalchemy.delete(BODY).where(BODY.c.id == bindparam("the_id"))
-_ADD = insert(EVSE)
-_ADD_BODY = insert(BODY)
-
-
 EVSES = Rows(EvseRecord, EVSE, (*RECORD, EVSE.c.valid_from, literal(None)))
 """Rows of `RECORD`, the moment of the change and the delta type."""
+
+_END = hot(update(EVSE).where(EVSE.c.id == bindparam("the_id")).values(valid_to=bindparam("at")), ["at", "the_id"])
+_REMOVE = hot(delete_from(EVSE).where(EVSE.c.id == bindparam("id")), ["id"])
+_REMOVE_BODY = hot(delete_from(BODY).where(BODY.c.id == bindparam("id")), ["id"])
+_COLUMNS = [column.name for column in EVSE.c if column is not EVSE.c.valid_to]
+_ADD = hot(insert(EVSE).values({name: bindparam(name) for name in _COLUMNS}), _COLUMNS)
+_BODY_COLUMNS = ["id", "evse_id", "operator_id", "operator_name", "body"]
+_ADD_BODY = hot(insert(BODY).values({name: bindparam(name) for name in _BODY_COLUMNS}), _BODY_COLUMNS)
 
 
 def place(latitude: float | None, longitude: float | None) -> tuple[float, float, float] | None:
@@ -94,10 +95,9 @@ def replace(connection: WriteConnection, owner: str, operator_key: str, records:
 
 def remove(connection: WriteConnection, ids: Sequence[int]) -> None:
     """Remove these versions, which have ended."""
-    parameters = [{"the_id": version} for version in ids]
-    if parameters:
-        connection.change(_REMOVE_BODY, parameters)
-        connection.change(_REMOVE, parameters)
+    rows = [(version,) for version in ids]
+    connection.run_many(_REMOVE_BODY, rows)
+    connection.run_many(_REMOVE, rows)
 
 
 def _versions() -> Query:
@@ -116,9 +116,7 @@ def _current(connection: WriteConnection, owner: str, evse_keys: Sequence[str]) 
 
 
 def _end(connection: WriteConnection, versions: Iterable[int], at: int) -> None:
-    parameters = [{"the_id": version, "the_end": at} for version in versions]
-    if parameters:
-        connection.change(_END, parameters)
+    connection.run_many(_END, [(at, version) for version in versions])
 
 
 def _put(connection: WriteConnection, records: Iterable[EvseRecord], current: Versions, at: int) -> None:
@@ -134,55 +132,45 @@ def _put(connection: WriteConnection, records: Iterable[EvseRecord], current: Ve
     if not changed:
         return
     _end(connection, ended, at)
-    following = (connection.select(select(func.max(EVSE.c.id)))[0][0] or 0) + 1
-    numbered = [(number, record, digest) for number, (record, digest) in enumerate(changed, following)]
-    connection.change(_ADD, [_version(number, record, digest, at) for number, record, digest in numbered])
-    connection.change(_ADD_BODY, [_body(number, record) for number, record, _ in numbered])
+    number = connection.select(select(func.max(EVSE.c.id)))[0][0] or 0
+    versions: list[tuple[Any, ...]] = []
+    bodies: list[tuple[Any, ...]] = []
+    for record, digest in changed:
+        number += 1
+        versions.append(_version(number, record, digest, at))
+        bodies.append((number, record.evse_id, record.operator_id, record.operator_name, record.body))
+    connection.run_many(_ADD, versions)
+    connection.run_many(_ADD_BODY, bodies)
+
+
+def _searched(record: EvseRecord) -> tuple[Any, ...]:
+    """What searches look at, without the keys and the place."""
+    return (
+        int(record.is_hubject_compatible),
+        int(record.is_open_24_hours),
+        int(record.renewable_energy),
+        record.accessibility,
+        record.calibration_law,
+        mode_text(record.authentication_modes),
+    )
 
 
 def _digest(record: EvseRecord) -> bytes:
     """Of everything that a reader could see or search by."""
     digest = blake2b(record.body, digest_size=16)
     beside = (
-        *(record.evse_id, record.operator_key, record.operator_id, record.operator_name, record.country),
-        *(record.latitude, record.longitude, record.is_hubject_compatible, record.is_open_24_hours),
-        *(record.renewable_energy, record.accessibility, record.calibration_law),
-        mode_text(record.authentication_modes),
+        *(record.evse_id, record.operator_key, record.operator_id, record.operator_name),
+        *(record.country, record.latitude, record.longitude, *_searched(record)),
     )
     digest.update(repr(beside).encode(errors="surrogatepass"))
     return digest.digest()
 
 
-def _version(number: int, record: EvseRecord, digest: bytes, at: int) -> dict[str, Any]:
-    x, y, z = place(record.latitude, record.longitude) or (None, None, None)
-    return {
-        "id": number,
-        "operator_key": record.operator_key,
-        "evse_key": record.evse_key,
-        "owner": record.owner,
-        "valid_from": at,
-        "valid_to": None,
-        "digest": digest,
-        "country": record.country,
-        "latitude": record.latitude,
-        "longitude": record.longitude,
-        "x": x,
-        "y": y,
-        "z": z,
-        "is_hubject_compatible": int(record.is_hubject_compatible),
-        "is_open_24_hours": int(record.is_open_24_hours),
-        "renewable_energy": int(record.renewable_energy),
-        "accessibility": record.accessibility,
-        "calibration_law": record.calibration_law,
-        "authentication_modes": mode_text(record.authentication_modes),
-    }
-
-
-def _body(number: int, record: EvseRecord) -> dict[str, Any]:
-    return {
-        "id": number,
-        "evse_id": record.evse_id,
-        "operator_id": record.operator_id,
-        "operator_name": record.operator_name,
-        "body": record.body,
-    }
+def _version(number: int, record: EvseRecord, digest: bytes, at: int) -> tuple[Any, ...]:
+    """The row of a version that begins, in the order of the table's columns."""
+    return (
+        *(number, record.operator_key, record.evse_key, record.owner, at, digest),
+        *(record.country, record.latitude, record.longitude),
+        *(place(record.latitude, record.longitude) or (None, None, None)),
+        *_searched(record),
+    )
