@@ -21,6 +21,7 @@ WORDS: Mapping[object, str] = {
     float: "number",
     Decimal: "number",
     Path: "path",
+    dict: "table",
 }
 
 
@@ -74,15 +75,11 @@ def kind(annotation: Any) -> str:  # noqa: ANN401 - annotations are of any type
         return kind(arguments[0])
     if origin is Literal:
         return " or ".join(code(str(each)) for each in arguments)
-    if origin is dict:
-        return "table"
     if origin is tuple:
         return f"list of {kind(arguments[0])}"
-    if origin is dict:
-        return "table"
     if origin in {Union, types.UnionType}:
         return " or ".join(kind(each) for each in arguments if each is not types.NoneType)
-    return WORDS[annotation]
+    return WORDS[origin or annotation]
 
 
 def default(field: FieldInfo) -> str:
