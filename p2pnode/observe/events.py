@@ -4,8 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from p2pnode.roaming.records import CallOutcome
 
@@ -13,14 +14,16 @@ RECENT = 1000
 QUEUED = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+NO_DATA: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+class Event(NamedTuple):
     """Something that happened: `call` with its outcome, or a kind of another part of the node with its data."""
 
     kind: str
     at: datetime
     call: CallOutcome | None = None
-    data: Mapping[str, object] = field(default_factory=dict[str, object])
+    data: Mapping[str, object] = NO_DATA
 
 
 class Subscription:

@@ -3,10 +3,11 @@
 A log is an object. Nothing global is configured, so that several nodes run in one process.
 """
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import msgspec
 import structlog
@@ -22,7 +23,10 @@ LEVELS: Final = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-ARROWS: Final = {Verb.SEND: "->", Verb.RECEIVE: "<-"}
+SOON: Final = 0.05
+"""How long, in seconds, the line of a message may wait for others to be written with."""
+
+MICROSECONDS: Final = len("2026-01-31T12:00:00.000000")
 
 
 class NodeLog:
@@ -30,10 +34,11 @@ class NodeLog:
 
     def __init__(self, settings: LogSection, node: str, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
+        self._lines = _Lines(self._stream)
         self._node = node
         level = LEVELS[settings.level]
         self.logger: FilteringBoundLogger = structlog.wrap_logger(
-            structlog.PrintLogger(self._stream),
+            structlog.PrintLogger(cast("TextIO", self._lines)),
             processors=_processors(settings, self._stream),
             wrapper_class=structlog.make_filtering_bound_logger(level),
             cache_logger_on_first_use=True,
@@ -48,7 +53,7 @@ class NodeLog:
     def call(self, outcome: CallOutcome) -> None:
         """Write the line of one message on the wire."""
         if self._writes_calls:
-            self._stream.write(self._line(self._node, outcome))
+            self._lines.write_soon(self._line(self._node, outcome))
 
 
 def _processors(settings: LogSection, stream: TextIO) -> list[Processor]:
@@ -68,8 +73,10 @@ def _to_json(event: object, **_options: object) -> str:
 
 
 def _text_line(node: str, outcome: CallOutcome) -> str:
+    at = outcome.at.isoformat(timespec="microseconds")[:MICROSECONDS]
+    arrow = "->" if outcome.verb is Verb.SEND else "<-"
     return (
-        f"{outcome.at:%Y-%m-%dT%H:%M:%S.%fZ} {node} {ARROWS[outcome.verb]} {outcome.peer or '?'} {outcome.operation}"
+        f"{at}Z {node} {arrow} {outcome.peer or '?'} {outcome.operation}"
         f" {outcome.code or '-'} http={outcome.http} ms={outcome.ms:.1f} id={outcome.process_id}\n"
     )
 
@@ -92,6 +99,38 @@ def _json_line(node: str, outcome: CallOutcome) -> str:
         "process_id": outcome.process_id,
     }
     return _encode(line).decode() + "\n"
+
+
+class _Lines:
+    """Writes lines in their order. Those that can wait a moment go out together: a write for each costs a system call.
+
+    Where no event loop runs, nothing waits.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: list[str] = []
+
+    def write_soon(self, line: str) -> None:
+        """Write the line within `SOON`, before everything that comes after it."""
+        if not self._waiting:
+            try:
+                asyncio.get_running_loop().call_later(SOON, self.flush)
+            except RuntimeError:
+                self._stream.write(line)
+                return
+        self._waiting.append(line)
+
+    def write(self, text: str) -> None:
+        """Write at once, after what waits."""
+        self._stream.write("".join((*self._waiting, text)))
+        self._waiting.clear()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            self.write("")
+        self._stream.flush()
 
 
 class _Forwarding(logging.Handler):

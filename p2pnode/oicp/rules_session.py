@@ -20,7 +20,15 @@ from p2pnode.oicp.authorization import (
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords, MeteringStatus
 from p2pnode.oicp.constraints import Severity
 from p2pnode.oicp.errors import Violation
-from p2pnode.oicp.identification import HashedPIN, HashFunction, Identification, Kind, QRCodeIdentification
+from p2pnode.oicp.identification import (
+    HashedPIN,
+    HashFunction,
+    Identification,
+    Kind,
+    QRCodeIdentification,
+    RemoteIdentification,
+    RFIDIdentification,
+)
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.notifications import (
     ChargingNotification,
@@ -56,12 +64,12 @@ def one_identification(message: Identification, at: str) -> Iterator[Violation]:
 
 def medium_at_the_charging_point(message: AuthorizeStart | AuthorizeStop, at: str) -> Iterator[Violation]:
     """An authorization names no RFIDIdentification and no RemoteIdentification, and its PIN is in clear."""
-    kind = message.identification.kind
-    if kind in {Kind.RFID, Kind.REMOTE}:
+    option = message.identification.option
+    if isinstance(option, (RFIDIdentification, RemoteIdentification)):
+        kind = message.identification.kind
         sentence = f"{kind} is not to be used in an authorization."
         yield Violation(f"{at}/Identification/{kind}", "identification-kind", sentence)
-    option = message.identification.option
-    if isinstance(option, QRCodeIdentification):
+    elif isinstance(option, QRCodeIdentification):
         place = f"{at}/Identification/{Kind.QR_CODE}"
         if option.pin is None:
             yield Violation(f"{place}/PIN", "pin", "An authorization needs the PIN in clear.")
@@ -241,9 +249,16 @@ def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
 
+_OPTIONS = tuple(Identification.model_fields)
+
+
 def counting_option(message: Identification) -> str | None:
     """The attribute of the option that counts: nothing that is wrong with the others costs the message (E019)."""
-    return next((name for name in Identification.model_fields if getattr(message, name) is not None), None)
+    members = message.__dict__
+    for name in _OPTIONS:  # a loop, because it runs for every authorization
+        if members[name] is not None:
+            return name
+    return None
 
 
 CHOICES: Mapping[type[OicpModel], Counting] = {Identification: counting_option}

@@ -8,10 +8,11 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from os import urandom
+from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -30,11 +31,11 @@ from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import check_content_type, check_length, read_body
 from p2pnode.peering.claims import CLAIMS
 from p2pnode.peering.connection import ConnectionServer
-from p2pnode.peering.deadline import within
 from p2pnode.peering.description import description
 from p2pnode.peering.identity import CallerPolicy
 from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
+from p2pnode.roaming.deadline import within
 from p2pnode.roaming.ports import Received
 from p2pnode.roaming.records import CallOutcome, PageRequest, Verb
 
@@ -49,6 +50,9 @@ PROCESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLOSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 """The answers after which nothing more is read from the connection."""
 
+process_in_hand: ContextVar[str] = ContextVar("process_in_hand", default="")
+"""The Process-ID of the request that the running task answers, for what it calls meanwhile."""
+
 FIRST_PAGE = PageRequest()
 LOGGER = logging.getLogger("p2pnode.peering")
 
@@ -58,8 +62,8 @@ def _now() -> datetime:
 
 
 def _new_id() -> str:
-    """A random UUID, made without the class of that name: it is made for every request."""
-    digits = urandom(16).hex()
+    """A random UUID that is no secret, made for every request: without a system call, and without the class UUID."""
+    digits = f"{getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
@@ -78,7 +82,8 @@ class FaceParts:
     """What a face is made with.
 
     `receive` answers a message or raises ProtocolError, `offered` are the operations it is asked for (others are
-    refused with 320), `on_call` hears of every request.
+    refused with 320), `on_call` hears of every request. `grace` is how long an answer may take beyond the operation's
+    own limit, in seconds: where `receive` keeps that limit itself and has more to tell than that it has passed.
     """
 
     receive: Receive
@@ -88,6 +93,7 @@ class FaceParts:
     now: Callable[[], datetime] = _now
     new_id: Callable[[], str] = _new_id
     logger: logging.Logger = LOGGER
+    grace: float = 0.0
 
 
 class OicpFace:
@@ -150,6 +156,7 @@ class OicpFace:
             return self._show(request, process_id, encode(self.card))
         if request.raw_path == OPENAPI_PATH:
             return self._show(request, process_id, self._description)
+        process_in_hand.set(process_id)
         call = _Call(process_id)
         try:
             answer = await self._answer(request, call)
@@ -201,7 +208,7 @@ class OicpFace:
     ) -> OicpModel | bytes:
         body = await read_body(request, route.body_limit, self.parts.limits.body_seconds)
         received = self._read(call, route, identifier, body, query)
-        seconds = min(received.operation.deadline, self.parts.limits.answer_seconds)
+        seconds = min(received.operation.deadline, self.parts.limits.answer_seconds) + self.parts.grace
         try:
             return await within(seconds, self.parts.receive(received))
         except TimeoutError:

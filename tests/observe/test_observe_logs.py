@@ -1,5 +1,6 @@
 """What stands in the log, and what never does."""
 
+import asyncio
 import io
 import json
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from p2pnode.config.node import LogSection
-from p2pnode.observe import NodeLog, mask_evco, mask_uid, masked
+from p2pnode.observe import NodeLog, logs, mask_evco, mask_uid, masked
 from p2pnode.roaming.records import CallOutcome, Verb
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -47,6 +48,25 @@ def test_a_message_in_text_is_one_line_with_its_direction() -> None:
     assert stream.getvalue() == (
         "2026-01-02T03:04:05.678000Z n1 <- north AuthorizeStart 102 http=200 ms=12.3 id=id-1\n"
     )
+
+
+async def test_lines_of_messages_wait_for_each_other_but_stand_before_what_comes_after_them() -> None:
+    log, stream = _log()
+    log.call(OUTCOME)
+    log.call(OUTCOME)
+    assert stream.getvalue() == ""
+    log.logger.info("started")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["call", "call", "started"]
+
+
+async def test_lines_of_messages_are_written_soon_also_where_nothing_comes_after_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs, "SOON", 0.0)
+    log, stream = _log()
+    log.call(OUTCOME)
+    await asyncio.sleep(0.001)
+    assert json.loads(stream.getvalue())["event"] == "call"
 
 
 @pytest.mark.parametrize("settings", [{"access": False}, {"level": "warning"}])
