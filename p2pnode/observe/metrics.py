@@ -43,6 +43,12 @@ class NodeMetrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self._backend_calls = Counter(
+            "p2pnode_backend_calls",
+            "Messages between the node and our own backend by operation, verb and OICP status code.",
+            ("operation", "verb", "code"),
+            registry=self.registry,
+        )
         self._sessions = Gauge("p2pnode_sessions", "Sessions by state.", ("state",), registry=self.registry)
         self._waiting = Gauge(
             "p2pnode_outbox_waiting", "Messages that wait for delivery, by peer.", ("peer",), registry=self.registry
@@ -74,10 +80,12 @@ class NodeMetrics:
             self._observe[outcome.operation, verb] = observe
         observe(outcome.ms / 1000)
 
+    def backend_call(self, outcome: CallOutcome) -> None:
+        """Count one message between our own backend and this node; it is in no cell, since it concerns no peer."""
+        self._backend_calls.labels(_operation(outcome), outcome.verb.value, _code(outcome)).inc()
+
     def _counter(self, outcome: CallOutcome) -> Callable[[], None]:
-        operation = outcome.operation if outcome.operation in _OPERATIONS else OTHER
-        code = outcome.code if outcome.code in _CODES else OTHER
-        return self._calls.labels(operation, outcome.verb.value, outcome.peer, code).inc
+        return self._calls.labels(_operation(outcome), outcome.verb.value, outcome.peer, _code(outcome)).inc
 
     def set_sessions(self, by_state: Mapping[str, int]) -> None:
         """How many sessions are in each state now."""
@@ -98,3 +106,11 @@ class NodeMetrics:
     def exposition(self) -> bytes:
         """All numbers in the text format of Prometheus; its content type is `CONTENT_TYPE`."""
         return generate_latest(self.registry)
+
+
+def _operation(outcome: CallOutcome) -> str:
+    return outcome.operation if outcome.operation in _OPERATIONS else OTHER
+
+
+def _code(outcome: CallOutcome) -> str:
+    return outcome.code if outcome.code in _CODES else OTHER

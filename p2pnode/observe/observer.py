@@ -38,6 +38,12 @@ class Observer:
         if outcome.peer:
             self._feel(outcome)
 
+    def backend_call(self, outcome: CallOutcome) -> None:
+        """Note what became of one message between our own backend and this node. It concerns no peer."""
+        self.log.call(outcome)
+        self.metrics.backend_call(outcome)
+        self.events.publish(Event("backend", outcome.at, outcome))
+
     def _feel(self, outcome: CallOutcome) -> None:
         pulse = self._pulses.get(outcome.peer)
         if pulse is None:
