@@ -22,6 +22,9 @@ COMMANDS = {
     "status": ("p2pnode.cli.status:status", "Show a running node, its peers and what it has exchanged with them."),
     "call": ("p2pnode.cli.call:call", "Let the running node send one OICP message to a peer, and print the answer."),
     "operations": ("p2pnode.cli.operations:operations", "List the 24 operations of OICP 2.3."),
+    "validate": ("p2pnode.cli.validate:validate", "Tell everything that is wrong with the message in FILE, and where."),
+    "id": ("p2pnode.cli.identifier:identifier", "Explain the identifier VALUE in every way it can be read."),
+    "errata": ("p2pnode.cli.errata:errata", "List where the documents of OICP 2.3 contradict each other."),
     "evse": ("p2pnode.cli.evse:evse", "Charging points: import them from a file."),
     "sessions": (
         "p2pnode.cli.sessions:sessions",
