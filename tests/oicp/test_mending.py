@@ -1,65 +1,17 @@
 """Records as real senders write them: what is mended, what is kept, what is refused."""
 
-import contextlib
 import copy
 import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from p2pnode.oicp.codec import encode, read
-from p2pnode.oicp.errors import InvalidMessage
-from p2pnode.oicp.evse_data import EvseDataRecord
-from p2pnode.oicp.evse_mends import EvseDataMending, EvseStatusMending
-from p2pnode.oicp.evse_plain import is_plain_evse_record, is_plain_status_record
+from p2pnode.oicp.codec import encode
+from p2pnode.oicp.evse_plain import is_plain_evse_record
 from p2pnode.oicp.mending import EvseDataReading, read_evse_record, read_status_record
 from p2pnode.oicp.mends import MEANING, MendKind
-
-PLAIN: dict[str, Any] = {
-    "deltaType": "insert",
-    "lastUpdate": "2025-03-04T08:15:30.000Z",
-    "EvseID": "DE*ABC*E1",
-    "ChargingStationId": "S1",
-    "ChargingStationNames": [{"lang": "en", "value": "Station"}],
-    "Address": {
-        "Country": "DEU",
-        "City": "Berlin",
-        "Street": "Weg",
-        "PostalCode": "10829",
-        "HouseNum": "22",
-        "ParkingFacility": True,
-        "TimeZone": "UTC+01:00",
-    },
-    "GeoCoordinates": {"Google": {"Coordinates": "52.480495 13.356465"}},
-    "Plugs": ["Type 2 Outlet"],
-    "DynamicPowerLevel": False,
-    "ChargingFacilities": [{"PowerType": "AC_3_PHASE", "Voltage": 230, "Power": 22, "ChargingModes": ["Mode_3"]}],
-    "RenewableEnergy": True,
-    "EnergySource": [{"Energy": "Solar", "Percentage": 100}],
-    "EnvironmentalImpact": {"CO2Emission": 30.3},
-    "CalibrationLawDataAvailability": "Local",
-    "AuthenticationModes": ["REMOTE"],
-    "MaxCapacity": 50,
-    "PaymentOptions": ["Contract"],
-    "ValueAddedServices": ["None"],
-    "Accessibility": "Test Station",
-    "AccessibilityLocation": "OnStreet",
-    "HotlinePhoneNumber": "+493012345",
-    "AdditionalInfo": [{"lang": "en", "value": "Text"}],
-    "GeoChargingPointEntrance": {"DecimalDegree": {"Longitude": "13.356465", "Latitude": "52.480495"}},
-    "IsOpen24Hours": False,
-    "OpeningTimes": [{"Period": [{"begin": "09:00", "end": "18:00"}], "on": "Everyday"}],
-    "HubOperatorID": None,
-    "IsHubjectCompatible": True,
-    "DynamicInfoAvailable": "true",
-}
-
-
-def plain(**members: object) -> dict[str, Any]:
-    return {**copy.deepcopy(PLAIN), **members}
+from tests.oicp.mending_kit import PLAIN, plain
 
 
 def address(**members: object) -> dict[str, Any]:
@@ -356,65 +308,3 @@ def test_every_kind_of_mend_has_a_meaning_and_is_shown_by_a_record_here() -> Non
     seen = {mend.kind for reading in readings for mend in reading.mended}
     seen |= {mend.kind for body, *_ in STATUSES for mend in read_status_record(body).mended}
     assert seen == set(MendKind)
-
-
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.decimals(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8)
-    | st.sampled_from(["true", "22", "None None", "46.4 9.7", "de", "Type 2 outlet", "2023-02-13T07:47:05", " x "])
-)
-values = st.recursive(
-    scalars,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["Google", "Coordinates", "lang", "value", "Power", "power", "on", "Period", "Street", "x/~"]
-            ),
-            inner,
-            max_size=3,
-        )
-    ),
-    max_leaves=6,
-)
-changes = st.dictionaries(st.sampled_from([*PLAIN, "Plugs", "plugs", "LocationImage", "x/~"]), values, max_size=3)
-
-
-@settings(max_examples=300, deadline=None)
-@given(changes)
-def test_no_record_raises_and_what_is_kept_reads_again_without_a_mend(members: dict[str, Any]) -> None:
-    record = plain(**members)
-    before = copy.deepcopy(record)
-    reading = read_evse_record(record)
-    assert record == before
-    assert (reading.record is None) == bool(reading.violations)
-    if reading.record is not None:
-        again = read_evse_record(reading.body)
-        assert again.record == reading.record
-        assert again.mended == ()
-
-
-@settings(max_examples=300, deadline=None)
-@given(changes)
-def test_a_record_taken_for_plain_is_one_that_nothing_would_be_mended_in(members: dict[str, Any]) -> None:
-    record = plain(**members)
-    mending = EvseDataMending(record)
-    mending.mend()
-    if is_plain_evse_record(record):
-        with contextlib.suppress(InvalidMessage):
-            read(EvseDataRecord, record)
-            assert (mending.mends, mending.body) == ([], record)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.sampled_from(["EvseID", "EvseStatus", "EVSEStatus", "evseid", "x"]), values, max_size=4))
-def test_no_status_record_raises(body: dict[str, Any]) -> None:
-    reading = read_status_record(body)
-    assert (reading.record is None) == bool(reading.violations)
-    if is_plain_status_record(body):
-        mending = EvseStatusMending(body)
-        mending.mend()
-        assert (mending.mends, reading.mended) == ([], ())
