@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -14,10 +14,12 @@ from typing import Any, Self, TypeVar, cast
 from uuid import uuid4
 
 from p2pnode import __version__
+from p2pnode.backends.commands import Commands
+from p2pnode.backends.face import GRACE, BackendFace, passed_on
+from p2pnode.backends.http_backend import HttpBackend
+from p2pnode.backends.making import BackendParts, commands_of, make_cpo, make_emp
 from p2pnode.backends.virtual_cpo import VirtualCpoBackend
-from p2pnode.backends.virtual_emp import VirtualEmpBackend
-from p2pnode.config import ConfigError, load_node, load_peers
-from p2pnode.config.load import NODE_FILE
+from p2pnode.config import load_node, load_peers
 from p2pnode.config.node import NodeConfig
 from p2pnode.config.peers import PeerTable
 from p2pnode.observe.events import EventBus
@@ -91,6 +93,7 @@ class Node:
         self.library_log = log.library
         self.observer = Observer(log, NodeMetrics(__version__), EventBus(), now)
         self.started_at = now()
+        self.backend_face: BackendFace | None = None
         self._stack = AsyncExitStack()
         self._background = Background()
         self._stopping = asyncio.Event()
@@ -123,8 +126,10 @@ class Node:
                 now=self.now,
             )
         )
-        self.cpo = self._virtual_cpo()
-        self.emp = self._virtual_emp()
+        parts = BackendParts(config, self.directory or Path(), self.send, self.now, self.observer.backend_call)
+        self.cpo = make_cpo(parts)
+        self.emp = make_emp(parts)
+        await self._enter_backends(that_send=False)
         self.roaming = await self._stack.enter_async_context(
             Roaming(
                 own,
@@ -149,9 +154,12 @@ class Node:
                 logger=self.library_log,
             ),
         )
+        await self._enter_backends(that_send=True)
         await self._stack.enter_async_context(self.face)
-        if self.cpo is not None:
-            await self._stack.enter_async_context(self.cpo)
+        if config.backend_face.enabled:
+            self.backend_face = await self._stack.enter_async_context(self._backend_face())
+            self._stack.callback(self.peers.listen(self.backend_face.reload))
+        if isinstance(self.cpo, VirtualCpoBackend):
             resumed = self.cpo.resume(await self.store.sessions(LATEST_SESSIONS))
             self.log.info("resumed", sessions=resumed)
         self._stack.push_async_callback(self._background.aclose)
@@ -174,20 +182,31 @@ class Node:
                 self.log.warning("not_delivered", problem=problem)
             await asyncio.sleep(DELIVERY_INTERVAL)
 
-    def _virtual_cpo(self) -> VirtualCpoBackend | None:
-        settings, operators = self.config.cpo, self.config.node.operators
-        self._require_built_in(settings.backend, "cpo.backend")
-        return VirtualCpoBackend(settings.virtual, operators, self.send, self.now) if operators else None
+    async def _enter_backends(self, *, that_send: bool) -> None:
+        """Enter the backends that send messages by themselves, or those that are only called.
 
-    def _virtual_emp(self) -> VirtualEmpBackend | None:
-        settings, providers = self.config.emp, self.config.node.providers
-        self._require_built_in(settings.backend, "emp.backend")
-        return VirtualEmpBackend(settings.virtual, providers, self.send) if providers else None
+        The former have to end before the roaming services, the latter to outlive them.
+        """
+        for backend in (self.cpo, self.emp):
+            if isinstance(backend, AbstractAsyncContextManager) and isinstance(backend, HttpBackend) is not that_send:
+                await self._stack.enter_async_context(cast("AbstractAsyncContextManager[object]", backend))
 
-    def _require_built_in(self, backend: str, key: str) -> None:
-        if backend != "virtual":
-            file = (self.directory or Path()) / NODE_FILE
-            raise ConfigError(file, f"there is no backend {backend!r}; there is 'virtual'", key=key)
+    def _backend_face(self) -> BackendFace:
+        parts = FaceParts(
+            receive=passed_on(self.roaming.send),
+            offered=tuple(self.roaming.senders),
+            on_call=self.observer.backend_call,
+            limits=self.config.limits,
+            now=self.now,
+            logger=self.library_log,
+            grace=GRACE,
+        )
+        return BackendFace(self.config.backend_face, self.config.node, parts)
+
+    @property
+    def commands(self) -> Mapping[Role, Commands | None]:
+        """What a person can do at the backend of each role by name; None where it has no such commands."""
+        return {Role.CPO: commands_of(self.cpo), Role.EMP: commands_of(self.emp)}
 
     @property
     def peer_url(self) -> str:
@@ -223,7 +242,7 @@ class Node:
         try:
             envelope = split(operation, body)
             message = envelope.message
-            broken = rules.errors_in(rules.check(message))
+            broken = rules.errors_in(rules.check(envelope.message))
             if broken:
                 raise InvalidMessage(reason(broken), broken)
             outgoing = Outgoing(
@@ -292,7 +311,8 @@ class Node:
 
     def faces(self) -> Mapping[str, str]:
         """The URL of each face that listens."""
-        return {"peer": self.peer_url}
+        peer = {"peer": self.peer_url}
+        return peer if self.backend_face is None else {**peer, "backend": self.backend_face.url}
 
     def stop(self) -> None:
         """Ask the node to end; `stopped` returns then."""

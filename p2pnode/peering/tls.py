@@ -44,8 +44,9 @@ def _server_context(certificate: Path, key: Path, anchors: str) -> ssl.SSLContex
 def client_context(certificate: Path | None, key: Path | None, credentials: Credentials) -> ssl.SSLContext:
     """The context for calls to one peer, showing our certificate where there is one. Raises TrustError.
 
-    The host's name matters only for a peer that is known by its CA alone. A peer known by pins alone is not verified
-    here at all: whoever uses the context compares the pin after the handshake.
+    The host's name matters only for a peer that is known by its CA alone; where nothing is known of it, the CAs of the
+    machine vouch for it. A peer known by pins alone is not verified here at all: whoever uses the context compares the
+    pin after the handshake.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -58,6 +59,8 @@ def client_context(certificate: Path | None, key: Path | None, credentials: Cred
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     elif credentials.pins:
         context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_default_certs()
     return context
 
 

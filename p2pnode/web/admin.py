@@ -19,7 +19,7 @@ from p2pnode.oicp.codec import decode, encode
 from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolError
 from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import evse_key, session_key
-from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT
+from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT, Role
 from p2pnode.roaming.records import OWN, EvseFilter, PageRequest
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
 from p2pnode.web.shapes import cdr_shape, event_shape, evse_shape, import_shape, session_shape
@@ -198,12 +198,10 @@ class AdminFace:
         return _json(import_shape(await take(body)))
 
     async def _cpo(self, request: web.Request) -> web.Response:
-        backend = self._node.cpo
-        return await _command(request, "CPO", backend.commands if backend is not None else None)
+        return await _command(request, Role.CPO, self._node.commands[Role.CPO])
 
     async def _emp(self, request: web.Request) -> web.Response:
-        backend = self._node.emp
-        return await _command(request, "EMP", backend.commands if backend is not None else None)
+        return await _command(request, Role.EMP, self._node.commands[Role.EMP])
 
     async def _stop(self, request: web.Request) -> web.Response:
         del request
@@ -211,7 +209,7 @@ class AdminFace:
         return _json({"stopping": True})
 
 
-async def _command(request: web.Request, role: str, commands: Commands | None) -> web.Response:
+async def _command(request: web.Request, role: Role, commands: Commands | None) -> web.Response:
     """Let a person act at a virtual party; the arguments are the members of the body."""
     if commands is None:
         raise Refusal(HTTPStatus.NOT_FOUND, f"this node has no virtual {role}", "see backend in its configuration")

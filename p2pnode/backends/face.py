@@ -1,0 +1,136 @@
+"""The backend face: to our own backend the node is what Hubject would be, at the same paths, with the same answers."""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from aiohttp.web import BaseRequest
+from cryptography import x509
+
+from p2pnode.config.backend import BackendFaceSection
+from p2pnode.config.node import NodeSection
+from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp.errors import PeerError, ProtocolError
+from p2pnode.oicp.model import OicpModel
+from p2pnode.oicp.operations import BASE_PATH
+from p2pnode.oicp.status import Code
+from p2pnode.peering.face import FaceParts, OicpFace, Receive
+from p2pnode.peering.identity import OwnParty
+from p2pnode.peering.tls import ServerTls
+from p2pnode.peering.trust import TrustError, to_pem
+from p2pnode.roaming.ports import Outgoing, Received
+
+Deliver = Callable[[Outgoing[Any]], Awaitable[OicpModel | bytes]]
+
+GRACE = 5.0
+"""Seconds beyond an operation's limit: the limit is kept where peers are asked, and its outcome is to be told."""
+
+
+class OwnBackend(OwnParty):
+    """Our own party, once the caller has shown what the face asks for: the token, a client certificate, or both.
+
+    Where it asks for neither, every program on this machine is our party. A page in a browser never is.
+    """
+
+    def __init__(self, node: NodeSection, settings: BackendFaceSection) -> None:
+        super().__init__(node)
+        self._token = settings.token
+        self._asks_certificate = settings.client_ca is not None
+
+    def by_connection(self, request: BaseRequest) -> PeerEntry | None:
+        """As in `CallerPolicy`."""
+        if self._token is not None:
+            _require_token(request, self._token)
+        if self._asks_certificate:
+            _require_certificate(request)
+        if "Origin" in request.headers:
+            raise _refusal("A page in a browser does not speak for this party.")
+        return super().by_connection(request)
+
+
+class BackendFace(OicpFace):
+    """Serves our own backend. A changed certificate takes effect after `reload`."""
+
+    def __init__(self, settings: BackendFaceSection, node: NodeSection, parts: FaceParts) -> None:
+        """`parts.receive` is `passed_on` to the send verb of every operation, `parts.grace` is `GRACE`."""
+        super().__init__(settings.host, settings.port, OwnBackend(node, settings), parts)
+        self._settings = settings
+
+    @property
+    def url(self) -> str:
+        """The OICP base our backend uses in place of Hubject's."""
+        scheme = "https" if self._settings.certificate is not None else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}{BASE_PATH}"
+
+    async def start(self) -> None:
+        """Read the certificates and listen. Raises TrustError or OSError."""
+        await self.reload()
+        await super().start()
+
+    async def reload(self) -> None:
+        """Read the certificates again, for every handshake from now on. Raises TrustError, and then changes nothing."""
+        await asyncio.to_thread(self._read_certificates)
+
+    def _read_certificates(self) -> None:
+        certificate, key = self._settings.certificate, self._settings.key
+        if certificate is None or key is None:
+            return
+        anchors = _anchors(self._settings.client_ca) if self._settings.client_ca is not None else ""
+        if self.tls is None:
+            self.tls = ServerTls(certificate, key, anchors)
+        else:
+            self.tls.reload(certificate, key, anchors)
+
+
+def passed_on(deliver: Deliver) -> Receive:
+    """What becomes of a message of our backend: it goes out as it came, and the answer is what the hub would say."""
+
+    async def receive(received: Received[Any]) -> OicpModel | bytes:
+        outgoing = Outgoing(
+            received.operation,
+            received.message,
+            received.body,
+            received.process_id,
+            received.caller_id,
+            received.records,
+            received.page,
+        )
+        try:
+            return await deliver(outgoing)
+        except PeerError as error:
+            raise ProtocolError(error.code, str(error)) from error
+
+    return receive
+
+
+def _refusal(reason: str) -> ProtocolError:
+    return ProtocolError(Code.UNAUTHORIZED_ACCESS, reason, http=HTTPStatus.UNAUTHORIZED)
+
+
+def _require_token(request: BaseRequest, token: str) -> None:
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    same = hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), token.encode())
+    if scheme.lower() != "bearer" or not same:
+        raise _refusal("The bearer token is missing or wrong.")
+
+
+def _require_certificate(request: BaseRequest) -> None:
+    """The handshake has accepted none but those the CAs vouch for; here it matters that one was shown."""
+    tls = request.get_extra_info("ssl_object")
+    if tls is None or tls.getpeercert(binary_form=True) is None:
+        raise _refusal("No client certificate was shown.")
+
+
+def _anchors(file: Path) -> str:
+    try:
+        return to_pem(x509.load_pem_x509_certificates(file.read_bytes()))
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror}"
+        raise TrustError(message) from error
+    except ValueError as error:
+        message = f"{file} holds no certificate in PEM form"
+        raise TrustError(message) from error
