@@ -1,5 +1,6 @@
 """`p2pnode init`: the directory of a new node."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import click
 
 from p2pnode.cli.options import example, json_option
 from p2pnode.cli.output import say, show_json
-from p2pnode.lab.directory import make_directory, name_from
+from p2pnode.lab.directory import make_directory, make_store, name_from
 from p2pnode.oicp.constraints import Grammar
 from p2pnode.oicp.scalars import OPERATOR_ID, PROVIDER_ID
 
@@ -52,6 +53,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
         "admin_face": {"port": port + 2 if port else 0},
     }
     made = make_directory(directory, settings, datetime.now(UTC))
+    asyncio.run(make_store(made.config))
     face = made.config.peer_face
     if as_json:
         show_json(
@@ -70,6 +72,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     say(f"  {directory / 'peers.toml'}: its peers, none yet")
     say(f"  {made.identity.key_file}: its private key, for nobody else")
     say(f"  {made.identity.trust}: its identity, for its peers to trust")
+    say(f"  {made.config.store.path}: its store, empty")
     say(f"  pin {made.identity.pin}")
     say(f"next: enter your peers in {directory / 'peers.toml'}, then: p2pnode run {directory}")
 

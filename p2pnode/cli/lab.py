@@ -42,13 +42,14 @@ def lab(*, plain: bool, keep: bool, evse_data: Path | None, evse_status: Path | 
     files = tuple(read_file(path, kind) for path, kind in named if path is not None)
     console = _console(to_stderr=as_json)
     root = Path(tempfile.mkdtemp(prefix="p2pnode-lab-"))
-    report: Report | None = None
+    worth_keeping = False
     try:
         report = asyncio.run(_play(root, Options(plain=plain, keep=keep, files=files), Timeline(console)))
+        worth_keeping = keep or not report.ok
     except asyncio.CancelledError:
         raise Problem("terminated; the nodes have ended", exit_code=TERMINATED) from None
     finally:
-        if report is None or (report.ok and not keep):
+        if not worth_keeping:
             shutil.rmtree(root, ignore_errors=True)
     if as_json:
         show_json(report.wire())

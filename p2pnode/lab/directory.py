@@ -13,6 +13,8 @@ from p2pnode.config.files import write_toml
 from p2pnode.config.load import NODE_FILE, PEERS_FILE
 from p2pnode.config.settings import is_loopback
 from p2pnode.pki import Authority, Identity, Leaf, PkiError, create_identity, issue
+from p2pnode.store.errors import StoreError
+from p2pnode.store.store import SqlStore
 from p2pnode.web.problem import Problem
 
 PKI = "pki"
@@ -63,6 +65,15 @@ def make_directory(
         return Made(directory, load_node(directory), identity)
     except (ConfigError, PkiError, OSError) as error:
         raise Problem(f"{directory} could not be made: {error}", "is the place writable?") from error
+
+
+async def make_store(config: NodeConfig) -> None:
+    """Make the node's store with its tables. Raises Problem."""
+    try:
+        async with SqlStore.open(config.store.path):
+            pass
+    except StoreError as error:
+        raise Problem(f"{config.store.path} could not be made: {error}", "is the place writable?") from error
 
 
 def name_from(directory: Path) -> str:

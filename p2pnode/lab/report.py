@@ -35,25 +35,7 @@ class Report:
     def wire(self) -> dict[str, object]:
         """The report as `--json` writes it: two rows for each message, the sender's and the receiver's."""
         return {
-            "steps": [
-                {
-                    "operation": row.operation,
-                    "verb": row.verb,
-                    "from": row.sender,
-                    "to": row.receiver,
-                    "http": row.http,
-                    "code": row.code,
-                    "ms": round(row.ms, 2),
-                    "ok": row.ok,
-                    "scenario": step.scenario,
-                    "title": step.title,
-                    "problems": row.problems,
-                    "notes": step.notes,
-                    **({"details": step.details} if step.details else {}),
-                }
-                for step in self.steps
-                for row in step.rows
-            ],
+            "steps": [row for step in self.steps for row in _rows(step)],
             "cells": {
                 operation.name: {
                     verb: sum(cells.get(operation.name, {}).get(verb, 0) for cells in self.cells.values())
@@ -63,3 +45,27 @@ class Report:
             },
             "ok": self.ok,
         }
+
+
+def _rows(step: Step) -> list[dict[str, object]]:
+    """The messages of a step; the details of the step stand with the first."""
+    rows: list[dict[str, object]] = [
+        {
+            "operation": row.operation,
+            "verb": row.verb,
+            "from": row.sender,
+            "to": row.receiver,
+            "http": row.http,
+            "code": row.code,
+            "ms": round(row.ms, 2),
+            "ok": row.ok,
+            "scenario": step.scenario,
+            "title": step.title,
+            "problems": row.problems,
+            "notes": step.notes,
+        }
+        for row in step.rows
+    ]
+    if rows and step.details:
+        rows[0]["details"] = step.details
+    return rows

@@ -19,19 +19,28 @@ from p2pnode.web.problem import Problem
 
 PAGES = 3
 """In about how many pages the imported records are pulled back, as far as the largest page allows."""
+SAMPLES = 2
+"""How many mended records are told one by one."""
 TOLD = 20
 """How many refused records are told one by one."""
 
 
+Mended = Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of EVSE data or status: its bytes, its operators, the keys of the EVSEs whose records are usable."""
+    """A file of EVSE data or status: its bytes, its operators, the keys of the EVSEs whose records are usable.
+
+    `mended` tells of each usable record that is not quite right its EvseID and what has to be done about it.
+    """
 
     path: Path
     kind: str
     body: bytes
     operators: frozenset[str]
     evse_keys: frozenset[str]
+    mended: tuple[Mended, ...]
 
 
 def read_file(path: Path, kind: str) -> DataFile:
@@ -43,11 +52,26 @@ def read_file(path: Path, kind: str) -> DataFile:
         raise Problem(f"{path} cannot be read: {error.strerror}", "name a file") from error
     except InvalidMessage as error:
         raise Problem(f"{path} holds no EVSE {kind}: {error.reason}", "see `p2pnode evse import --help`") from error
-    found = (record.reading.record for record in reading.records)
-    taken = [record.evse_id for record in found if record is not None and not errors_in(check(record))]
-    inside = {operator for evse_id in taken if (operator := operator_of_evse(evse_id)) is not None}
+    usable = [
+        (found, found.record.evse_id)
+        for found in (record.reading for record in reading.records)
+        if found.record is not None and not errors_in(check(found.record))
+    ]
+    evse_ids = [evse_id for _, evse_id in usable]
+    inside = {operator for evse_id in evse_ids if (operator := operator_of_evse(evse_id)) is not None}
     listed = {operator.operator_id for operator in reading.operators if operator.operator_id}
-    return DataFile(path, kind, body, frozenset(inside | listed), frozenset(map(evse_key, taken)))
+    return DataFile(
+        path,
+        kind,
+        body,
+        operators=frozenset(inside | listed),
+        evse_keys=frozenset(map(evse_key, evse_ids)),
+        mended=tuple(
+            {"evse_id": evse_id, "mends": [f"{mend.pointer}: {mend.sentence}" for mend in found.mended]}
+            for found, evse_id in usable
+            if found.mended
+        ),
+    )
 
 
 async def import_data(stage: Stage, cpo: Actor, emp: Actor, file: DataFile) -> None:
@@ -83,11 +107,13 @@ async def _import(cpo: Actor, file: DataFile, checks: Checks) -> Mapping[str, An
     checks.note(f"{report['taken']} taken, {report['mended']} of them mended, {len(refused)} refused")
     if mends:
         checks.note(f"mended: {mends}")
+    for record in file.mended[:SAMPLES]:
+        checks.note(f"for example {record['evse_id']}: {record['mends'][0]}")
     for record in refused[:TOLD]:
         checks.note(f"refused: {record['evse_id'] or record['pointer']}: {' '.join(record['reasons'])}")
     if len(refused) > TOLD:
         checks.note(f"and {len(refused) - TOLD} more; --json tells all")
-    checks.details.update({"import": {"file": str(file.path), **report}})
+    checks.details["import"] = {"file": str(file.path), **report, "mended_records": file.mended}
     checks.equal("records taken", len(file.evse_keys), report["taken"])
     checks.that("something was taken", holds=report["taken"] > 0)
     return report

@@ -141,7 +141,8 @@ class Actor:
         account: Mapping[str, Any] = {}
         for _ in range(GLANCES):
             told = await self.in_app("sessions")
-            account = next((one for one in told["sessions"] if one["session_id"] == session_id), {})
+            found: list[Mapping[str, Any]] = [one for one in told["sessions"] if one["session_id"] == session_id]
+            account = found[0] if found else account
             if account.get("settled"):
                 break
             await asyncio.sleep(GLANCE_SECONDS)

@@ -1,17 +1,28 @@
 """A node in a process of its own: node, admin face and run file, until it is told to stop."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+
+import structlog
 
 from p2pnode.config import ConfigError
 from p2pnode.node import Node
+from p2pnode.observe.masking import mask_event
+from p2pnode.peering.trust import TrustError
+from p2pnode.pki import PkiError
+from p2pnode.store.errors import StoreError
 from p2pnode.web.admin import AdminFace
 from p2pnode.web.problem import Problem
-from p2pnode.web.runfile import RunFile, running
+from p2pnode.web.runfile import RunFile
+
+LOCK = ".run.lock"
+"""Locked by the process that runs the node of a directory; the lock ends with the process, however it ends."""
 
 
 async def serve(directory: Path, ready: Callable[[RunFile], None], *, until_eof: bool = False) -> None:
@@ -19,29 +30,66 @@ async def serve(directory: Path, ready: Callable[[RunFile], None], *, until_eof:
 
     `ready` is told where it listens. Raises Problem where it cannot start.
     """
-    other = running(directory)
-    if other is not None:
-        raise Problem(f"the node in {directory} is running already, process {other.pid}", "stop that one first")
-    try:
-        node = Node.from_directory(directory)
-    except ConfigError as error:
-        raise Problem(str(error), "correct the configuration file") from error
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, node.stop)
-    if until_eof:
-        loop.add_reader(sys.stdin, _at_eof, node)
-    async with node:
-        face = AdminFace(node)
-        await face.start()
+    _log_to_stderr()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_alone(directory))
+        node, face = await _started(directory, stack)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, node.stop)
+        if until_eof:
+            loop.add_reader(sys.stdin, _at_eof, node)
         run = RunFile(os.getpid(), face.url, node.peer_url)
-        try:
-            run.write(directory)
-            ready(run)
-            await node.stopped()
-        finally:
-            await face.stop()
-            run.remove(directory)
+        run.write(directory)
+        stack.callback(run.remove, directory)
+        ready(run)
+        await node.stopped()
+
+
+async def _started(directory: Path, stack: AsyncExitStack) -> tuple[Node, AdminFace]:
+    """The node and its admin face, both listening. Raises Problem."""
+    try:
+        node = await stack.enter_async_context(Node.from_directory(directory))
+        face = AdminFace(node)
+        stack.push_async_callback(face.stop)
+        await face.start()
+    except (ConfigError, TrustError, PkiError) as error:
+        raise Problem(str(error), "correct the file it names") from error
+    except StoreError as error:
+        raise Problem(f"the store cannot be used: {error}", "see store.path in the configuration") from error
+    except OSError as error:
+        raise Problem(f"the node cannot start: {error}", "is the port taken by another node?") from error
+    return node, face
+
+
+@contextmanager
+def _alone(directory: Path) -> Generator[None]:
+    """Hold the directory while the context lasts. Raises Problem where another process does, or there is none."""
+    try:
+        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        hint = f"make a node: p2pnode init {directory} --operator DE*ABC"
+        raise Problem(f"{directory} cannot be used: {error.strerror}", hint) from error
+    try:
+        _require_free(lock, directory)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _require_free(lock: int, directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Problem(f"the node in {directory} is running already", "stop that one first") from None
+
+
+def _log_to_stderr() -> None:
+    """Let the lines of parts that know no node go the way of all others: to stderr, media and secrets masked."""
+    *before, renderer = structlog.get_config()["processors"]
+    structlog.configure(
+        processors=[*before, mask_event, renderer], logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )
 
 
 def _at_eof(node: Node) -> None:
