@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 from p2pnode.oicp import operations as ops
-from p2pnode.oicp.answers import refusal
+from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import replace_members
-from p2pnode.oicp.errors import NoAnswer, PeerError, ProtocolError
+from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Refused, Unreadable
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.deadline import within
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, Received
 from p2pnode.roaming.records import PageRequest
@@ -117,8 +120,8 @@ async def ask_own(  # noqa: PLR0913 - the parts of one call
     Raises PeerError where nobody knows what became of the message, NoAnswer among them after the deadline.
     """
     try:
-        async with asyncio.timeout(deadline):
-            return cast("Answer", await _asked(party, operation, message, body, caller_id))
+        asked = _asked(party, operation, message, body, caller_id)
+        return cast("Answer", await (asked if deadline is None else within(deadline, asked)))
     except ProtocolError as error:
         return cast("Answer", refusal(operation, error, message)[1])
     except TimeoutError:
@@ -154,18 +157,30 @@ async def own_answer(party: Party, received: Received[Any]) -> Any:  # noqa: ANN
 
     Raises ProtocolError, 310 or 320, where nobody knows what became of the message.
     """
-    operation = received.operation
     try:
-        return await ask_own(
-            party,
-            operation,
-            received.message,
-            received.body,
-            caller_id=received.caller_id,
-            deadline=operation.deadline,
-        )
+        return await tried_own_answer(party, received)
     except PeerError as error:
-        raise ProtocolError(error.code, str(error)) from error
+        raise unanswered(error) from error
+
+
+async def tried_own_answer(party: Party, received: Received[Any]) -> Any:  # noqa: ANN401 - as above
+    """Our own backend's answer to a peer, refusals in the operation's form. Raises PeerError where there is none."""
+    operation = received.operation
+    return await ask_own(
+        party, operation, received.message, received.body, caller_id=received.caller_id, deadline=operation.deadline
+    )
+
+
+def unanswered(error: PeerError) -> ProtocolError:
+    """What a peer is told when our own backend gave no answer. Where the backend is stays with us."""
+    return ProtocolError(error.code, "our own system did not answer")
+
+
+def may_have_happened(error: PeerError) -> bool:
+    """Whether what a call asked for may have been done although the call failed."""
+    if isinstance(error, BadStatus):
+        return error.http is None or error.http >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(error, NoAnswer | Unreadable)
 
 
 def with_session_id(received: Received[Request], session_id: str) -> Received[Request]:
@@ -180,16 +195,20 @@ def with_session_id(received: Received[Request], session_id: str) -> Received[Re
 async def ask_each(
     party: Party, destinations: Sequence[Destination], outgoing: Outgoing[Any], *, caller_id: str
 ) -> list[Reply]:
-    """The answers of all destinations that gave one, asked at once.
+    """The positive answers of all destinations, asked at once.
 
-    Raises ProtocolError with the first failure where nobody answered.
+    Raises ProtocolError with the first failure or refusal where there is none.
     """
 
     async def attempt(destination: Destination) -> Reply | PeerError:
         try:
-            return await ask(party, destination, outgoing, caller_id=caller_id, page=outgoing.page)
+            reply = await ask(party, destination, outgoing, caller_id=caller_id, page=outgoing.page)
         except PeerError as error:
             return error
+        code = code_of(reply.answer)
+        if code != Code.SUCCESS:
+            return Refused(destination.name, reply.answer.status_code.additional_info or code, code)
+        return reply
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(attempt(destination)) for destination in destinations]

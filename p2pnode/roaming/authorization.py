@@ -19,7 +19,7 @@ from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
-from p2pnode.roaming.sessions import Event, moved_if_possible, require_between, require_open
+from p2pnode.roaming.sessions import Event, moved, moved_if_possible, require_between
 from p2pnode.roaming.starts import (
     DONE,
     STARTED,
@@ -112,7 +112,7 @@ class Authorization:
         """eRoamingAuthorizeStop from the CPO of one of our sessions. Raises ProtocolError 400 for any other."""
         party, message, peer = self._party, received.message, received.peer.name
         session = require_between(await party.store.session(session_key(message.session_id)), cpo=peer, emp=OWN)
-        require_open(session, party.now())
+        moved(session, Event.STOP, party.now())
         answer: AuthorizationStop = await own_answer(party, received)
         await self._note_stop(session, message, received.body, Verb.RECEIVE, answer)
         return stop_answer(answer, message, session)
@@ -126,7 +126,7 @@ class Authorization:
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.operator_id)
         session = require_between(await party.store.session(session_key(message.session_id)), cpo=OWN)
-        require_open(session, party.now())
+        moved(session, Event.STOP, party.now())
         if session.authorized_by_push:
             answer = await self._stop_offline(session, message)
         else:

@@ -100,10 +100,13 @@ class Cdrs:
                 caller_id=record.operator_id,
                 deadline=operation.deadline,
             )
-        except PeerError:
+        except PeerError as error:
+            await self._note(record, error.code)
             return
         if answer.result:
             await self._mark_forwarded(record)
+        else:
+            await self._note(record, answer.status_code.code)
 
     async def _mark_forwarded(self, record: CdrRecord) -> None:
         at = self._party.now()

@@ -10,11 +10,19 @@ from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop
 from p2pnode.oicp.codec import encode, replace_members
-from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Unreadable
+from p2pnode.oicp.errors import PeerError, ProtocolError
 from p2pnode.oicp.identifiers import Standard, evse_key, parse_session, session_key
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STOP
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.asking import ask, ask_counterpart, own_answer, with_session_id
+from p2pnode.roaming.asking import (
+    ask,
+    ask_counterpart,
+    may_have_happened,
+    own_answer,
+    tried_own_answer,
+    unanswered,
+    with_session_id,
+)
 from p2pnode.roaming.evse_checks import cpo_of, operator_of, require_own
 from p2pnode.roaming.media import body_without_pin, medium_of, medium_of_stored, stored_identification
 from p2pnode.roaming.party import Party, Receivers, Senders
@@ -22,10 +30,8 @@ from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.reservations import Reservations
 from p2pnode.roaming.router import Destination
-from p2pnode.roaming.sessions import Event, after, moved, moved_if_possible, require_between, require_open, state_at
+from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, moved_if_possible, require_between, state_at
 from p2pnode.roaming.starts import STARTED
-
-SERVER_ERROR = 500
 
 
 class Remote:
@@ -71,7 +77,7 @@ class Remote:
             body = replace_members(body, {"SessionID": session_id})
             message = message.model_copy(update={"session_id": session_id})
         session = self._unconfirmed(message, session_id, known, destination, emp=OWN)
-        await party.store.write(lambda transaction: transaction.put_session(session))
+        await self._begin(session)
         try:
             reply = await ask(party, destination, outgoing, caller_id=caller_id, body=body, message=message)
         except PeerError as error:
@@ -103,8 +109,13 @@ class Remote:
         message = received.message
         own = Destination(None, "The EVSE is ours.")
         session = self._unconfirmed(message, session_id, known, own, emp=received.peer.name)
-        await party.store.write(lambda transaction: transaction.put_session(session))
-        answer: Acknowledgement = await own_answer(party, received)
+        await self._begin(session)
+        try:
+            answer: Acknowledgement = await tried_own_answer(party, received)
+        except PeerError as error:
+            if not may_have_happened(error):
+                await self._undo(session, known)
+            raise unanswered(error) from error
         if not answer.result:
             await self._undo(session, known)
             return answer
@@ -157,6 +168,16 @@ class Remote:
             emp_partner_session_id=message.emp_partner_session_id,
             expires_at=at + party.limits.unconfirmed,
         )
+
+    async def _begin(self, session: SessionRecord) -> None:
+        """Store the session before anybody is asked, unless it has gone on in the meantime."""
+
+        def work(transaction: Transaction) -> None:
+            current = transaction.session(session.key)
+            if current is None or (state_at(current, session.updated_at), Event.ASK) in TRANSITIONS:
+                transaction.put_session(session)
+
+        await self._party.store.write(work)
 
     async def _confirm(  # noqa: PLR0913 - the parts of one line of history
         self,
@@ -220,10 +241,7 @@ class Remote:
         caller_id: str,
     ) -> None:
         """After a call that failed: nothing has started, or that is not known and the session stays unconfirmed."""
-        unknown = isinstance(error, NoAnswer | Unreadable) or (
-            isinstance(error, BadStatus) and (error.http or SERVER_ERROR) >= SERVER_ERROR
-        )
-        if not unknown:
+        if not may_have_happened(error):
             await self._undo(session, known)
             return
         at = self._party.now()
@@ -258,7 +276,6 @@ class Remote:
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.provider_id)
         session = require_between(await party.store.session(session_key(message.session_id)), emp=OWN)
-        require_open(session, party.now())
         moved(session, Event.STOP, party.now())
         answer: Acknowledgement = (await ask_counterpart(party, session.cpo, outgoing, caller_id=caller_id)).answer
         await self._note_stop(session, outgoing.body, Verb.SEND, answer)
@@ -268,7 +285,6 @@ class Remote:
         """eRoamingAuthorizeRemoteStop for a session at a charging point of ours. Raises ProtocolError 400 otherwise."""
         party, message, peer = self._party, received.message, received.peer.name
         session = require_between(await party.store.session(session_key(message.session_id)), cpo=OWN, emp=peer)
-        require_open(session, party.now())
         moved(session, Event.STOP, party.now())
         if session.evse_key not in {None, evse_key(message.evse_id)}:
             raise ProtocolError(Code.SESSION_INVALID, "the session is at another EVSE")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType, TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from p2pnode.config.peers import PeerTable
 from p2pnode.oicp.errors import ProtocolError
@@ -96,7 +96,7 @@ class Roaming:
         )
         self.senders: Senders = _in_order(senders)
 
-    async def __aenter__(self) -> "Roaming":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

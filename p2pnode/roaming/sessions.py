@@ -49,6 +49,7 @@ TRANSITIONS: Mapping[tuple[SessionState | None, Event], SessionState] = {
     (RESERVED, Event.RELEASE): ENDED,
     (RESERVED, Event.SETTLE): SETTLED,
     (RESERVED, Event.EXPIRE): EXPIRED,
+    (AUTHORIZED, Event.CONFIRM): AUTHORIZED,
     (AUTHORIZED, Event.START): CHARGING,
     (AUTHORIZED, Event.PROGRESS): CHARGING,
     (AUTHORIZED, Event.END): ENDED,
@@ -123,12 +124,4 @@ def require_between(session: SessionRecord | None, *, cpo: str | None = None, em
     """
     if session is None or cpo not in {None, session.cpo} or emp not in {None, session.emp}:
         raise ProtocolError(Code.SESSION_INVALID, "no such session between the two parties")
-    return session
-
-
-def require_open(session: SessionRecord, at: datetime) -> SessionRecord:
-    """The session, if it has not expired and is not settled. Raises ProtocolError 400 otherwise."""
-    state = state_at(session, at)
-    if state in {SETTLED, EXPIRED}:
-        raise ProtocolError(Code.SESSION_INVALID, f"the session is {state}")
     return session

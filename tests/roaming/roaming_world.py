@@ -1,0 +1,398 @@
+"""What the tests of this directory share: parties with a store of their own, and a wire between them that can fail."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from p2pnode.config.peers import PeerEntry, PeerTable
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge, read_answer, read_page, refusal
+from p2pnode.oicp.authorization import (
+    AuthorizationStart,
+    AuthorizationStatus,
+    AuthorizationStop,
+    AuthorizeRemoteStart,
+    AuthorizeRemoteStop,
+    AuthorizeStart,
+    AuthorizeStop,
+)
+from p2pnode.oicp.cdr import ChargeDetailRecord
+from p2pnode.oicp.codec import encode, split
+from p2pnode.oicp.errors import NoAnswer, ProtocolError, Unreachable
+from p2pnode.oicp.identification import (
+    Identification,
+    PlugAndChargeIdentification,
+    QRCodeIdentification,
+    RemoteIdentification,
+    RFIDMifareFamilyIdentification,
+)
+from p2pnode.oicp.model import OicpModel
+from p2pnode.oicp.operations import AnyOperation, Operation
+from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
+from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.roaming.party import Limits, OwnParty
+from p2pnode.roaming.ports import ChargingNotification, Outgoing, PeerAnswer, Received
+from p2pnode.roaming.records import PageRequest
+from p2pnode.roaming.services import Roaming
+from p2pnode.store.store import SqlStore
+
+Answer = TypeVar("Answer", bound=OicpModel)
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+UID = "04A2B3C4D5E6F7"
+OTHER_UID = "04FFFFFFFFFFFF"
+EVCO = "DE-ONE-C12345678-X"
+EVSE = "DE*CPO*E1*1"
+SESSION = "0195f3a0-0000-7000-8000-000000000001"
+LIMITS = Limits(authorize_deadline=0.3, learned_head_start=0.05, push_wait=1.0, pin_rounds=4)
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    at: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def advance(self, **by: float) -> None:
+        """Move on by a duration, given as for timedelta."""
+        self.at += timedelta(**by)
+
+
+def rfid(uid: str = UID) -> Identification:
+    """A card."""
+    return Identification(rfid_mifare_family_identification=RFIDMifareFamilyIdentification(uid=uid))
+
+
+def qr_code(pin: str | None, evco_id: str = EVCO) -> Identification:
+    """A QR code with its PIN in clear."""
+    return Identification(qr_code_identification=QRCodeIdentification(evco_id=evco_id, pin=pin))
+
+
+def plug_and_charge(evco_id: str = EVCO) -> Identification:
+    """A car that names its contract."""
+    return Identification(plug_and_charge_identification=PlugAndChargeIdentification(evco_id=evco_id))
+
+
+def remote(evco_id: str = EVCO) -> Identification:
+    """A driver with an app."""
+    return Identification(remote_identification=RemoteIdentification(evco_id=evco_id))
+
+
+def authorized(provider_id: str | None = None, **members: Any) -> AuthorizationStart:
+    """A yes."""
+    return AuthorizationStart(
+        authorization_status=AuthorizationStatus.AUTHORIZED,
+        status_code=StatusCode.of(Code.SUCCESS),
+        provider_id=provider_id,
+        **members,
+    )
+
+
+def denied(code: Code = Code.RFID_INVALID_UID) -> AuthorizationStart:
+    """A no."""
+    return AuthorizationStart(
+        authorization_status=AuthorizationStatus.NOT_AUTHORIZED, status_code=StatusCode.of(code)
+    )
+
+
+def stopped() -> AuthorizationStop:
+    """A yes to a stop."""
+    return AuthorizationStop(
+        authorization_status=AuthorizationStatus.AUTHORIZED, status_code=StatusCode.of(Code.SUCCESS)
+    )
+
+
+@dataclass
+class Emp:
+    """An EMP's backend that says what the test wants, and notes what it is told."""
+
+    start: Callable[[AuthorizeStart], AuthorizationStart] = lambda _: authorized()
+    stop: Callable[[AuthorizeStop], AuthorizationStop] = lambda _: stopped()
+    takes_cdrs: bool = True
+    starts: list[AuthorizeStart] = field(default_factory=list[AuthorizeStart])
+    stops: list[AuthorizeStop] = field(default_factory=list[AuthorizeStop])
+    notifications: list[Any] = field(default_factory=list[Any])
+    cdrs: list[bytes] = field(default_factory=list[bytes])
+
+    async def authorize_start(self, request: AuthorizeStart, body: bytes) -> AuthorizationStart:
+        assert split_session(body) == request.session_id
+        self.starts.append(request)
+        return self.start(request)
+
+    async def authorize_stop(self, request: AuthorizeStop, body: bytes) -> AuthorizationStop:
+        assert split_session(body) == request.session_id
+        self.stops.append(request)
+        return self.stop(request)
+
+    async def charging_notification(self, notification: ChargingNotification, body: bytes) -> Acknowledgement:
+        assert split_session(body) == notification.session_id
+        self.notifications.append(notification)
+        return acknowledge(notification)
+
+    async def charge_detail_record(self, record: ChargeDetailRecord, body: bytes, operator_id: str) -> Acknowledgement:
+        assert operator_id
+        if not self.takes_cdrs:
+            raise ProtocolError(Code.SYSTEM_ERROR, "not now")
+        self.cdrs.append(body)
+        return acknowledge(record)
+
+
+@dataclass
+class Cpo:
+    """A CPO's backend that accepts unless it is told to refuse, and notes what it is asked."""
+
+    refusal: Code | None = None
+    before_answer: Callable[[], Awaitable[None]] | None = None
+    asked: list[Any] = field(default_factory=list[Any])
+
+    async def authorize_remote_start(self, request: AuthorizeRemoteStart, body: bytes) -> Acknowledgement:
+        return await self._answer(request, body)
+
+    async def authorize_remote_stop(self, request: AuthorizeRemoteStop, body: bytes) -> Acknowledgement:
+        return await self._answer(request, body)
+
+    async def authorize_remote_reservation_start(
+        self, request: AuthorizeRemoteReservationStart, body: bytes
+    ) -> Acknowledgement:
+        return await self._answer(request, body)
+
+    async def authorize_remote_reservation_stop(
+        self, request: AuthorizeRemoteReservationStop, body: bytes
+    ) -> Acknowledgement:
+        return await self._answer(request, body)
+
+    async def _answer(self, request: Any, body: bytes) -> Acknowledgement:
+        assert split_session(body) == request.session_id
+        self.asked.append(request)
+        if self.before_answer is not None:
+            await self.before_answer()
+        if self.refusal is not None:
+            raise ProtocolError(self.refusal, "the test says so")
+        return acknowledge(request)
+
+
+def split_session(body: bytes) -> object:
+    """The SessionID in a body."""
+    from p2pnode.oicp.codec import decode  # noqa: PLC0415 - only here
+
+    return cast("Mapping[str, object]", decode(body)).get("SessionID")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call over the wire."""
+
+    source: str
+    target: str
+    operation: AnyOperation
+    body: bytes
+    caller_id: str
+    page: PageRequest | None
+
+
+@dataclass
+class Wire:
+    """Carries messages between the parties of a test as bytes, and fails on demand."""
+
+    parties: dict[str, "Party"] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list[Call])
+    down: set[str] = field(default_factory=set[str])
+    silent: set[str] = field(default_factory=set[str])
+    lost_answers: set[str] = field(default_factory=set[str])
+    delays: dict[str, float] = field(default_factory=dict[str, float])
+
+    def to(self, target: str, operation: AnyOperation | None = None) -> list[Call]:
+        """The calls that went to a party."""
+        return [call for call in self.calls if call.target == target and operation in {None, call.operation}]
+
+    async def carry(self, call: Call, process_id: str, deadline: float) -> tuple[int, bytes]:
+        """The HTTP status and body of the answer."""
+        self.calls.append(call)
+        if call.target in self.down or call.target not in self.parties:
+            raise Unreachable(call.target, "connection refused")
+        if call.target in self.silent:
+            await asyncio.sleep(min(deadline, 5))
+            raise NoAnswer(call.target, "no answer in time")
+        await asyncio.sleep(self.delays.get(call.target, 0))
+        http, body = await self.parties[call.target].answer(call, process_id)
+        if call.target in self.lost_answers:
+            raise NoAnswer(call.target, "no answer in time")
+        return http, body
+
+
+@dataclass(frozen=True)
+class Line:
+    """A party's end of the wire: its `PeerCaller`."""
+
+    name: str
+    wire: Wire
+
+    async def call(
+        self,
+        peer: PeerEntry,
+        operation: Operation[Any, Answer],
+        body: bytes,
+        *,
+        caller_id: str,
+        process_id: str,
+        page: PageRequest | None = None,
+        deadline: float | None = None,
+    ) -> PeerAnswer[Answer]:
+        call = Call(self.name, peer.name, operation, body, caller_id, page)
+        http, answered = await self.wire.carry(call, process_id, deadline or operation.deadline)
+        if operation.answer_records:
+            envelope = read_page(operation, peer.name, http, "application/json", answered)
+            return PeerAnswer(envelope.message, answered, http, 1.0, envelope.records)
+        answer = read_answer(operation, peer.name, http, "application/json", answered)
+        return PeerAnswer(answer, answered, http, 1.0)
+
+
+@dataclass
+class Party:
+    """One node's roaming services with everything around them."""
+
+    name: str
+    own: OwnParty
+    store: SqlStore
+    wire: Wire
+    clock: Clock
+    cpo: Cpo
+    emp: Emp
+    limits: Limits
+    peers: PeerTable = field(default_factory=PeerTable)
+    roaming: Roaming = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+        self.wire.parties[self.name] = self
+
+    def restart(self) -> None:
+        """Forget everything but the store."""
+        self.roaming = Roaming(
+            self.own,
+            peers=lambda: self.peers,
+            store=self.store,
+            caller=Line(self.name, self.wire),
+            cpo=self.cpo if self.own.operators else None,
+            emp=self.emp if self.own.providers else None,
+            now=self.clock,
+            limits=self.limits,
+        )
+
+    def knows(self, *others: "Party", **entry: Any) -> None:
+        """Put others into the peer table, the entry's members as given."""
+        added = [
+            PeerEntry(
+                name=other.name,
+                **{
+                    "url": f"http://127.0.0.1:1/{other.name}",
+                    "tls": "off",
+                    "operators": other.own.operators,
+                    "providers": other.own.providers,
+                    **entry,
+                },
+            )
+            for other in others
+        ]
+        kept = [peer for peer in self.peers.peers if peer.name not in {other.name for other in others}]
+        self.peers = PeerTable([*kept, *added])
+
+    async def answer(self, call: Call, process_id: str) -> tuple[int, bytes]:
+        """As this party's server answers."""
+        message: OicpModel | None = None
+        try:
+            envelope = split(call.operation, call.body)
+            message = envelope.message
+            peer = self.peers.get(call.source)
+            assert peer is not None
+            received = Received(
+                call.operation,
+                message,
+                call.body,
+                peer,
+                process_id,
+                caller_id=call.caller_id,
+                records=envelope.records,
+                page=call.page or PageRequest(),
+            )
+            answer = await self.roaming.receive(received)
+        except ProtocolError as error:
+            http, answer = refusal(call.operation, error, message)
+            return http.value, encode(answer)
+        return 200, answer if isinstance(answer, bytes) else encode(answer)
+
+    async def send(
+        self, operation: Operation[Any, Answer], message: OicpModel | bytes, **outgoing: Any
+    ) -> Answer:
+        """What this party's own backend gets for a message."""
+        body = message if isinstance(message, bytes) else encode(message)
+        envelope = split(operation, body)
+        going = Outgoing(operation, envelope.message, body, "process", records=envelope.records)
+        answer = await self.roaming.send(replace(going, **outgoing))
+        return read_answer(operation, "own", 200, None, answer) if isinstance(answer, bytes) else cast("Answer", answer)
+
+    async def send_raw(self, operation: AnyOperation, message: OicpModel, **outgoing: Any) -> bytes:
+        """What this party's own backend gets for a message, as bytes."""
+        body = encode(message)
+        envelope = split(operation, body)
+        going = Outgoing(operation, envelope.message, body, "process", records=envelope.records)
+        answer = await self.roaming.send(replace(going, **outgoing))
+        return answer if isinstance(answer, bytes) else encode(answer)
+
+
+@dataclass
+class World:
+    """Makes parties."""
+
+    directory: Path
+    enter: Callable[[Any], Awaitable[Any]]
+    clock: Clock = field(default_factory=Clock)
+    wire: Wire = field(default_factory=Wire)
+
+    async def party(
+        self,
+        name: str,
+        operators: Sequence[str] = (),
+        providers: Sequence[str] = (),
+        limits: Limits = LIMITS,
+    ) -> Party:
+        """A party with an empty store."""
+        store = await self.enter(SqlStore.open(self.directory / f"{name}.db", now=self.clock))
+        own = OwnParty(tuple(operators), tuple(providers))
+        made = Party(name, own, store, self.wire, self.clock, Cpo(), Emp(), limits)
+        await self.enter(_closing(made))
+        return made
+
+    async def pair(self) -> tuple[Party, Party]:
+        """A CPO and an EMP that know each other."""
+        cpo = await self.party("cpo", operators=("DE*CPO",))
+        emp = await self.party("emp", providers=("DE-ONE",))
+        cpo.knows(emp)
+        emp.knows(cpo)
+        return cpo, emp
+
+
+class _closing:  # noqa: N801 - used like a function
+    def __init__(self, party: Party) -> None:
+        self._party = party
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._party.roaming.aclose()
+
+
+async def refused(sending: Awaitable[object]) -> ProtocolError:
+    """The refusal that a message ends with."""
+    try:
+        answer = await sending
+    except ProtocolError as error:
+        return error
+    raise AssertionError(f"not refused: {answer!r}")
