@@ -12,9 +12,10 @@ import click
 from rich.console import Console
 
 from p2pnode.cli.options import example, json_option
-from p2pnode.cli.output import show_json
+from p2pnode.cli.output import say, show_json
 from p2pnode.lab.parties import PARTIES
 from p2pnode.lab.playing import Options, play
+from p2pnode.lab.process import LOG
 from p2pnode.lab.report import Report
 from p2pnode.lab.scenario_import import read_file
 from p2pnode.lab.timeline import WIDE, Timeline, closing_table
@@ -23,6 +24,8 @@ from p2pnode.web.runfile import read
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 TERMINATED = 143
+TAIL = 15
+"""How many lines of a node's log are shown after a failure."""
 
 
 @click.command(epilog=example("p2pnode lab", "p2pnode lab --json > report.json", "p2pnode lab --evse-data evses.json"))
@@ -80,9 +83,11 @@ def _conclude(console: Console, report: Report, root: Path, *, keep: bool) -> No
     console.print()
     if keep:
         _tell_kept(console, root)
+    if not report.ok:
+        _tell_logs(root)
     failed = sum(not step.ok for step in report.steps)
     if report.failure:
-        raise Problem(report.failure.rstrip(), f"the directories of the nodes, with their logs, are in {root}")
+        raise Problem(report.failure, f"the nodes' logs are in {root}")
     if not report.ok:
         sentences = [f"{failed} of {len(report.steps)} steps did not come out as expected"] if failed else []
         if report.missing:
@@ -90,6 +95,14 @@ def _conclude(console: Console, report: Report, root: Path, *, keep: bool) -> No
         raise Problem("; ".join(sentences), f"the nodes' logs are in {root}")
     messages = sum(row.verb == "send" for step in report.steps for row in step.rows)
     console.print(f"All {len(report.steps)} steps came out as expected; {messages} messages crossed the wire.")
+
+
+def _tell_logs(root: Path) -> None:
+    """The last lines of the nodes' logs."""
+    for log in sorted(root.glob(f"*/{LOG}")):
+        say(f"{log}:")
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]:
+            say(f"  {line}")
 
 
 def _tell_kept(console: Console, root: Path) -> None:

@@ -63,11 +63,10 @@ async def play(root: Path, options: Options, timeline: Timeline) -> Report:
     async with network:
         try:
             actors = await _begin(network, timeline)
-            cells = await _on_stage(stage, actors, options)
+            cells = await _on_stage(Play(network, stage, *actors, options))
             network.keep()
         except Problem as problem:
-            tails = "\n".join(f"{name}:\n{node.tail()}" for name, node in network.nodes.items())
-            return Report(stage.steps, {}, f"{problem.message}\n{problem.hint}\n{tails}")
+            return Report(stage.steps, {}, problem.message)
     return Report(stage.steps, cells)
 
 
@@ -86,46 +85,75 @@ async def _begin(network: Network, timeline: Timeline) -> tuple[Actor, Actor]:
     return first, second
 
 
-async def _on_stage(stage: Stage, actors: tuple[Actor, Actor], options: Options) -> dict[str, Cells]:
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Everything the scenarios are played with."""
+
+    network: Network
+    stage: Stage
+    first: Actor
+    second: Actor
+    options: Options
+
+    @property
+    def directions(self) -> tuple[tuple[Actor, Actor], ...]:
+        """CPO and EMP, both ways round."""
+        return ((self.first, self.second), (self.second, self.first))
+
+    async def scenario(self, scenario: Awaitable[Result]) -> Result | None:
+        """What the scenario returns; None where a step of it failed. Raises Problem where a node has ended."""
+        try:
+            return await scenario
+        except StepFailed:
+            ended = [name for name, node in self.network.nodes.items() if node.has_ended]
+            if ended:
+                raise Problem(f"{' and '.join(ended)} ended in the middle of the lab") from None
+            return None
+
+
+async def _on_stage(play: Play) -> dict[str, Cells]:
     """Play with both nodes' reports coming in; what each has counted in the end."""
+    actors = (play.first, play.second)
     async with AsyncExitStack() as stack:
         for actor in actors:
             await stack.enter_async_context(actor.client)
-            await stack.enter_async_context(stage.wire.listening(actor.name, actor.client))
-        await _scenarios(stage, *actors, options)
+            await stack.enter_async_context(play.stage.wire.listening(actor.name, actor.client))
+        published = await _publishing(play)
+        for file in play.options.files:
+            take = import_data if file.kind == "data" else import_status
+            await play.scenario(take(play.stage, play.first, play.second, file))
+        await _charging(play)
+        await _pulling(play, published)
         return {actor.name: (await actor.client.get("/api/operations"))["cells"] for actor in actors}
 
 
-async def _scenarios(stage: Stage, first: Actor, second: Actor, options: Options) -> None:
-    """Every scenario in both directions. One that fails does not keep the next from being played."""
+async def _publishing(play: Play) -> dict[str, Published]:
+    """What each CPO has published, by its name."""
     published: dict[str, Published] = {}
-    for cpo, emp in ((first, second), (second, first)):
-        found = await _played(publish_charge_points(stage, cpo, emp))
+    for cpo, emp in play.directions:
+        found = await play.scenario(publish_charge_points(play.stage, cpo, emp))
         if found is not None:
             published[cpo.name] = found
-        await _played(publish_contracts(stage, emp, cpo))
-    for file in options.files:
-        take = import_data if file.kind == "data" else import_status
-        await _played(take(stage, first, second, file))
-    for cpo, emp in ((first, second), (second, first)):
+        await play.scenario(publish_contracts(play.stage, emp, cpo))
+    return published
+
+
+async def _charging(play: Play) -> None:
+    for cpo, emp in play.directions:
         for charge in (charge_with_card, refuse_strangers, charge_with_code, charge_by_car):
-            await _played(charge(stage, cpo, emp))
+            await play.scenario(charge(play.stage, cpo, emp))
         for remote in (charge_by_app, reserve):
-            await _played(remote(stage, emp, cpo))
-    for cpo, emp in ((first, second), (second, first)):
+            await play.scenario(remote(play.stage, emp, cpo))
+
+
+async def _pulling(play: Play, published: dict[str, Published]) -> None:
+    stage = play.stage
+    for cpo, emp in play.directions:
         known = published.get(cpo.name)
         if known is not None:
-            size = LARGE_PAGE if options.files and cpo is first else PAGE_SIZE
-            await _played(pull_charge_points(stage, emp, cpo, known, size))
-            await _played(pull_status(stage, emp, cpo, known))
-            await _played(pull_prices(stage, emp, cpo, known))
-        await _played(pull_contracts(stage, cpo, emp))
-        await _played(fetch_cdrs(stage, emp, cpo))
-
-
-async def _played(scenario: Awaitable[Result]) -> Result | None:
-    """What the scenario returns; None where one of its steps failed."""
-    try:
-        return await scenario
-    except StepFailed:
-        return None
+            size = LARGE_PAGE if play.options.files and cpo is play.first else PAGE_SIZE
+            await play.scenario(pull_charge_points(stage, emp, cpo, known, size))
+            await play.scenario(pull_status(stage, emp, cpo, known))
+            await play.scenario(pull_prices(stage, emp, cpo, known))
+        await play.scenario(pull_contracts(stage, cpo, emp))
+        await play.scenario(fetch_cdrs(stage, emp, cpo))

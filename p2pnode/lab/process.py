@@ -4,20 +4,19 @@ import asyncio
 import os
 import signal
 import sys
-from collections import deque
 from pathlib import Path
 
 from p2pnode.web.client import AdminClient
 from p2pnode.web.problem import Problem
 from p2pnode.web.runfile import read
 
+LOG = "node.log"
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
-TAIL = 15
 
 
 class NodeProcess:
-    """`p2pnode run DIRECTORY` as a child; its stderr goes to `node.log` in the directory.
+    """`p2pnode run DIRECTORY` as a child; its stderr goes to `LOG` in the directory.
 
     The child reads from a pipe that ends with this process, and then stops by itself, so that even a killed lab leaves
     no node behind; `keep` starts it without.
@@ -25,7 +24,7 @@ class NodeProcess:
 
     def __init__(self, directory: Path, *, keep: bool = False) -> None:
         self.directory = directory
-        self.log = directory / "node.log"
+        self._log = directory / LOG
         self._keep = keep
         self._process: asyncio.subprocess.Process | None = None
 
@@ -34,10 +33,15 @@ class NodeProcess:
         """The child's process id, 0 before its start."""
         return self._process.pid if self._process else 0
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the child was started and has ended."""
+        return self._process is not None and self._process.returncode is not None
+
     async def start(self) -> None:
         """Start the child."""
         command = [sys.executable, "-m", "p2pnode", "run", str(self.directory)]
-        with self.log.open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
                 *([] if self._keep else ["--until-eof"]),
@@ -56,11 +60,11 @@ class NodeProcess:
                     found = read(self.directory)
                     if found is not None and found.pid == self.pid:
                         return AdminClient.of(self.directory)
-                    if self._process is None or self._process.returncode is not None:
-                        raise Problem(f"the node in {self.directory} ended before it served", self.tail())
+                    if self._process is None or self.has_ended:
+                        raise Problem(f"the node in {self.directory} ended before it served")
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            raise Problem(f"the node in {self.directory} did not serve in time", self.tail()) from None
+            raise Problem(f"the node in {self.directory} did not serve in time") from None
 
     async def kill(self) -> None:
         """End the child without warning, as a power failure does."""
@@ -89,11 +93,3 @@ class NodeProcess:
         if how is not None and self._process.returncode is None:
             self._process.send_signal(how)
         await self._process.wait()
-
-    def tail(self) -> str:
-        """The last lines of the node's log."""
-        try:
-            with self.log.open(encoding="utf-8", errors="replace") as log:
-                return "".join(deque(log, TAIL)).rstrip()
-        except OSError:
-            return ""

@@ -45,17 +45,23 @@ class Wire:
         listener = asyncio.create_task(self._listen(node, client, ready), name=f"listen to {node}")
         try:
             await _heard(node, ready)
+            await asyncio.sleep(0)
+            if listener.done():
+                raise Problem(f"{node} does not tell its events")
             yield
         finally:
             listener.cancel()
             await asyncio.wait([listener])
 
     async def _listen(self, node: str, client: AdminClient, ready: asyncio.Event) -> None:
-        async for event in client.events():
+        try:
+            async for event in client.events():
+                ready.set()
+                call = event.get("call")
+                if call is not None:
+                    self.note(_seen(node, call))
+        finally:
             ready.set()
-            call = event.get("call")
-            if call is not None:
-                self.note(_seen(node, call))
 
     def receipt(self, sent: Seen) -> Seen | None:
         """The same message as its receiver saw it."""
@@ -83,7 +89,7 @@ async def _heard(node: str, ready: asyncio.Event) -> None:
         async with asyncio.timeout(READY_SECONDS):
             await ready.wait()
     except TimeoutError:
-        raise Problem(f"{node} does not tell its events", "see its log") from None
+        raise Problem(f"{node} does not tell its events") from None
 
 
 def _seen(node: str, call: Mapping[str, Any]) -> Seen:

@@ -1,0 +1,212 @@
+"""The whole lab, as a person runs it: `p2pnode lab` in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pnode.lab.messages import push_evse_data, push_evse_status
+from p2pnode.lab.parties import RHINE
+from p2pnode.oicp.codec import encode
+from p2pnode.oicp.evse_status import EvseStatusType
+from p2pnode.oicp.operations import BY_NAME
+from p2pnode.oicp.scalars import ActionType
+from p2pnode.web.runfile import read
+
+LAB = [sys.executable, "-m", "p2pnode", "lab"]
+SECONDS = 90
+"""The lab takes about eight seconds of a machine that does nothing else."""
+STEP = {"operation", "verb", "from", "to", "http", "code", "ms", "ok", "scenario", "title", "problems", "notes"}
+LOWER_CASE = {"EvseID": "evseid", "Power": "power", "PowerType": "powertype"}
+
+
+def _environment(temporary: Path) -> dict[str, str]:
+    """Where the lab makes its directories, so that what it leaves behind can be seen."""
+    return {**os.environ, "TMPDIR": str(temporary)}
+
+
+def _lab(temporary: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*LAB, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        env=_environment(temporary),
+        check=False,
+    )
+
+
+def _foreign_files(directory: Path) -> tuple[Path, Path]:
+    """Files of EVSE data and status as a partner's open data has them: foreign operators, quirks, a bad record each."""
+    records: list[dict[str, Any]] = [dict(record) for record in _records()]
+    for number, record in enumerate(records):
+        record["EvseID"] = f"at*dan*e{number:04}"
+        record["GeoCoordinates"] = {"Google": "47.070713 15.439504"}
+        record["ChargingFacilities"] = [{"power": "22.0", "powertype": "AC_3_PHASE", "Voltage": 400, "Amperage": 32}]
+        record["ChargingPoolID"] = None
+    records[0]["EvseID"] = "+43*120*000*1"
+    bad = {**records[1], "EvseID": "not an EvseID"}
+    data = {"EVSEData": [{"OperatorID": "AT*DANUBE", "OperatorName": "Danube", "EVSEDataRecord": [*records, bad]}]}
+    keys = dict.fromkeys((record["EvseID"] for record in records), EvseStatusType.AVAILABLE)
+    pushed = push_evse_status(RHINE, ActionType.FULL_LOAD, keys)
+    (directory / "data.json").write_bytes(encode(data))
+    (directory / "status.json").write_bytes(encode(pushed))
+    return directory / "data.json", directory / "status.json"
+
+
+def _records() -> list[dict[str, Any]]:
+    pushed: Any = json.loads(encode(push_evse_data(RHINE, ActionType.FULL_LOAD, RHINE.points)))
+    records: list[dict[str, Any]] = pushed["OperatorEvseData"]["EvseDataRecord"]
+    return records * 3
+
+
+def test_all_operations_cross_the_wire_in_both_directions_with_imported_data_beside(tmp_path: Path) -> None:
+    data, status = _foreign_files(tmp_path)
+    (tmp_path / "labs").mkdir()
+
+    done = _lab(tmp_path / "labs", "--json", "--evse-data", str(data), "--evse-status", str(status))
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert set(report) == {"steps", "cells", "ok"}
+    assert report["ok"] is True
+    assert all(set(step) >= STEP and step["ok"] and step["http"] == 200 for step in report["steps"])
+    crossed = {(step["operation"], step["verb"], step["from"], step["to"]) for step in report["steps"]}
+    assert crossed == {
+        (operation, verb, *direction)
+        for operation in BY_NAME
+        for verb in ("send", "receive")
+        for direction in (("alpine", "rhine"), ("rhine", "alpine"))
+    }
+    assert list(report["cells"]) == list(BY_NAME)
+    assert all(cell["sent"] == cell["received"] >= 2 for cell in report["cells"].values())
+    imported = [step["details"]["import"] for step in report["steps"] if "details" in step]
+    assert [(one["taken"], len(one["refused"])) for one in imported] == [(18, 1), (18, 0)]
+    assert imported[0]["refused"][0]["evse_id"] == "not an EvseID"
+    assert imported[0]["refused"][0]["reasons"]
+    assert len(imported[0]["mended_records"]) == 18
+    assert "steps came out as expected" in done.stderr
+    assert list((tmp_path / "labs").iterdir()) == []
+
+
+def test_the_timeline_is_plain_text_on_a_pipe(tmp_path: Path) -> None:
+    done = _lab(tmp_path, "--plain")
+
+    assert done.returncode == 0, done.stdout
+    assert "\x1b" not in done.stdout
+    assert "alpine → rhine   AuthorizeStart                   102" in done.stdout
+    assert "kWh, the same on both sides" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_file_without_charge_points_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    (tmp_path / "poem.json").write_text('{"roses": "red"}')
+
+    done = _lab(tmp_path, "--evse-data", str(tmp_path / "poem.json"))
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
+
+
+def _nodes_of(temporary: Path, count: int = 2) -> list[int]:
+    """The process ids of the lab's nodes, once they serve."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        found = [run for path in temporary.glob("p2pnode-lab-*/*") if (run := read(path)) is not None]
+        if len(found) == count:
+            return [run.pid for run in found]
+        time.sleep(0.02)
+    raise TimeoutError("the nodes did not come up")
+
+
+def _all_ended(pids: list[int], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(Path(f"/proc/{pid}/cmdline").exists() and _is_node(pid) for pid in pids):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _is_node(pid: int) -> bool:
+    try:
+        return b"p2pnode" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="the end of the nodes is looked up in /proc")
+@pytest.mark.parametrize(
+    ("how", "exit_code", "leaves"),
+    [
+        pytest.param(signal.SIGINT, 130, 0, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, 143, 0, id="SIGTERM"),
+        pytest.param(signal.SIGKILL, -9, 1, id="SIGKILL"),
+    ],
+)
+def test_no_node_outlives_a_lab_that_is_ended(tmp_path: Path, how: signal.Signals, exit_code: int, leaves: int) -> None:
+    with subprocess.Popen(
+        [*LAB, "--plain"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(tmp_path)
+    ) as lab:
+        pids = _nodes_of(tmp_path)
+        lab.send_signal(how)
+        _, told = lab.communicate(timeout=SECONDS)
+
+    assert lab.returncode == exit_code
+    assert b"Traceback" not in told
+    assert _all_ended(pids)
+    assert len(list(tmp_path.iterdir())) == leaves
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="as above")
+def test_a_node_that_dies_in_the_middle_fails_the_lab_with_the_end_of_its_log(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*LAB, "--plain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment(tmp_path), text=True
+    ) as lab:
+        pids = _nodes_of(tmp_path)
+        assert lab.stdout is not None
+        while " ok " not in lab.stdout.readline():
+            pass
+        os.kill(pids[1], signal.SIGKILL)
+        told, error = lab.communicate(timeout=SECONDS)
+
+    assert lab.returncode == 1
+    assert "FAILED" in told
+    lines = error.splitlines()
+    assert lines[-2].removeprefix("error: ") in {
+        f"{name} ended in the middle of the lab" for name in ("alpine", "rhine")
+    }
+    assert lines[-1].startswith("hint: the nodes' logs are in ")
+    assert sum(line.endswith("node.log:") for line in lines) == 2
+    assert any("started" in line for line in lines)
+    assert _all_ended(pids)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="as above")
+def test_kept_nodes_go_on_until_they_are_stopped(tmp_path: Path) -> None:
+    done = _lab(tmp_path, "--plain", "--keep")
+    (root,) = tmp_path.iterdir()
+    pids = _nodes_of(tmp_path)
+    try:
+        assert done.returncode == 0, done.stdout
+        assert f"kill {pids[0]} {pids[1]}" in done.stdout or f"kill {pids[1]} {pids[0]}" in done.stdout
+        assert str(root) in done.stdout
+        status = subprocess.run(
+            [sys.executable, "-m", "p2pnode", "status", "--dir", str(root / "alpine"), "--json"],
+            capture_output=True,
+            check=True,
+            timeout=SECONDS,
+        )
+        assert json.loads(status.stdout)["name"] == "alpine"
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+    assert _all_ended(pids)
+    assert list(tmp_path.glob("*/*/run.json")) == []
