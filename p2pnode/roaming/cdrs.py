@@ -204,15 +204,21 @@ class Cdrs:
     async def forward_pending(self) -> int:
         """Give every CDR that its EMP has not acknowledged to it again; returns how many were acknowledged.
 
-        For a start of the node, and now and then. A CDR the EMP has refused is left to people.
+        For a start of the node, and now and then. A CDR the EMP has refused is left to people, and an EMP that does
+        not answer is left alone until the next time.
         """
         emps = [OWN] if self._party.emp is not None else []
         emps += [peer.name for peer in self._party.peers().with_role(Role.EMP)]
         forwarded = 0
         for emp in emps:
             for body in await self._unforwarded(emp):
-                if await self._forward_again(read(ChargeDetailRecord, body), body):
-                    forwarded += 1
+                record = await self._pending(body)
+                if record is None:
+                    continue
+                await self._forward_again(record)
+                if not await self._is_forwarded(record):
+                    break
+                forwarded += 1
         return forwarded
 
     async def _unforwarded(self, emp: str) -> list[bytes]:
@@ -225,15 +231,22 @@ class Cdrs:
                 break
         return bodies
 
-    async def _forward_again(self, message: ChargeDetailRecord, body: bytes) -> bool:
-        record = await self._party.store.cdr(session_key(message.session_id))
+    async def _pending(self, body: bytes) -> CdrRecord | None:
+        """The CDR as it is stored now, if sending it again may help."""
+        record = await self._party.store.cdr(session_key(read(ChargeDetailRecord, body).session_id))
         if record is None or record.forwarded_at is not None or await self._was_refused(record):
-            return False
+            return None
+        return record
+
+    async def _forward_again(self, record: CdrRecord) -> None:
+        message = read(ChargeDetailRecord, record.body)
         if record.emp == OWN:
             await self._hand_over(message, record)
-        else:
-            process_id = self._party.new_session_id()
-            await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, body, process_id))
+            return
+        process_id = self._party.new_session_id()
+        await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, record.body, process_id))
+
+    async def _is_forwarded(self, record: CdrRecord) -> bool:
         current = await self._party.store.cdr(record.key)
         return current is not None and current.forwarded_at is not None
 

@@ -1,0 +1,171 @@
+"""ChargingNotifications."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from roaming_world import EVSE, NOON, OTHER_UID, SESSION, Call, Party, World, refused, rfid
+
+from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
+from p2pnode.oicp.authorization import AuthorizeStart
+from p2pnode.oicp.codec import encode
+from p2pnode.oicp.identifiers import session_key
+from p2pnode.oicp.notifications import (
+    ChargingNotificationEnd,
+    ChargingNotificationError,
+    ChargingNotificationProgress,
+    ChargingNotificationStart,
+)
+from p2pnode.oicp.operations import (
+    AUTHORIZE_START,
+    CHARGING_NOTIFICATION_END,
+    CHARGING_NOTIFICATION_ERROR,
+    CHARGING_NOTIFICATION_PROGRESS,
+    CHARGING_NOTIFICATION_START,
+    PUSH_AUTHENTICATION_DATA,
+    AnyOperation,
+)
+from p2pnode.oicp.scalars import ActionType
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.records import OWN, SessionRecord, SessionState
+
+IDS = {"session_id": SESSION, "evse_id": EVSE, "operator_id": "DE*CPO"}
+
+
+def begun(**members: Any) -> ChargingNotificationStart:
+    return ChargingNotificationStart(type="Start", charging_start=NOON, **{**IDS, **members})
+
+
+def progress(energy: str) -> ChargingNotificationProgress:
+    return ChargingNotificationProgress(
+        type="Progress",
+        charging_start=NOON,
+        event_occurred=NOON + timedelta(minutes=5),
+        consumed_energy_progress=Decimal(energy),
+        **IDS,
+    )
+
+
+def ended(energy: str) -> ChargingNotificationEnd:
+    return ChargingNotificationEnd(
+        type="End", charging_end=NOON + timedelta(hours=1), consumed_energy=Decimal(energy), **IDS
+    )
+
+
+def failed() -> ChargingNotificationError:
+    return ChargingNotificationError(type="Error", error_type="CriticalError", **IDS)
+
+
+async def authorized(pair: tuple[Party, Party]) -> tuple[Party, Party]:
+    cpo, emp = pair
+    start = AuthorizeStart(operator_id="DE*CPO", evse_id=EVSE, identification=rfid(), session_id=SESSION)
+    assert (await cpo.send(AUTHORIZE_START, start)).authorized
+    cpo.wire.calls.clear()
+    return pair
+
+
+async def session_of(party: Party) -> SessionRecord:
+    session = await party.store.session(session_key(SESSION))
+    assert session is not None
+    return session
+
+
+async def test_notifications_move_the_session_on_both_sides_and_reach_the_emp(pair: tuple[Party, Party]) -> None:
+    cpo, emp = await authorized(pair)
+    steps: list[tuple[AnyOperation, Any, SessionState]] = [
+        (CHARGING_NOTIFICATION_START, begun(), SessionState.CHARGING),
+        (CHARGING_NOTIFICATION_PROGRESS, progress("3.5"), SessionState.CHARGING),
+        (CHARGING_NOTIFICATION_ERROR, failed(), SessionState.CHARGING),
+        (CHARGING_NOTIFICATION_END, ended("7.25"), SessionState.ENDED),
+    ]
+    for operation, message, state in steps:
+        assert (await cpo.send(operation, message)).result
+        assert [(await session_of(party)).state for party in pair] == [state, state]
+    assert emp.emp.notifications == [message for _, message, _ in steps]
+    for party in pair:
+        session = await session_of(party)
+        assert (session.charging_start, session.energy) == (NOON, Decimal("7.25"))
+        history = await party.store.history(session.key)
+        assert [event.operation for event in history[1:]] == [operation.name for operation, _, _ in steps]
+
+
+async def test_a_notification_is_passed_on_as_it_came(pair: tuple[Party, Party]) -> None:
+    cpo, emp = await authorized(pair)
+    body = (
+        b'{"Type":"End","SessionID":"%b","EvseID":"%b","OperatorID":"DE*CPO", "ConsumedEnergy": "7.250",'
+        b'"ChargingEnd":"2026-03-01T14:00:00.000+01:00","Extra":{"x":1.50}}' % (SESSION.encode(), EVSE.encode())
+    )
+    assert (await cpo.send(CHARGING_NOTIFICATION_END, body)).result
+    (call,) = cpo.wire.calls
+    assert call.body == body
+    assert (await emp.store.history(session_key(SESSION)))[-1].body == body
+
+
+async def test_a_notification_for_an_unknown_session_is_refused(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    assert (await refused(cpo.send(CHARGING_NOTIFICATION_START, begun()))).code is Code.SESSION_INVALID
+    call = Call("cpo", "emp", CHARGING_NOTIFICATION_START, encode(begun()), "DE*CPO", None)
+    assert b'"400"' in (await emp.answer(call, "process"))[1]
+    assert not emp.emp.notifications
+
+
+async def test_only_the_cpo_of_a_session_tells_of_it(world: World) -> None:
+    _, emp = await authorized(await world.pair())
+    two = await world.party("two", operators=("DE*TWO",))
+    emp.knows(two)
+    call = Call("two", "emp", CHARGING_NOTIFICATION_START, encode(begun(operator_id="DE*TWO")), "DE*TWO", None)
+    assert b'"400"' in (await emp.answer(call, "process"))[1]
+    assert (await session_of(emp)).state is SessionState.AUTHORIZED
+
+
+async def test_a_notification_that_does_not_fit_is_refused_on_both_sides(pair: tuple[Party, Party]) -> None:
+    cpo, emp = await authorized(pair)
+    cpo.clock.advance(days=8)
+    assert (await refused(cpo.send(CHARGING_NOTIFICATION_START, begun()))).code is Code.SESSION_INVALID
+    call = Call("cpo", "emp", CHARGING_NOTIFICATION_START, encode(begun()), "DE*CPO", None)
+    assert b'"400"' in (await emp.answer(call, "process"))[1]
+
+
+async def test_when_the_emp_cannot_be_told_the_session_moves_all_the_same(pair: tuple[Party, Party]) -> None:
+    cpo, emp = await authorized(pair)
+    cpo.wire.down = {"emp"}
+    assert (await refused(cpo.send(CHARGING_NOTIFICATION_START, begun()))).code is Code.SERVICE_NOT_AVAILABLE
+    assert (await session_of(cpo)).state is SessionState.CHARGING
+    assert (await cpo.store.history(session_key(SESSION)))[-1].code == "320"
+    cpo.wire.down = set()
+    assert (await cpo.send(CHARGING_NOTIFICATION_END, ended("1"))).result
+    assert (await session_of(emp)).state is SessionState.ENDED
+
+
+async def test_a_session_without_evse_learns_where_it_is(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    start = AuthorizeStart(operator_id="DE*CPO", identification=rfid(), session_id=SESSION)
+    await cpo.send(AUTHORIZE_START, start)
+    await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    assert (await session_of(emp)).evse_id == EVSE
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_a_session_the_cpo_authorized_from_our_published_data_is_adopted(
+    pair: tuple[Party, Party], *, allowed: bool
+) -> None:
+    cpo, emp = pair
+    data = ProviderAuthenticationData(
+        provider_id="DE-ONE", authentication_data_record=[AuthenticationDataRecord(identification=rfid())]
+    )
+    message = PushAuthenticationData(action_type=ActionType.FULL_LOAD, provider_authentication_data=data)
+    await emp.send(PUSH_AUTHENTICATION_DATA, message)
+    await authorized(pair)
+    assert not emp.emp.starts
+    if not allowed:
+        emp.knows(cpo, send=("PullEvseData",))
+    told = await cpo.send(CHARGING_NOTIFICATION_START, begun(identification=rfid()))
+    assert told.result is allowed
+    if allowed:
+        session = await session_of(emp)
+        assert (session.cpo, session.emp, session.state) == ("cpo", OWN, SessionState.CHARGING)
+        assert session.provider_id == "DE-ONE"
+    stranger = begun(identification=rfid(OTHER_UID), session_id="11111111-2222-3333-4444-555555555555")
+    call = Call("cpo", "emp", CHARGING_NOTIFICATION_START, encode(stranger), "DE*CPO", None)
+    assert b'"400"' in (await emp.answer(call, "process"))[1]
