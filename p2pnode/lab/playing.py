@@ -37,7 +37,7 @@ from p2pnode.web.problem import Problem
 
 Result = TypeVar("Result")
 
-LARGE_PAGE = 500
+LARGE_PAGE = 2000
 """Records a page where a file has been imported."""
 
 

@@ -24,6 +24,8 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import SessionState
 
 RESERVED_MINUTES = 60
+CAPACITY = 600
+"""kWh: an electric lorry, so that no battery is full before its driver stops, however slow this machine is."""
 ERROR_INFO = "The latch of the plug does not close."
 
 
@@ -172,7 +174,7 @@ async def reserve(stage: Stage, emp: Actor, cpo: Actor) -> None:
 
 async def _plug_in(stage: Stage, cpo: Actor, emp: Actor, point: VirtualChargePoint) -> None:
     async with stage.step("plugs the car in", Crossing(PUSH_EVSE_STATUS, cpo, emp)) as checks:
-        await cpo.at_point("plug_in", point)
+        await cpo.at_point("plug_in", point, capacity=CAPACITY)
         await checks.crossed()
         checks.equal(f"status at {emp.name}", "Occupied", (await emp.published_by(cpo))[point.evse_id]["status"])
 
