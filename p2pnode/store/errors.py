@@ -42,16 +42,14 @@ class Closed(StoreError):
     """The store has been closed."""
 
 
-_FULL = DiskFull, "the disk is full: the database cannot grow"
-_DAMAGED = Damaged, "the database is damaged: restore it from a copy"
-
 _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
-    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_FULL: (DiskFull, "the disk is full: the database cannot grow"),
+    sqlite3.SQLITE_IOERR: (StoreError, "the disk failed to read or write"),
     sqlite3.SQLITE_BUSY: (Locked, "the database is locked by another process"),
     sqlite3.SQLITE_LOCKED: (Locked, "the database is locked by another process"),
     sqlite3.SQLITE_READONLY: (ReadOnly, "the database is read-only"),
     sqlite3.SQLITE_PERM: (ReadOnly, "the database may not be written"),
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: (Damaged, "the database is damaged: restore it from a copy"),
     sqlite3.SQLITE_NOTADB: (Damaged, "the file is not a database of this program"),
     sqlite3.SQLITE_CANTOPEN: (Unopenable, "the database file cannot be opened"),
 }

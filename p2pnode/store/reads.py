@@ -17,8 +17,7 @@ from p2pnode.roaming.records import (
     StatusRecord,
 )
 from p2pnode.store import tables
-from p2pnode.store.errors import Damaged
-from p2pnode.store.rows import AUTHENTICATION, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows
+from p2pnode.store.rows import AUTHENTICATION, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows, checked
 from p2pnode.store.statements import Query, chunks
 from p2pnode.store.values import to_us
 
@@ -67,8 +66,8 @@ def cdr_page(connection: Connection, wanted: CdrFilter, page: PageRequest) -> Pa
         conditions.append(cdr.c.forwarded_at.is_not(None) if wanted.forwarded else cdr.c.forwarded_at.is_(None))
     query = select(cdr.c.body).where(*conditions).order_by(cdr.c.session_start, cdr.c.key)
     total = connection.execute(select(func.count()).select_from(cdr).where(*conditions)).scalar_one()
-    found = connection.execute(query.limit(page.size).offset(page.page * page.size)).scalars().all()
-    return Page(tuple(found), total)
+    found = connection.execute(query.limit(page.size).offset(page.page * page.size)).scalars()
+    return Page(tuple(checked(bytes, found, cdr)), total)
 
 
 def statuses(
@@ -132,10 +131,8 @@ def authentication_of(connection: Connection, owner: str) -> list[Authentication
 
 def mark(connection: Connection, name: str) -> int:
     """A moment the store remembers (microseconds), 0 where it has none."""
-    found = connection.execute(select(tables.mark.c.at).where(tables.mark.c.name == name)).scalar_one_or_none()
-    if found is not None and not isinstance(found, int):
-        raise Damaged(f"a row of {tables.mark.name} cannot be read")
-    return found or 0
+    found = connection.execute(select(tables.mark.c.at).where(tables.mark.c.name == name)).scalars()
+    return max(checked(int, found, tables.mark), default=0)
 
 
 def ended_versions(connection: Connection, before: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Records of the roaming services as rows of their tables, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
@@ -21,6 +21,7 @@ from p2pnode.store.errors import Damaged
 from p2pnode.store.values import codec
 
 R = TypeVar("R")
+V = TypeVar("V")
 
 
 class Rows(Generic[R]):
@@ -75,6 +76,16 @@ class Rows(Generic[R]):
             if found not in allowed:
                 raise Damaged(f"a row of {self.table.name} cannot be read ({name} is {found.__name__})")
         self._shapes.add(shape)
+
+
+def checked(kind: type[V], values: Iterable[object], table: Table) -> list[V]:
+    """Values of one column, which all have this type. Raises Damaged."""
+    found: list[V] = []
+    for value in values:
+        if not isinstance(value, kind):
+            raise Damaged(f"a row of {table.name} cannot be read (a value is {type(value).__name__})")
+        found.append(value)
+    return found
 
 
 def _accepted(hint: Any) -> tuple[type, ...]:  # noqa: ANN401 - an annotation

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, null, or_, select, tuple_
 
 from p2pnode.roaming.records import EvseFilter, EvseRecord, PageRequest
+from p2pnode.store.rows import checked
 from p2pnode.store.statements import Query
 from p2pnode.store.values import mode_text, to_us
 from p2pnode.store.versions import BODY, EVSE, EVSES, RECORD, place
@@ -68,7 +69,7 @@ def page_bodies(
     if query is None:
         return [], None
     found = connection.execute(query).fetchall()
-    bodies = [row[0] for row in found]
+    bodies = checked(bytes, (row[0] for row in found), BODY)
     if len(bodies) < request.size:
         return bodies, None
     return bodies, _place(connection, select(*(EVSE.c[name] for name in ORDER)).where(EVSE.c.id == found[-1][1]))

@@ -27,7 +27,7 @@ from p2pnode.store.published import (
     PRODUCT_SET,
     STATUS_SET,
 )
-from p2pnode.store.rows import CDRS, EVENTS, SESSIONS
+from p2pnode.store.rows import CDRS, EVENTS, SESSIONS, checked
 from p2pnode.store.statements import ADD_CDR, ADD_EVENT, PUT_SESSION, chunks, hot, upsert
 from p2pnode.store.values import to_us
 
@@ -157,8 +157,7 @@ class SqlTransaction(Lookups):
 
     def keep_history_since(self, since: int) -> None:
         """Note that versions of EVSE data which ended at this moment (microseconds) or earlier are about to go."""
-        found = self._connection.rows(_MARK, (tables.HISTORY,))
-        self._connection.run(_SET_MARK, (tables.HISTORY, max(since, found[0][0] if found else 0)))
+        self._connection.run(_SET_MARK, (tables.HISTORY, max(since, self._mark(tables.HISTORY))))
 
     def remove_versions(self, ids: Sequence[int]) -> None:
         """Remove these versions of EVSE data, which have ended."""
@@ -166,10 +165,13 @@ class SqlTransaction(Lookups):
 
     def _tick(self, at: datetime) -> int:
         """The moment of a change of EVSE data, which the database remembers so that no later one is before it."""
-        found = self._connection.rows(_MARK, (tables.CLOCK,))
-        moment = self._clock.tick(to_us(at), found[0][0] if found else 0)
+        moment = self._clock.tick(to_us(at), self._mark(tables.CLOCK))
         self._connection.run(_SET_MARK, (tables.CLOCK, moment))
         return moment
+
+    def _mark(self, name: str) -> int:
+        found = self._connection.rows(_MARK, (name,))
+        return max(checked(int, (row[0] for row in found), tables.mark), default=0)
 
 
 if TYPE_CHECKING:
