@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from p2pnode.backends.meter import SigningMeter, readings_in_order
 from p2pnode.oicp.cdr import ChargeDetailRecord
@@ -64,16 +65,22 @@ class Charging:
     def _between(self) -> MeterValuesInBetween | None:
         return MeterValuesInBetween(meter_values=list(self.readings)) if self.readings else None
 
+    def _who_and_where(self) -> dict[str, Any]:
+        """The members that every message of the session carries."""
+        return {
+            "session_id": self.session_id,
+            "cpo_partner_session_id": self.cpo_partner_session_id,
+            "emp_partner_session_id": self.emp_partner_session_id,
+            "identification": self.identification,
+            "evse_id": self.evse_id,
+        }
+
     def start(self) -> ChargingNotificationStart:
         """ChargingNotification of type Start."""
         self.start_told = True
         return ChargingNotificationStart(
             type=ChargingNotificationType.START,
-            session_id=self.session_id,
-            cpo_partner_session_id=self.cpo_partner_session_id,
-            emp_partner_session_id=self.emp_partner_session_id,
-            identification=self.identification,
-            evse_id=self.evse_id,
+            **self._who_and_where(),
             operator_id=self.operator_id,
             charging_start=self.started,
             session_start=self.started,
@@ -86,11 +93,7 @@ class Charging:
         self.readings = (*self.readings, self.meter)[-MOST_VALUES_BETWEEN:]
         return ChargingNotificationProgress(
             type=ChargingNotificationType.PROGRESS,
-            session_id=self.session_id,
-            cpo_partner_session_id=self.cpo_partner_session_id,
-            emp_partner_session_id=self.emp_partner_session_id,
-            identification=self.identification,
-            evse_id=self.evse_id,
+            **self._who_and_where(),
             operator_id=self.operator_id,
             charging_start=self.started,
             event_occurred=self.counted_until,
@@ -107,11 +110,7 @@ class Charging:
         self.ended = at
         return ChargingNotificationEnd(
             type=ChargingNotificationType.END,
-            session_id=self.session_id,
-            cpo_partner_session_id=self.cpo_partner_session_id,
-            emp_partner_session_id=self.emp_partner_session_id,
-            identification=self.identification,
-            evse_id=self.evse_id,
+            **self._who_and_where(),
             operator_id=self.operator_id,
             charging_start=self.started,
             charging_end=at,
@@ -127,11 +126,7 @@ class Charging:
         """ChargingNotification of type Error."""
         return ChargingNotificationError(
             type=ChargingNotificationType.ERROR,
-            session_id=self.session_id,
-            cpo_partner_session_id=self.cpo_partner_session_id,
-            emp_partner_session_id=self.emp_partner_session_id,
-            identification=self.identification,
-            evse_id=self.evse_id,
+            **self._who_and_where(),
             operator_id=self.operator_id,
             error_type=kind,
             error_additional_info=info,
@@ -143,12 +138,8 @@ class Charging:
         is_external = calibration_law == CalibrationLawDataAvailabilityType.EXTERNAL
         signed = readings_in_order(meter, (self.started, self.meter_start), (charging_end, self.meter))
         return ChargeDetailRecord(
-            session_id=self.session_id,
-            cpo_partner_session_id=self.cpo_partner_session_id,
-            emp_partner_session_id=self.emp_partner_session_id,
+            **self._who_and_where(),
             partner_product_id=self.product_id,
-            evse_id=self.evse_id,
-            identification=self.identification,
             charging_start=self.started,
             charging_end=charging_end,
             session_start=self.started,
