@@ -30,7 +30,7 @@ from p2pnode.observe.status import NodeStatus, PeerStatus
 from p2pnode.oicp import rules
 from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import encode, read, reason, split
-from p2pnode.oicp.errors import InvalidMessage, PeerError, ProtocolError
+from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolError
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation, Operation, Role
@@ -45,6 +45,7 @@ from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.services import Roaming
+from p2pnode.store.errors import StoreError
 from p2pnode.store.store import SqlStore
 
 Answer = TypeVar("Answer", bound=OicpModel)
@@ -178,8 +179,11 @@ class Node:
     async def _deliver_pending(self) -> None:
         """Deliver what peers have missed: at the start, and from time to time."""
         while True:
-            for problem in await self.roaming.deliver_pending():
-                self.log.warning("not_delivered", problem=problem)
+            try:
+                for problem in await self.roaming.deliver_pending():
+                    self.log.warning("not_delivered", problem=problem)
+            except (OicpError, StoreError) as error:  # the next look may find the disk or the peer well again
+                self.log.error("not_delivered", problem=str(error))
             await asyncio.sleep(DELIVERY_INTERVAL)
 
     async def _enter_backends(self, *, that_send: bool) -> None:
