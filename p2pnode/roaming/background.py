@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-import structlog
-
-log = structlog.get_logger(__name__)
-
 
 class Background:
-    """Tasks that nobody waits for. A failure of one is logged; `aclose` cancels what still runs and waits for it."""
+    """Tasks that nobody waits for; `aclose` cancels what still runs and waits for it.
+
+    A task that fails is told to the exception handler of the event loop.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -38,4 +37,5 @@ class Background:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("background_work_failed", work=task.get_name(), error=type(error).__name__, exc_info=error)
+            told = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
+            task.get_loop().call_exception_handler(told)

@@ -5,15 +5,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from p2pnode.oicp.authorization import AuthorizationStart
 from p2pnode.oicp.errors import PeerError
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply
 from p2pnode.roaming.router import Destination
-
-log = structlog.get_logger(__name__)
 
 USEFULNESS = (
     Code.EVCO_ID_LOCKED,
@@ -112,8 +108,9 @@ async def _attempt(destination: Destination, ask_one: AskOne, deadline: float) -
         reply = await ask_one(destination, deadline)
     except PeerError as error:
         return No(destination, error.code, str(error))
-    except Exception:
-        log.exception("authorization_failed", peer=destination.name)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it costs this destination only
+        told = {"message": f"asking {destination.name or 'our own EMP'} failed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(told)
         return No(destination, Code.SERVICE_NOT_AVAILABLE, "asking failed")
     answer: AuthorizationStart = reply.answer
     if answer.authorized:

@@ -138,7 +138,7 @@ class Pricing:
         for (operator_id, provider), listed in blocks.items():
             if not is_priced_for(peer, provider):
                 continue
-            header = latest_header(listed) if listed else self._published[operator_id, provider]
+            header = self._published.get((operator_id, provider)) or latest_header(listed)
             data = read(PricingProductDataType, header)
             message = PushPricingProductData(action_type=ActionType.FULL_LOAD.value, pricing_product_data=data)
             body = join(PUSH_PRICING_PRODUCT_DATA, message, [record.body for record in listed])

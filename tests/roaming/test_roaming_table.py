@@ -1,0 +1,85 @@
+"""The two tables of 24 operations each, walked row by row."""
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from roaming_world import Call, Party, World, refused
+
+from p2pnode.oicp.answers import code_of
+from p2pnode.oicp.model import OicpModel
+from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS, AnyOperation, Role
+from p2pnode.oicp.status import Code
+
+ROWS = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.name for operation in OPERATIONS])
+SAMPLES = files("p2pnode.oicp") / "samples"
+
+
+def sample(operation: AnyOperation) -> bytes:
+    return (SAMPLES / f"{operation.name}.request.json").read_bytes()
+
+
+async def both(world: World) -> Party:
+    """A party with the identifiers of the samples in both roles, and a peer that has them too."""
+    party = await world.party("own", operators=("DE*ABC",), providers=("DE-DCB",))
+    other = await world.party("other", operators=("DE*ABC",), providers=("DE-DCB",))
+    party.knows(other, pull_authentication_data=True)
+    other.knows(party, pull_authentication_data=True)
+    return party
+
+
+async def test_every_operation_has_a_sender_and_a_receiver(world: World) -> None:
+    party = await both(world)
+    assert tuple(party.roaming.receivers) == tuple(party.roaming.senders) == OPERATIONS
+    assert len(party.roaming.receivers) + len(party.roaming.senders) == 48
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_an_operation_whose_callee_we_do_not_play_is_not_received(world: World, role: Role) -> None:
+    operators, providers = (("DE*CPO",), ()) if role is Role.CPO else ((), ("DE-ONE",))
+    party = await world.party("own", operators=operators, providers=providers)
+    assert {operation.callee for operation in party.roaming.receivers} == {role}
+    assert len(party.roaming.receivers) == sum(operation.callee is role for operation in OPERATIONS)
+    assert tuple(party.roaming.senders) == OPERATIONS
+
+
+@ROWS
+async def test_each_message_of_a_peer_gets_the_operations_own_answer(world: World, operation: AnyOperation) -> None:
+    party = await both(world)
+    call = Call("other", "own", operation, sample(operation), "", None)
+    http, body = await party.answer(call, "process")
+    assert http == 200
+    answer: OicpModel = operation.answer.model_validate_json(body)
+    assert code_of(answer) in {"000", "022", "400", "603"}
+
+
+@ROWS
+async def test_each_message_of_our_own_is_answered_or_refused_with_a_code(
+    world: World, operation: AnyOperation
+) -> None:
+    party = await both(world)
+    try:
+        answer: Any = await party.send(operation, sample(operation))
+    except Exception as error:  # noqa: BLE001 - anything but the protocol's own error fails below
+        assert type(error).__name__ in {"ProtocolError", "InvalidMessage"}
+    else:
+        assert isinstance(answer, operation.answer)
+
+
+@ROWS
+async def test_what_the_peer_table_does_not_allow_is_017(world: World, operation: AnyOperation) -> None:
+    party = await both(world)
+    other = world.wire.parties["other"]
+    party.knows(other, receive=())
+    _, body = await party.answer(Call("other", "own", operation, sample(operation), "", None), "process")
+    assert code_of(operation.answer.model_validate_json(body)) == Code.UNAUTHORIZED_ACCESS
+
+
+async def test_a_role_we_do_not_play_neither_answers_nor_sends(world: World) -> None:
+    cpo = await world.party("cpo", operators=("DE*CPO",))
+    other = await world.party("other", operators=("DE*ABC",))
+    cpo.knows(other)
+    _, body = await cpo.answer(Call("other", "cpo", AUTHORIZE_START, sample(AUTHORIZE_START), "", None), "process")
+    assert code_of(AUTHORIZE_START.answer.model_validate_json(body)) == Code.SERVICE_NOT_AVAILABLE
+    emp = await world.party("emp", providers=("DE-ONE",))
+    assert (await refused(emp.send(AUTHORIZE_START, sample(AUTHORIZE_START)))).code is Code.UNAUTHORIZED_ACCESS
