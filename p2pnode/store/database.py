@@ -17,8 +17,15 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 WAL = "journal_mode = WAL"
 IN_MEMORY = "temp_store = MEMORY"
-WRITING = (WAL, "synchronous = FULL", "foreign_keys = ON", IN_MEMORY, "cache_size = -32768")  # KiB, used when needed
-READING = ("query_only = ON", IN_MEMORY, "mmap_size = 1073741824")
+WRITING = (
+    WAL,
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    IN_MEMORY,
+    "cache_size = -32768",  # KiB, as needed: a large push touches the same pages of the indexes again and again
+    "journal_size_limit = 67108864",  # bytes: what a large push has made of the log is given back
+)
+READING = ("query_only = ON", IN_MEMORY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,8 @@ class ReadConnection:
 class Reader:
     """Runs look-ups and searches off the event loop."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, connection: ReadConnection) -> None:
         self._engine = engine
-        connection = ReadConnection(engine)
         self._lookups = Lookups(connection)
         self._gatherer: Gatherer[Lookups] = Gatherer("store-reader", self._look_up, connection.close)
         self._pool = ThreadPoolExecutor(SEARCHES, "store-search")

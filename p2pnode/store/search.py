@@ -173,7 +173,7 @@ def _conditions(wanted: EvseFilter) -> list[ColumnElement[bool]]:
     if wanted.authentication_modes is not None:
         conditions.append(_any(_contains(EVSE.c.authentication_modes, mode) for mode in wanted.authentication_modes))
     if wanted.evse_key_prefixes is not None:
-        conditions.append(_any(_begins(EVSE.c.evse_key, prefix) for prefix in wanted.evse_key_prefixes))
+        conditions.append(_begins(EVSE.c.evse_key, wanted.evse_key_prefixes))
     if wanted.center is not None and wanted.radius is not None:
         conditions.append(_near(*wanted.center, wanted.radius))
     return conditions
@@ -188,8 +188,10 @@ def _contains(column: ColumnElement[str], mode: str) -> ColumnElement[bool]:
     return func.replace(column, mode_text([mode]), "") != column
 
 
-def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    return func.substr(column, 1, len(prefix)) == prefix
+def _begins(column: ColumnElement[str], prefixes: Sequence[str]) -> ColumnElement[bool]:
+    """Begins with one of the prefixes, of which there may be thousands: those of a length are one list."""
+    lengths = sorted({len(prefix) for prefix in prefixes})
+    return _any(func.substr(column, 1, n).in_([prefix for prefix in prefixes if len(prefix) == n]) for n in lengths)
 
 
 def _near(latitude: float, longitude: float, radius: float) -> ColumnElement[bool]:

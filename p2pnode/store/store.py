@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import (
@@ -29,8 +29,9 @@ from p2pnode.roaming.records import (
 )
 from p2pnode.store import reads, search, tables
 from p2pnode.store.clock import LogicalClock
+from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
-from p2pnode.store.reader import SEARCHES, Reader
+from p2pnode.store.reader import SEARCHES, ReadConnection, Reader
 from p2pnode.store.transaction import SqlTransaction
 from p2pnode.store.values import from_us, to_us
 from p2pnode.store.writer import Writer
@@ -52,18 +53,26 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Connections(NamedTuple):
+    """What a store works with; opening them blocks."""
+
+    writing: WriteConnection
+    searching: Engine
+    looking_up: ReadConnection
+
+
 class SqlStore:
     """A `Store` on one SQLite file, made by `SqlStore.open`. Every method raises StoreError where the database fails.
 
     It belongs to the event loop it is opened on.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
-        """Of a database whose tables are up to date; `open` sees to that."""
-        self.path = database.path
+    def __init__(self, path: Path, connections: Connections, now: Callable[[], datetime]) -> None:
+        """Of an open database; `open` sees to that."""
+        self.path = path
         self._clock = LogicalClock(now)
-        self._writer = Writer(database.writing(), self._clock)
-        self._reader = Reader(database.reading(SEARCHES + 1))
+        self._writer = Writer(connections.writing, self._clock)
+        self._reader = Reader(connections.searching, connections.looking_up)
         # Where pages end that have been read lately: the state they are cut from never changes.
         self._ends: Recent[tuple[EvseFilter, PageRequest], search.Place] = Recent(BOOKMARKS)
 
@@ -78,8 +87,7 @@ class SqlStore:
         seconds. Raises Unopenable, or another StoreError that says what is wrong with the file.
         """
         database = Database.at(where, lock_timeout)
-        await asyncio.to_thread(_prepare, database)
-        store = cls(database, now)
+        store = cls(database.path, await asyncio.to_thread(_connect, database), now)
         try:
             yield store
         finally:
@@ -226,9 +234,11 @@ class SqlStore:
         return await self._reader.search(run)
 
 
-def _prepare(database: Database) -> None:
+def _connect(database: Database) -> Connections:
     database.create()
     database.migrate()
+    searching = database.reading(SEARCHES + 1)
+    return Connections(WriteConnection(database.writing()), searching, ReadConnection(searching))
 
 
 if TYPE_CHECKING:

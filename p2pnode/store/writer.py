@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Engine
-
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.errors import StoreError
@@ -22,10 +20,10 @@ class Writer:
     is on disk, and the next transaction starts afresh.
     """
 
-    def __init__(self, engine: Engine, clock: LogicalClock) -> None:
+    def __init__(self, connection: WriteConnection, clock: LogicalClock) -> None:
         self._clock = clock
-        self._connection = WriteConnection(engine)
-        self._transaction = SqlTransaction(self._connection, clock)
+        self._connection = connection
+        self._transaction = SqlTransaction(connection, clock)
         self._gatherer: Gatherer[SqlTransaction] = Gatherer("store-writer", self._batch, self._connection.close)
 
     async def run(self, work: Callable[[SqlTransaction], T]) -> T:

@@ -161,6 +161,7 @@ FILTERED = [
         ({"evse_key_prefixes": ("B_", "A2")}, "A2 B_2"),
         ({"evse_key_prefixes": ("b",)}, ""),
         ({"evse_key_prefixes": ()}, ""),
+        ({"evse_key_prefixes": (*(f"C{i}" for i in range(3000)), "A1", "B1")}, "A1 B1"),
         ({"evse_key_prefixes": ("",)}, "A1 A2 B1 B_2"),
         ({"center": (50.0, 8.0), "radius": 1.0}, "A1 B_2"),
         ({"center": (50.0, 8.0), "radius": 0.0}, "A1 B_2"),

@@ -3,9 +3,7 @@
 # pyright: reportPrivateUsage=false
 # These tests look inside.
 
-import asyncio
 import sqlite3
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -155,15 +153,3 @@ async def test_an_error_does_not_tell_what_is_stored(store: SqlStore, path: Path
         assert "1234ABCD" not in str(told)
         assert "secret" not in str(told)
         told = told.__cause__ or told.__context__
-
-
-async def test_a_long_list_does_not_hold_up_the_event_loop(store: SqlStore) -> None:
-    many = [status(f"E{i:05d}") for i in range(20_000)]
-    await store.write(lambda transaction: transaction.put_statuses(many))
-    reading = asyncio.create_task(store._reader.search(lambda _: time.sleep(0.2)))
-    turns = 0
-    while not reading.done():
-        await asyncio.sleep(0.001)
-        turns += 1
-    assert turns > 10
-    assert await store.statuses((OWN,)) == many
