@@ -98,7 +98,7 @@ async def test_a_waiting_subscriber_is_woken() -> None:
     bus = EventBus()
     with bus.subscribe() as subscription:
         async with asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(anext(subscription))  # type: ignore[arg-type]  # __anext__ is a coroutine
+            waiting = tasks.create_task(anext(subscription))
             await asyncio.sleep(0)
             bus.publish(Event("call", AT, OUTCOME))
         assert waiting.result().call == OUTCOME

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 import uvloop
 from blockbuster import blockbuster_ctx
-from peering_kit import NOW, Notes, Pki
 
 from p2pnode.pki import Leaf, create_ca, create_identity, issue
+from tests.peering.peering_kit import NOW, Notes, Pki
 
 
 def pytest_asyncio_loop_factories(

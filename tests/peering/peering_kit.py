@@ -208,9 +208,10 @@ def trusted(identity: Identity, **settings: Any) -> PeerEntry:  # noqa: ANN401 -
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until something that has no event of its own is so."""
-    while not condition():  # noqa: ASYNC110 - what is waited for happens at the other end of a socket
-        await asyncio.sleep(0.002)
+    """Wait until something that has no event of its own is so; TimeoutError where it does not come about."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens at the other end of a socket
+            await asyncio.sleep(0.002)
 
 
 def no_path() -> Path:

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from peering_kit import Notes, face_over, hold, own_id, partner, sample, until
 
 from p2pnode import __version__
 from p2pnode.config import PeerEntry
@@ -29,6 +28,7 @@ from p2pnode.oicp.operations import (
 from p2pnode.peering import PeerClient
 from p2pnode.roaming.ports import PeerAnswer, PeerCaller
 from p2pnode.roaming.records import PageRequest, Verb
+from tests.peering.peering_kit import Notes, face_over, hold, own_id, partner, sample, until
 
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peering_kit import (
+
+from p2pnode.config import PeerEntry
+from p2pnode.oicp.errors import NoAnswer, Unreachable
+from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS, AnyOperation
+from p2pnode.peering import PeerClient
+from p2pnode.pki import Identity, Leaf, create_identity, renew
+from tests.peering.peering_kit import (
     NOW,
     Notes,
     Pki,
@@ -20,12 +26,6 @@ from peering_kit import (
     tls_settings,
     trusted,
 )
-
-from p2pnode.config import PeerEntry
-from p2pnode.oicp.errors import NoAnswer, Unreachable
-from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS, AnyOperation
-from p2pnode.peering import PeerClient
-from p2pnode.pki import Identity, Leaf, create_identity, renew
 
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
 

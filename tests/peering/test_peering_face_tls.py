@@ -8,7 +8,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from peering_kit import (
+
+from p2pnode.config import PeerEntry, PeerTable
+from p2pnode.config.node import PeerFaceSection
+from p2pnode.oicp.operations import AUTHORIZE_START, CHARGING_NOTIFICATION_START, OPERATIONS, AnyOperation
+from p2pnode.peering import PeerTableHolder, TrustError
+from p2pnode.pki import Identity, Leaf, create_identity, inspect, issue, renew
+from p2pnode.pki.keys import load_certificates, load_key
+from tests.peering.peering_kit import (
     JSON,
     NOW,
     OTHER,
@@ -27,13 +34,6 @@ from peering_kit import (
     tls_settings,
     trusted,
 )
-
-from p2pnode.config import PeerEntry, PeerTable
-from p2pnode.config.node import PeerFaceSection
-from p2pnode.oicp.operations import AUTHORIZE_START, CHARGING_NOTIFICATION_START, OPERATIONS, AnyOperation
-from p2pnode.peering import PeerTableHolder, TrustError
-from p2pnode.pki import Identity, Leaf, create_identity, inspect, issue, renew
-from p2pnode.pki.keys import load_certificates, load_key
 
 PATH = path_of(AUTHORIZE_START)
 BODY = sample(AUTHORIZE_START)
