@@ -183,7 +183,7 @@ class Node:
                 for problem in await self.roaming.deliver_pending():
                     self.log.warning("not_delivered", problem=problem)
             except (OicpError, StoreError) as error:  # the next look may find the disk or the peer well again
-                self.log.error("not_delivered", problem=str(error))
+                self.log.warning("not_delivered", problem=str(error))
             await asyncio.sleep(DELIVERY_INTERVAL)
 
     async def _enter_backends(self, *, that_send: bool) -> None:
