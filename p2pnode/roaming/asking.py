@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import replace_members
-from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Refused, Unreadable
+from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
 from p2pnode.oicp.status import Code
@@ -155,7 +155,7 @@ async def ask_counterpart(  # noqa: PLR0913 - the parts of one call
 async def own_answer(party: Party, received: Received[Any]) -> Any:  # noqa: ANN401 - the answer of any operation
     """Our own backend's answer to a peer, a refusal in the operation's own form.
 
-    Raises ProtocolError, 310 or 320, where nobody knows what became of the message.
+    Raises ProtocolError, 310, 320 or 021, where nobody knows what became of the message.
     """
     try:
         return await tried_own_answer(party, received)
@@ -172,8 +172,17 @@ async def tried_own_answer(party: Party, received: Received[Any]) -> Any:  # noq
 
 
 def unanswered(error: PeerError) -> ProtocolError:
-    """What a peer is told when our own backend gave no answer. Where the backend is stays with us."""
-    return ProtocolError(error.code, "our own system did not answer")
+    """What a peer is told when our own backend gave no answer, 021 where it failed. Where it is stays with us."""
+    match error:
+        case Unreachable():
+            code, told = error.code, "cannot be reached"
+        case BadStatus():
+            code, told = Code.SYSTEM_ERROR, f"answered HTTP {error.http}"
+        case Unreadable():
+            code, told = Code.SYSTEM_ERROR, "gave an answer that cannot be read"
+        case _:
+            code, told = error.code, "did not answer"
+    return ProtocolError(code, f"our own system {told}")
 
 
 def may_have_happened(error: PeerError) -> bool:

@@ -33,6 +33,9 @@ from p2pnode.roaming.router import Destination
 from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, moved_if_possible, require_between, state_at
 from p2pnode.roaming.starts import STARTED
 
+TELLING_NOTHING = frozenset({Code.PARTNER_DID_NOT_RESPOND, Code.SYSTEM_ERROR})
+"""The refusals of a CPO after which its charging point may yet have started: it had no answer itself, or a failure."""
+
 
 class Remote:
     """Remote start and stop, and with them the reservations."""
@@ -81,11 +84,17 @@ class Remote:
         try:
             reply = await ask(party, destination, outgoing, caller_id=caller_id, body=body, message=message)
         except PeerError as error:
-            await self._lost(session, known, outgoing, error, caller_id)
+            if may_have_happened(error):
+                await self._lost(session, outgoing, error.code, caller_id)
+            else:
+                await self._undo(session, known)
             raise ProtocolError(error.code, str(error)) from error
         answer: Acknowledgement = reply.answer
         if not answer.result:
-            await self._undo(session, known)
+            if answer.status_code.code in TELLING_NOTHING:
+                await self._lost(session, outgoing, answer.status_code.code, caller_id)
+            else:
+                await self._undo(session, known)
             return answer
         followed = await self._confirm(
             session, answer, operation=outgoing.operation.name, verb=Verb.SEND, body=body, message=message
@@ -233,21 +242,11 @@ class Remote:
         await self._party.store.write(work)
 
     async def _lost(
-        self,
-        session: SessionRecord,
-        known: SessionRecord | None,
-        outgoing: Outgoing[AuthorizeRemoteStart],
-        error: PeerError,
-        caller_id: str,
+        self, session: SessionRecord, outgoing: Outgoing[AuthorizeRemoteStart], code: str, caller_id: str
     ) -> None:
-        """After a call that failed: nothing has started, or that is not known and the session stays unconfirmed."""
-        if not may_have_happened(error):
-            await self._undo(session, known)
-            return
+        """After a call that does not tell whether charging has started: the session stays unconfirmed."""
         at = self._party.now()
-        event = SessionEvent(
-            session.key, at, outgoing.operation.name, Verb.SEND, session.cpo, error.code, outgoing.body
-        )
+        event = SessionEvent(session.key, at, outgoing.operation.name, Verb.SEND, session.cpo, code, outgoing.body)
         await self._party.store.write(lambda transaction: transaction.add_event(event))
         if self._party.limits.remote_start_on_timeout == "stop":
             stop = self._stop_after(session, outgoing, caller_id)

@@ -1,0 +1,136 @@
+"""What a party's backend does wrong is told to the partner in the hub's codes, and costs no session and no record."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pnode.oicp import operations as ops
+from p2pnode.oicp.identifiers import session_key
+from p2pnode.oicp.operations import AnyOperation, Role
+from p2pnode.roaming.records import SessionState
+from tests.drop_in_stage import PROVIDER, SESSION, Stage, sample, stage
+from tests.plain_backend import Answer, PlainBackend, authorized
+
+KEY = session_key(SESSION)
+ASKED = (
+    ops.AUTHORIZE_START,
+    ops.AUTHORIZE_REMOTE_START,
+    ops.AUTHORIZE_REMOTE_RESERVATION_START,
+)
+
+
+@pytest.fixture
+async def played(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with stage(tmp_path, deadline=0.3) as running:
+        running.emp.answers["start"] = running.emp.answers["stop"] = authorized(PROVIDER)
+        yield running
+
+
+def _asked_of(running: Stage, operation: AnyOperation) -> PlainBackend:
+    return running.emp if operation.callee is Role.EMP else running.cpo
+
+
+def _told(answer: Answer) -> tuple[int, str, Any]:
+    return answer.status, answer.code, answer.members["StatusCode"].get("AdditionalInfo")
+
+
+@pytest.mark.parametrize("operation", ASKED)
+async def test_a_backend_that_is_down_is_told_as_320_and_leaves_no_session(
+    played: Stage, operation: AnyOperation
+) -> None:
+    await _asked_of(played, operation).hang_up()
+    status, code, told = _told(await played.send(operation, sample(operation)))
+    assert (status, code) == (200, "320")
+    assert "our own system cannot be reached" in told
+    assert await played.cpo_node.store.session(KEY) is None
+    assert await played.emp_node.store.session(KEY) is None
+    await _asked_of(played, operation).listen()
+    assert (await played.send(operation, sample(operation))).code == "000"
+
+
+@pytest.mark.parametrize("operation", ASKED)
+async def test_a_backend_that_is_slow_is_told_as_310(played: Stage, operation: AnyOperation) -> None:
+    _asked_of(played, operation).released.clear()
+    status, code, _ = _told(await played.send(operation, sample(operation)))
+    assert (status, code) == (200, "310")
+
+
+@pytest.mark.parametrize("operation", ASKED)
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        (Answer(500, b"Traceback", content_type="text/plain"), "021", "our own system answered HTTP 500"),
+        (Answer(200, b"<html>"), "021", "our own system gave an answer that cannot be read"),
+        (Answer(404, b""), "320", "our own system does not offer"),
+    ],
+)
+async def test_a_failure_is_told_by_its_code_and_what_the_backend_wrote_stays_home(
+    played: Stage, operation: AnyOperation, answer: Answer, code: str, told: str
+) -> None:
+    backend = _asked_of(played, operation)
+    backend.answers["start"] = backend.answers["reservation-start-request"] = answer
+    reply = await played.send(operation, sample(operation))
+    assert (reply.status, reply.code) == (200, code)
+    assert told in reply.members["StatusCode"]["AdditionalInfo"]
+    assert b"Traceback" not in reply.body
+
+
+@pytest.mark.parametrize("answer", [None, Answer(500, b""), Answer(200, b"<html>")], ids=["slow", "500", "nonsense"])
+async def test_a_remote_start_that_a_failing_backend_did_after_all_is_confirmed_by_its_notification(
+    played: Stage, answer: Answer | None
+) -> None:
+    if answer is None:
+        played.cpo.released.clear()
+    else:
+        played.cpo.answers["start"] = answer
+    told = await played.send(ops.AUTHORIZE_REMOTE_START, sample(ops.AUTHORIZE_REMOTE_START))
+    assert told.code == ("310" if answer is None else "021")
+    for node in (played.cpo_node, played.emp_node):
+        session = await node.store.session(KEY)
+        assert session is not None
+        assert session.state is SessionState.UNCONFIRMED
+    told = await played.send(ops.CHARGING_NOTIFICATION_START, sample(ops.CHARGING_NOTIFICATION_START))
+    assert told.code == "000"
+    assert played.emp.got[-1].body == sample(ops.CHARGING_NOTIFICATION_START)
+
+
+async def test_a_record_that_comes_while_the_emps_backend_is_down_is_kept_and_handed_over_later(
+    played: Stage,
+) -> None:
+    assert (await played.send(ops.AUTHORIZE_START, sample(ops.AUTHORIZE_START))).code == "000"
+    await played.emp.hang_up()
+    record = sample(ops.CHARGE_DETAIL_RECORD)
+    assert (await played.send(ops.CHARGE_DETAIL_RECORD, record)).code == "000"
+    await played.emp_node.roaming.settle()
+    kept = await played.emp_node.store.cdr(KEY)
+    assert kept is not None
+    assert (kept.body, kept.forwarded_at) == (record, None)
+    await played.emp.listen()
+    await played.emp_node.roaming.deliver_pending()
+    assert played.emp.got[-1].body == record
+    assert played.emp.got[-1].path.endswith("/operators/DE*ABC/charge-detail-record")
+    kept = await played.emp_node.store.cdr(KEY)
+    assert kept is not None
+    assert kept.forwarded_at is not None
+
+
+async def test_a_notification_that_comes_while_the_emps_backend_is_down_is_answered_with_320(
+    played: Stage,
+) -> None:
+    assert (await played.send(ops.AUTHORIZE_START, sample(ops.AUTHORIZE_START))).code == "000"
+    await played.emp.hang_up()
+    answer = await played.send(ops.CHARGING_NOTIFICATION_START, sample(ops.CHARGING_NOTIFICATION_START))
+    assert (answer.status, answer.code) == (200, "320")
+    session = await played.emp_node.store.session(KEY)
+    assert session is not None
+    assert session.state is SessionState.CHARGING
+
+
+async def test_a_start_sent_again_while_the_emps_backend_is_down_is_answered_as_before(played: Stage) -> None:
+    first = await played.send(ops.AUTHORIZE_START, sample(ops.AUTHORIZE_START))
+    await played.emp.hang_up()
+    again = await played.send(ops.AUTHORIZE_START, sample(ops.AUTHORIZE_START))
+    for name in ("SessionID", "ProviderID", "AuthorizationStatus", "CPOPartnerSessionID", "EMPPartnerSessionID"):
+        assert again.members[name] == first.members[name]
