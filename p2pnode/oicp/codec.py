@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast, get_args, overload
+from itertools import islice
+from typing import Annotated, Any, Generic, TypeVar, cast, get_args, overload
 
 import msgspec
 from pydantic import AliasChoices, ValidationError
@@ -24,6 +25,11 @@ DEEPEST = 200
 LONGEST_NUMBER = 4000
 MOST_VIOLATIONS = 1000
 REASON_LIMIT = 1000
+MOST_RECORDS = 1_000_000
+"""How many records a push or page may carry; beyond them every record has to have as many bytes as the shortest."""
+SHORTEST_RECORD = 20
+PART_LIMIT = 1024 * 1024
+"""In bytes, what a push or page may be besides its records, and what one record may be: both are decoded whole."""
 BOM = b"\xef\xbb\xbf"
 
 Message = TypeVar("Message", bound=OicpModel)
@@ -73,7 +79,9 @@ def _decimal(text: str) -> Decimal:
 
 _VALUES = msgspec.json.Decoder(float_hook=_decimal)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_ELEMENTS = msgspec.json.Decoder(Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_RECORDS)])
+_TOO_LARGE = msgspec.Raw(b'"a record of more than 1 MiB"')
+"""Stands in for such a record, so that it is refused as what is no object, and costs no other."""
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -142,7 +150,8 @@ def read(model: type[Message], body: bytes | Mapping[str, Any]) -> Message:
 
 def reason(violations: Iterable[Violation]) -> str:
     """One text of all violations with their pointers, cut at 1000 characters."""
-    text = " ".join(f"{violation.pointer or '/'}: {violation.message}" for violation in violations)
+    first = islice(violations, REASON_LIMIT)
+    text = " ".join(f"{violation.pointer or '/'}: {violation.message}" for violation in first)
     return text if len(text) <= REASON_LIMIT else text[: REASON_LIMIT - 1] + "…"
 
 
@@ -203,12 +212,16 @@ def split_answer(operation: Operation[Any, Answer], body: bytes) -> Envelope[Ans
 def _split(model: type[Message], path: tuple[str, ...], body: bytes) -> Envelope[Message]:
     if not path:
         return Envelope(read(model, body), Records())
+    if len(body) > PART_LIMIT and body.count(b",") > MOST_RECORDS + len(body) // SHORTEST_RECORD:
+        raise _not_json(f"A message carries at most {MOST_RECORDS} records.")  # as commas tell before any is held
     wire, records = _take(body.removeprefix(BOM), _forms(model, path))
     return Envelope(read(model, wire), Records(records))
 
 
 def _take(text: bytes, forms: tuple[tuple[str, ...], ...]) -> tuple[dict[str, object], Sequence[msgspec.Raw]]:
     """The members of an object with the list at the end of `forms` emptied, and the elements of that list."""
+    if len(text) > PART_LIMIT:
+        _require_small_besides(text, forms[0])
     members = _decoded(_MEMBERS, text)
     name = next((form for form in forms[0] if form in members), None)
     wire = {member: decode(bytes(raw)) for member, raw in members.items() if member != name}
@@ -221,12 +234,32 @@ def _take(text: bytes, forms: tuple[tuple[str, ...], ...]) -> tuple[dict[str, ob
         return wire, records
     if kind == b"[" and len(forms) == 1:
         wire[name] = []
-        return wire, _decoded(_ELEMENTS, raw)
+        return wire, _readable(_decoded(_ELEMENTS, raw))
     if kind == b"{":
         wire[name] = []
-        return wire, (raw,)
+        return wire, _readable((raw,))
     wire[name] = decode(bytes(raw))
     return wire, ()
+
+
+def _require_small_besides(text: bytes, names: tuple[str, ...]) -> None:
+    """Refuse a large object that is more than the member it is large for: the other members are all decoded."""
+    found = _decoded(_only(names), text)
+    sizes = (len(raw) for name in names if isinstance(raw := getattr(found, name), msgspec.Raw))
+    if len(text) - next(sizes, 0) > PART_LIMIT:
+        raise _not_json(f"The JSON text is more than {PART_LIMIT} bytes besides its records.")
+
+
+@lru_cache(maxsize=256)
+def _only(names: tuple[str, ...]) -> msgspec.json.Decoder[msgspec.Struct]:
+    """Reads these members of an object, and skips all others without keeping anything of them."""
+    fields = [(name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for name in dict.fromkeys(names)]
+    return msgspec.json.Decoder(msgspec.defstruct("Only", fields))
+
+
+def _readable(records: Sequence[msgspec.Raw]) -> Sequence[msgspec.Raw]:
+    """The records, those that are too large to be decoded replaced."""
+    return [raw if len(raw) <= PART_LIMIT else _TOO_LARGE for raw in records]
 
 
 @lru_cache(maxsize=256)

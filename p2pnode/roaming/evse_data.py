@@ -96,7 +96,7 @@ class EvseDataService:
         """The EvseIDs of all records, and the rows of those that are not to be deleted."""
         found: Rows[EvseRecord] = Rows([])
         if action is ActionType.DELETE:
-            evse_ids = named_evses(records, found.violations)
+            evse_ids = await named_evses(records, found)
         else:
             listing = Listing(owner, data.operator_id, data.operator_name)
             async for index, raw in in_turns(records):

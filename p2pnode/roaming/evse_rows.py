@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from p2pnode.oicp.codec import encode, replace_members
+from p2pnode.oicp.codec import MOST_VIOLATIONS, encode, replace_members
 from p2pnode.oicp.coordinates import UnreadableCoordinates, position_of
 from p2pnode.oicp.errors import Violation
 from p2pnode.oicp.evse_data import EvseDataRecord
 from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.mending import EvseDataReading, read_evse_record, read_status_record
 from p2pnode.oicp.rules import check, errors_in
+from p2pnode.roaming.pushes import in_turns
 from p2pnode.roaming.records import OWN, EvseRecord, StatusRecord
 
 Row = TypeVar("Row")
@@ -31,14 +32,18 @@ class Listing:
 
 @dataclass(slots=True)
 class Rows(Generic[Row]):
-    """The rows of a list of records, and every reason why some could not be taken; pointers begin at the list."""
+    """The rows of a list of records, and the reasons why some could not be taken; pointers begin at the list.
+
+    Reasons are noted up to `MOST_VIOLATIONS`: a list of nothing but mistakes is not answered by one as long.
+    """
 
     rows: list[Row]
     violations: list[Violation] = field(default_factory=list[Violation])
 
     def refuse(self, index: int, violations: Iterable[Violation]) -> None:
         """Note why the record at this place was not taken."""
-        self.violations += [replace(violation, pointer=f"/{index}{violation.pointer}") for violation in violations]
+        if len(self.violations) < MOST_VIOLATIONS:
+            self.violations += [replace(violation, pointer=f"/{index}{violation.pointer}") for violation in violations]
 
 
 def add_evse(into: Rows[EvseRecord], index: int, raw: bytes, listing: Listing, *, strict: bool) -> None:
@@ -84,14 +89,14 @@ def add_status(  # noqa: PLR0913 - all that is known of one record
     )
 
 
-def named_evses(records: Sequence[bytes], violations: list[Violation]) -> list[str]:
+async def named_evses(records: Sequence[bytes], into: Rows[Any]) -> list[str]:
     """The EvseIDs of records of which only that is needed, as in a push that deletes them."""
     found: list[str] = []
-    for index, raw in enumerate(records):
+    async for index, raw in in_turns(records):
         evse_id = read_status_record(raw).evse_id
         found.append(evse_id)
         if not evse_id:
-            violations.append(Violation(f"/{index}/EvseID", "missing", "EvseID is missing."))
+            into.refuse(index, [Violation("/EvseID", "missing", "EvseID is missing.")])
     return found
 
 

@@ -114,7 +114,7 @@ class EvseStatusService:
         at = self._party.now()
         found: Rows[StatusRecord] = Rows([])
         if action is ActionType.DELETE:
-            evse_ids = named_evses(records, found.violations)
+            evse_ids = await named_evses(records, found)
         else:
             async for index, raw in in_turns(records):
                 add_status(found, index, raw, listing, at, strict=True)

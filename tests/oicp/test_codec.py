@@ -15,9 +15,21 @@ from hypothesis import strategies as st
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.authorization import AuthorizeStart
 from p2pnode.oicp.cdr import ChargeDetailRecord
-from p2pnode.oicp.codec import decode, encode, join, join_page, read, replace_members, split, split_answer, time_text
+from p2pnode.oicp.codec import (
+    MOST_RECORDS,
+    decode,
+    encode,
+    join,
+    join_page,
+    read,
+    replace_members,
+    split,
+    split_answer,
+    time_text,
+)
 from p2pnode.oicp.errors import InvalidMessage, MessageError
 from p2pnode.oicp.evse_data import EvseDataRecord
+from p2pnode.oicp.evse_status import EvseStatusRecord
 from p2pnode.oicp.operations import (
     AUTHORIZE_START,
     OPERATIONS,
@@ -289,6 +301,43 @@ def test_a_large_push_is_split_without_a_copy_of_its_records() -> None:
     tracemalloc.stop()
     assert (len(envelope.records), envelope.records[4999]) == (5000, record)
     assert peak < len(body) / 5
+
+
+HOLDING_NOTHING = {
+    "other members": b'{"ActionType":"update","More":[' + b"{}," * 700_000 + b"0]}",
+    "countless members": b"{" + b",".join(b'"%d":0' % number for number in range(200_000)) + b"}",
+    "members beside the records": b'{"OperatorEvseStatus":{"EvseStatusRecord":[],"More":[' + b"{}," * 700_000 + b"0]}}",
+    "countless records": b'{"OperatorEvseStatus":{"EvseStatusRecord":[' + b"0," * 1_500_000 + b"0]}}",
+}
+
+
+@pytest.mark.parametrize("body", HOLDING_NOTHING.values(), ids=HOLDING_NOTHING)
+def test_a_large_body_that_is_no_push_is_refused_without_being_held(body: bytes) -> None:
+    tracemalloc.start()
+    with pytest.raises(InvalidMessage):
+        split(PUSH_EVSE_STATUS, body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(body) > 2_000_000
+    assert peak < 1_000_000
+
+
+def test_more_records_than_a_message_carries_are_refused() -> None:
+    body = b'{"ActionType":"update","OperatorEvseStatus":{"EvseStatusRecord":[' + b"0," * MOST_RECORDS + b"0]}}"
+    with pytest.raises(InvalidMessage, match="1000000"):
+        split(PUSH_EVSE_STATUS, body)
+
+
+def test_a_record_too_large_to_be_decoded_costs_only_itself() -> None:
+    bloated = b'{"EvseID":"DE*ABC*E1","EvseStatus":"Available","More":[' + b"{}," * 400_000 + b"0]}"
+    good = b'{"EvseID":"DE*ABC*E2","EvseStatus":"Available"}'
+    start = b'{"ActionType":"update","OperatorEvseStatus":{"OperatorID":"DE*ABC","EvseStatusRecord":'
+    first, second = split(PUSH_EVSE_STATUS, start + b"[" + bloated + b"," + good + b"]}}").records
+    (alone,) = split(PUSH_EVSE_STATUS, start + bloated + b"}}").records
+    assert second == good
+    for record in (first, alone):
+        with pytest.raises(InvalidMessage, match="An object is expected"):
+            read(EvseStatusRecord, record)
 
 
 def test_only_the_named_members_of_an_object_change() -> None:
