@@ -19,6 +19,7 @@ from p2pnode.oicp.evse_status import EvseStatus, EvseStatusById, EvseStatusByOpe
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
 from p2pnode.oicp.pricing import EvsePricing, PricingProductData
+from p2pnode.oicp.scalars import PARTNER_SESSION_ID, SESSION_ID
 from p2pnode.oicp.status import Code, StatusCode
 
 Answer = TypeVar("Answer", bound=OicpModel)
@@ -98,8 +99,17 @@ def refusal(
 
 
 def _session_members(request: OicpModel | None) -> dict[str, object]:
+    """The session ids of a request; one that breaks its rule is not echoed, or the answer would break it too."""
     found = {member: getattr(request, attribute, None) for member, attribute in _SESSION_MEMBERS.items()}
-    return {member: value for member, value in found.items() if isinstance(value, str)}
+    return {
+        member: value for member, value in found.items() if isinstance(value, str) and _may_be_echoed(member, value)
+    }
+
+
+def _may_be_echoed(member: str, value: str) -> bool:
+    if member == "SessionID":
+        return SESSION_ID.pattern.fullmatch(value) is not None
+    return len(value) <= PARTNER_SESSION_ID.maximum
 
 
 def code_of(answer: OicpModel) -> str:

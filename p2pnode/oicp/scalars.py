@@ -72,7 +72,8 @@ EvcoIDText = Annotated[Text, EVCO_ID]
 SessionIDText = Annotated[Text, SESSION_ID]
 """SessionIDType."""
 
-PartnerSessionIDText = Annotated[Text, Length(0, 250)]
+PARTNER_SESSION_ID = Length(0, 250)
+PartnerSessionIDText = Annotated[Text, PARTNER_SESSION_ID]
 """A partner's own session id."""
 
 UIDText = Annotated[Text, UID]

@@ -198,6 +198,16 @@ def test_an_acknowledgement_echoes_the_session() -> None:
     assert (check(positive), check(negative)) == ((), ())
 
 
+def test_a_session_id_that_breaks_its_rule_is_not_echoed_or_the_answer_would_break_it() -> None:
+    wire = {"OperatorID": "DE*ABC", "Identification": {}, "SessionID": "nonsense", "EMPPartnerSessionID": "e" * 251}
+    request = read(AuthorizeStart, {**wire, "CPOPartnerSessionID": "c" * 250})
+    _, refused = refusal(AUTHORIZE_START, ProtocolError(Code.UNAUTHORIZED_ACCESS, "not yours"), request)
+    for model in (acknowledge(request), refused):
+        assert model.wire().keys() & {"SessionID", "EMPPartnerSessionID"} == set()
+        assert model.wire()["CPOPartnerSessionID"] == "c" * 250
+        assert check(model) == ()
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_every_operation_is_refused_in_its_own_answer(operation: AnyOperation) -> None:
     http, model = refusal(operation, ProtocolError(Code.PARTNER_NOT_FOUND, "no route"))
