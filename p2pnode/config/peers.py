@@ -93,7 +93,8 @@ class PeerEntry(Settings):
     )
     pins: tuple[Pin, ...] = Field(
         default=(),
-        description="SHA-256 of its public key, `sha256:` and hexadecimal: the current and, before a change, the next.",
+        description="SHA-256 of its public key, `sha256:` and hexadecimal: the current and, before a change, the next. "
+        "They are enough to call it; to take its calls over TLS, `certificate` or `ca` is needed as well.",
     )
     certificate: Path | None = Field(
         default=None,

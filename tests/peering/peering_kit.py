@@ -115,7 +115,7 @@ def face_over(  # noqa: PLR0913 - each is what one test or another varies
         receive=receive or notes.answer,
         offered=offered,
         on_call=notes.outcomes.append,
-        limits=limits or LimitsSection(stop_seconds=1, body_seconds=5),
+        limits=limits or LimitsSection(stop_seconds=0.2, body_seconds=5),
     )
     return PeerFace(settings or PeerFaceSection(port=0, tls="off"), NODE, holder, parts)
 

@@ -28,7 +28,7 @@ from p2pnode.oicp.operations import (
 from p2pnode.peering import PeerClient
 from p2pnode.roaming.ports import PeerAnswer, PeerCaller
 from p2pnode.roaming.records import PageRequest, Verb
-from tests.peering.peering_kit import Notes, face_over, hold, own_id, partner, sample, until
+from tests.peering.peering_kit import Notes, face_over, hold, own_id, partner, sample, sample_members, until
 
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -218,7 +218,10 @@ async def test_connections_are_kept_and_closed_ones_replaced(notes: Notes) -> No
 
 
 async def test_a_large_push_goes_out_whole(notes: Notes) -> None:
-    body = sample(PUSH_EVSE_DATA).rstrip()[:-1] + b', "Filler": "' + b"x" * 3_000_000 + b'"}'
+    members = sample_members(PUSH_EVSE_DATA)
+    records = members["OperatorEvseData"]["EvseDataRecord"]
+    records.extend(records[:1] * (3_000_000 // len(json.dumps(records[0]))))
+    body = json.dumps(members).encode()
     async with face_over(await hold(partner()), notes) as face, client(Notes()) as caller:
         await ask(caller, peer_at(face.port), PUSH_EVSE_DATA, body=body)
     assert notes.received[0].body == body

@@ -329,7 +329,9 @@ async def test_a_push_may_be_larger_than_other_messages(notes: Notes) -> None:
 
 async def test_a_body_that_does_not_arrive_is_given_up(notes: Notes) -> None:
     head = f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode()
-    async with face_over(await hold(partner()), notes, limits=LimitsSection(body_seconds=0.05)) as face:
+    async with face_over(
+        await hold(partner()), notes, limits=LimitsSection(body_seconds=0.05, stop_seconds=0.2)
+    ) as face:
         reply = await exchange(face.port, [head])
     assert (reply.status, reply.code) == (408, "022")
 
