@@ -194,6 +194,8 @@ class Node:
         for backend in (self.cpo, self.emp):
             if isinstance(backend, AbstractAsyncContextManager) and isinstance(backend, HttpBackend) is not that_send:
                 await self._stack.enter_async_context(cast("AbstractAsyncContextManager[object]", backend))
+            if isinstance(backend, HttpBackend) and not that_send:
+                self._stack.callback(self.peers.listen(backend.reload))
 
     def _backend_face(self) -> BackendFace:
         parts = FaceParts(

@@ -54,7 +54,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     }
     made = make_directory(directory, settings, datetime.now(UTC))
     asyncio.run(make_store(made.config))
-    face = made.config.peer_face
+    face, backend = made.config.peer_face, made.config.backend_face
     if as_json:
         show_json(
             {
@@ -69,6 +69,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
         return
     say(f"made the node {made.config.node.name!r} in {directory}")
     say(f"  {directory / 'p2pnode.toml'}: its configuration; peers reach it at {face.host}:{face.port}")
+    say(f"    your own backend at {backend.host}:{backend.port}, in Hubject's place (`[cpo]` and `[emp]` say how back)")
     say(f"  {directory / 'peers.toml'}: its peers, none yet")
     say(f"  {made.identity.key_file}: its private key, for nobody else")
     say(f"  {made.identity.trust}: its identity, for its peers to trust")

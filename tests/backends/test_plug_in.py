@@ -1,7 +1,9 @@
 """A backend written in Python by somebody else: found by its name, checked before it is used, asked like any other."""
 
+import re
 import sys
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,17 +11,19 @@ import pytest
 
 from p2pnode.backends.making import BackendParts, make_cpo, make_emp
 from p2pnode.backends.plug_in import BackendContext
-from p2pnode.config import ConfigError, NodeConfig, PeerEntry, PeerTable
+from p2pnode.config import ConfigError, NodeConfig, PeerEntry, PeerTable, load_node
 from p2pnode.node import Node
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop
 from p2pnode.oicp.codec import read
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.identification import Identification
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, PUSH_EVSE_STATUS
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
 from p2pnode.roaming.ports import CpoBackend, Received
 from p2pnode.roaming.records import CallOutcome
-from tests.drop_in_stage import OPERATOR, PROVIDER, sample
+from tests.drop_in_stage import OPERATOR, PROVIDER, SESSION, sample
 
 
 class Csms:
@@ -179,3 +183,22 @@ async def test_a_node_enters_its_plug_in_asks_it_and_lets_it_send(tmp_path: Path
         assert backend.bodies == [body]
         assert node.commands == {"CPO": None, "EMP": None}
     assert (backend.entered, backend.told) == (0, ["000"])
+
+
+async def test_the_plug_in_of_the_manual_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (files("p2pnode.docs") / "backends.md").read_text(encoding="utf-8")
+    code, settings = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("python", "toml"))
+    assert code is not None
+    assert settings is not None
+    (tmp_path / "my_module.py").write_text(code[1])
+    (tmp_path / "p2pnode.toml").write_text(f'[node]\nname = "node"\noperators = ["{OPERATOR}"]\n{settings[1]}')
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    config = load_node(tmp_path)
+    backend = _made(config.cpo.backend, settings=config.cpo.settings)
+    assert backend is not None
+    request = AuthorizeRemoteStart(
+        session_id=SESSION, provider_id=PROVIDER, evse_id=f"{OPERATOR}*E1*1", identification=Identification()
+    )
+    assert (await backend.authorize_remote_start(request, b"")).result
+    with pytest.raises(ProtocolError, match="603"):
+        await backend.authorize_remote_start(request.model_copy(update={"evse_id": f"{OPERATOR}*E2"}), b"")
