@@ -36,6 +36,8 @@ class Cdrs:
 
     def __init__(self, party: Party) -> None:
         self._party = party
+        self._in_hand: set[str] = set()
+        """The keys of the CDRs that our own EMP is being given."""
 
     @property
     def receivers(self) -> Receivers:
@@ -55,8 +57,7 @@ class Cdrs:
         """
         message = received.message
         record = await self._store(received.peer, message, received.body)
-        if record.forwarded_at is None:
-            self._party.background.start(self._hand_over(message, record), "CDR to our EMP")
+        self._start_hand_over(message, record)
         return acknowledge(message)
 
     async def _store(self, peer: PeerEntry, message: ChargeDetailRecord, body: bytes) -> CdrRecord:
@@ -88,6 +89,12 @@ class Cdrs:
             raise ProtocolError(Code.SESSION_INVALID, "no such session between the two parties")
         return record
 
+    def _start_hand_over(self, message: ChargeDetailRecord, record: CdrRecord) -> None:
+        """Give a stored CDR to our own EMP in the background, unless that has been done, or is being done now."""
+        if record.forwarded_at is None and record.key not in self._in_hand:
+            self._in_hand.add(record.key)
+            self._party.background.start(self._hand_over(message, record), "CDR to our EMP")
+
     async def _hand_over(self, message: ChargeDetailRecord, record: CdrRecord) -> None:
         """Give a stored CDR to our own EMP; what it does not take stays marked as not forwarded."""
         operation = CHARGE_DETAIL_RECORD
@@ -100,13 +107,14 @@ class Cdrs:
                 caller_id=record.operator_id,
                 deadline=operation.deadline,
             )
+            if answer.result:
+                await self._mark_forwarded(record)
+            else:
+                await self._note(record, answer.status_code.code)
         except PeerError as error:
             await self._note(record, error.code)
-            return
-        if answer.result:
-            await self._mark_forwarded(record)
-        else:
-            await self._note(record, answer.status_code.code)
+        finally:
+            self._in_hand.discard(record.key)
 
     async def _mark_forwarded(self, record: CdrRecord) -> None:
         at = self._party.now()
@@ -198,8 +206,7 @@ class Cdrs:
                 record = await self._store(peer, message, body)
             except (InvalidMessage, ProtocolError):
                 continue
-            if record.forwarded_at is None:
-                self._party.background.start(self._hand_over(message, record), "CDR to our EMP")
+            self._start_hand_over(message, record)
 
     async def forward_pending(self) -> int:
         """Give every CDR that its EMP has not acknowledged to it again; returns how many were acknowledged.
@@ -241,7 +248,9 @@ class Cdrs:
     async def _forward_again(self, record: CdrRecord) -> None:
         message = read(ChargeDetailRecord, record.body)
         if record.emp == OWN:
-            await self._hand_over(message, record)
+            if record.key not in self._in_hand:
+                self._in_hand.add(record.key)
+                await self._hand_over(message, record)
             return
         process_id = self._party.new_session_id()
         await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, record.body, process_id))

@@ -1,11 +1,11 @@
 """ChargeDetailRecord and GetChargeDetailRecords."""
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from roaming_world import EVSE, NOON, SESSION, Call, Party, World, refused, rfid
+from roaming_world import EVSE, NOON, SESSION, Call, Party, World, make, refused, rfid
 
 from p2pnode.oicp.authorization import AuthorizeStart
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
@@ -18,8 +18,9 @@ from p2pnode.roaming.records import CdrRecord, PageRequest, SessionState
 HOUR = timedelta(hours=1)
 
 
-def cdr(session_id: str = SESSION, start: Any = NOON, **members: Any) -> ChargeDetailRecord:
-    values = {
+def cdr(session_id: str = SESSION, start: datetime = NOON, **members: object) -> ChargeDetailRecord:
+    values: dict[str, object] = {
+        "session_id": session_id,
         "evse_id": EVSE,
         "identification": rfid(),
         "charging_start": start,
@@ -29,7 +30,7 @@ def cdr(session_id: str = SESSION, start: Any = NOON, **members: Any) -> ChargeD
         "consumed_energy": Decimal("11.5"),
         **members,
     }
-    return ChargeDetailRecord(session_id=session_id, **values)
+    return make(ChargeDetailRecord, **values)
 
 
 async def authorized(cpo: Party, session_id: str = SESSION) -> None:
@@ -77,6 +78,17 @@ async def test_the_same_cdr_again_gets_the_same_answer(pair: tuple[Party, Party]
     await emp.roaming.settle()
     assert len(emp.emp.cdrs) == 1
     assert (await stored(emp)).body == call.body
+
+
+async def test_the_same_cdr_many_times_at_once_reaches_our_emp_once(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    call = Call("cpo", "emp", CHARGE_DETAIL_RECORD, encode(cdr()), "DE*CPO", None)
+    answers = await asyncio.gather(*(emp.answer(call, "process") for _ in range(20)))
+    await emp.roaming.settle()
+    assert set(answers) == {answers[0]}
+    assert b'"Result":true' in answers[0][1]
+    assert emp.emp.cdrs == [call.body]
 
 
 async def test_a_different_cdr_for_the_same_session_is_refused(pair: tuple[Party, Party]) -> None:
@@ -183,9 +195,9 @@ async def settled(pair: tuple[Party, Party], count: int, *, forwarded: bool = Tr
         cpo.wire.down = set()
 
 
-def wanted(**members: Any) -> GetChargeDetailRecords:
-    members = {"provider_id": "DE-ONE", "from_": NOON, "to": NOON + timedelta(days=100), **members}
-    return GetChargeDetailRecords(**members)
+def wanted(**members: object) -> GetChargeDetailRecords:
+    values = {"provider_id": "DE-ONE", "from_": NOON, "to": NOON + timedelta(days=100), **members}
+    return make(GetChargeDetailRecords, **values)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +215,7 @@ def wanted(**members: Any) -> GetChargeDetailRecords:
     ids=["all", "from", "to", "sessions", "operator", "operators", "forwarded", "not forwarded"],
 )
 async def test_an_emp_fetches_its_cdrs_by_every_filter(
-    pair: tuple[Party, Party], filters: dict[str, Any], found: list[str]
+    pair: tuple[Party, Party], filters: dict[str, object], found: list[str]
 ) -> None:
     cpo, _ = pair
     await settled(pair, 4)
