@@ -219,7 +219,9 @@ class OicpFace:
         operation, message, records = _message(route, body)
         call.operation, call.message = operation, message
         claimed = CLAIMS[operation](message)
-        peer = call.peer if claimed is None and call.peer else self._require(call, route, claimed)
+        peer = call.peer
+        if peer is None or (claimed is not None and claimed != identifier):
+            peer = self._require(call, route, claimed)
         if operation not in self._offered:
             raise ProtocolError(Code.SERVICE_NOT_AVAILABLE, f"{operation.name} is not offered here.")
         if not peer.may_receive(operation):
