@@ -35,12 +35,19 @@ FullLoad = Callable[[PeerEntry], Awaitable[Sequence[Parcel]]]
 
 @dataclass(slots=True)
 class Lane:
-    """The pushes of one operation to one peer. `refused` says that the peer did not take a full load either."""
+    """The pushes of one operation to one peer.
+
+    `refused` says that the peer did not take a full load either. Pushes are counted as they are `issued`; those up to
+    `covered` are in a full load, or left to one, and not sent any more. `dropped` is the last that was never queued.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     behind: bool = False
     refused: bool = False
+    issued: int = 0
+    covered: int = 0
+    dropped: int = 0
 
 
 class Publisher:
@@ -93,16 +100,20 @@ class Publisher:
     async def _deliver(self, peer: PeerEntry, parcel: Parcel | None, process_id: str) -> str | None:
         """Send one push, or everything where the peer has missed one; returns what went wrong."""
         lane = self._lanes.setdefault(peer.name, Lane())
+        lane.issued += 1
+        turn = lane.issued
         if lane.waiting >= MOST_WAITING:
-            lane.behind = True
+            lane.behind, lane.dropped = True, turn
             return None
         lane.waiting += 1
         async with lane.lock:
             lane.waiting -= 1
+            if turn <= lane.covered:
+                return f"{peer.name}: not delivered yet" if lane.behind else None
             try:
                 return await self._send(lane, peer, parcel, process_id)
             except PeerError as error:
-                lane.behind = True
+                lane.behind, lane.covered = True, lane.issued
                 return str(error)
             except BaseException:
                 lane.behind = True
@@ -116,12 +127,13 @@ class Publisher:
             if problem is None or lane.refused:
                 return problem
         lane.behind = True
+        covered = lane.issued
         for part in await self._full_load(peer):
             problem = await self._push(peer, part, process_id)
             if problem is not None:
                 lane.refused = True
                 return problem
-        lane.behind = lane.refused = False
+        lane.behind, lane.refused, lane.covered = lane.dropped > covered, False, covered
         return None
 
     async def _push(self, peer: PeerEntry, parcel: Parcel, process_id: str) -> str | None:

@@ -1,11 +1,13 @@
 """What the tests of this directory share: parties with a store of their own, and a wire between them that can fail."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
 
 from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp.acknowledgement import Acknowledgement
@@ -20,7 +22,7 @@ from p2pnode.oicp.authorization import (
     AuthorizeStop,
 )
 from p2pnode.oicp.cdr import ChargeDetailRecord
-from p2pnode.oicp.codec import encode, split
+from p2pnode.oicp.codec import decode, encode, split
 from p2pnode.oicp.errors import NoAnswer, ProtocolError, Unreachable
 from p2pnode.oicp.identification import (
     Identification,
@@ -40,6 +42,7 @@ from p2pnode.roaming.services import Roaming
 from p2pnode.store.store import SqlStore
 
 Answer = TypeVar("Answer", bound=OicpModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 UID = "04A2B3C4D5E6F7"
@@ -64,6 +67,16 @@ class Clock:
         self.at += timedelta(**by)
 
 
+def make(kind: type[Model], **members: object) -> Model:
+    """A message of this kind, its members by the names of their attributes."""
+    return kind.model_validate(members)
+
+
+def decoded(body: bytes) -> dict[str, Any]:
+    """The members of a body."""
+    return cast("dict[str, Any]", decode(body))
+
+
 def rfid(uid: str = UID) -> Identification:
     """A card."""
     return Identification(rfid_mifare_family_identification=RFIDMifareFamilyIdentification(uid=uid))
@@ -84,21 +97,19 @@ def remote(evco_id: str = EVCO) -> Identification:
     return Identification(remote_identification=RemoteIdentification(evco_id=evco_id))
 
 
-def authorized(provider_id: str | None = None, **members: Any) -> AuthorizationStart:
+def authorized(provider_id: str | None = None, session_id: str | None = None) -> AuthorizationStart:
     """A yes."""
     return AuthorizationStart(
         authorization_status=AuthorizationStatus.AUTHORIZED,
         status_code=StatusCode.of(Code.SUCCESS),
         provider_id=provider_id,
-        **members,
+        session_id=session_id,
     )
 
 
 def denied(code: Code = Code.RFID_INVALID_UID) -> AuthorizationStart:
     """A no."""
-    return AuthorizationStart(
-        authorization_status=AuthorizationStatus.NOT_AUTHORIZED, status_code=StatusCode.of(code)
-    )
+    return AuthorizationStart(authorization_status=AuthorizationStatus.NOT_AUTHORIZED, status_code=StatusCode.of(code))
 
 
 def stopped() -> AuthorizationStop:
@@ -167,7 +178,14 @@ class Cpo:
     ) -> Acknowledgement:
         return await self._answer(request, body)
 
-    async def _answer(self, request: Any, body: bytes) -> Acknowledgement:
+    async def _answer(
+        self,
+        request: AuthorizeRemoteStart
+        | AuthorizeRemoteStop
+        | AuthorizeRemoteReservationStart
+        | AuthorizeRemoteReservationStop,
+        body: bytes,
+    ) -> Acknowledgement:
         assert split_session(body) == request.session_id
         self.asked.append(request)
         if self.before_answer is not None:
@@ -179,9 +197,7 @@ class Cpo:
 
 def split_session(body: bytes) -> object:
     """The SessionID in a body."""
-    from p2pnode.oicp.codec import decode  # noqa: PLC0415 - only here
-
-    return cast("Mapping[str, object]", decode(body)).get("SessionID")
+    return decoded(body).get("SessionID")
 
 
 @dataclass(frozen=True)
@@ -200,7 +216,7 @@ class Call:
 class Wire:
     """Carries messages between the parties of a test as bytes, and fails on demand."""
 
-    parties: dict[str, "Party"] = field(default_factory=dict)
+    parties: dict[str, "Party"] = field(default_factory=dict[str, "Party"])
     calls: list[Call] = field(default_factory=list[Call])
     down: set[str] = field(default_factory=set[str])
     silent: set[str] = field(default_factory=set[str])
@@ -233,7 +249,7 @@ class Line:
     name: str
     wire: Wire
 
-    async def call(
+    async def call(  # noqa: PLR0913 - as the protocol has it
         self,
         peer: PeerEntry,
         operation: Operation[Any, Answer],
@@ -266,6 +282,7 @@ class Party:
     emp: Emp
     limits: Limits
     peers: PeerTable = field(default_factory=PeerTable)
+    foreign: bytes | None = None
     roaming: Roaming = field(init=False)
 
     def __post_init__(self) -> None:
@@ -285,12 +302,13 @@ class Party:
             limits=self.limits,
         )
 
-    def knows(self, *others: "Party", **entry: Any) -> None:
+    def knows(self, *others: "Party", **entry: object) -> None:
         """Put others into the peer table, the entry's members as given."""
         added = [
-            PeerEntry(
-                name=other.name,
+            make(
+                PeerEntry,
                 **{
+                    "name": other.name,
                     "url": f"http://127.0.0.1:1/{other.name}",
                     "tls": "off",
                     "operators": other.own.operators,
@@ -304,7 +322,9 @@ class Party:
         self.peers = PeerTable([*kept, *added])
 
     async def answer(self, call: Call, process_id: str) -> tuple[int, bytes]:
-        """As this party's server answers."""
+        """As this party's server answers, or with `foreign` as some other system would."""
+        if self.foreign is not None:
+            return 200, self.foreign
         message: OicpModel | None = None
         try:
             envelope = split(call.operation, call.body)
@@ -328,21 +348,38 @@ class Party:
         return 200, answer if isinstance(answer, bytes) else encode(answer)
 
     async def send(
-        self, operation: Operation[Any, Answer], message: OicpModel | bytes, **outgoing: Any
+        self,
+        operation: Operation[Any, Answer],
+        message: OicpModel | bytes,
+        *,
+        page: PageRequest | None = None,
+        to: str | None = None,
     ) -> Answer:
         """What this party's own backend gets for a message."""
+        answer = await self.send_raw(operation, message, page=page, to=to)
+        return read_answer(operation, "own", 200, None, answer)
+
+    async def send_raw(
+        self,
+        operation: AnyOperation,
+        message: OicpModel | bytes,
+        *,
+        page: PageRequest | None = None,
+        to: str | None = None,
+    ) -> bytes:
+        """What this party's own backend gets for a message, as bytes."""
         body = message if isinstance(message, bytes) else encode(message)
         envelope = split(operation, body)
-        going = Outgoing(operation, envelope.message, body, "process", records=envelope.records)
-        answer = await self.roaming.send(replace(going, **outgoing))
-        return read_answer(operation, "own", 200, None, answer) if isinstance(answer, bytes) else cast("Answer", answer)
-
-    async def send_raw(self, operation: AnyOperation, message: OicpModel, **outgoing: Any) -> bytes:
-        """What this party's own backend gets for a message, as bytes."""
-        body = encode(message)
-        envelope = split(operation, body)
-        going = Outgoing(operation, envelope.message, body, "process", records=envelope.records)
-        answer = await self.roaming.send(replace(going, **outgoing))
+        going = Outgoing(
+            operation,
+            envelope.message,
+            body,
+            "process",
+            records=envelope.records,
+            page=page or PageRequest(),
+            to=to,
+        )
+        answer = await self.roaming.send(going)
         return answer if isinstance(answer, bytes) else encode(answer)
 
 

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from roaming_world import EVCO, OTHER_UID, UID, Call, Party, World, refused
+from roaming_world import EVCO, OTHER_UID, UID, Call, Party, World, decoded, refused
 
 from p2pnode.oicp.authentication import PullAuthenticationData
-from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.codec import encode
 from p2pnode.oicp.operations import PULL_AUTHENTICATION_DATA, PUSH_AUTHENTICATION_DATA
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.pins import pin_matches
@@ -26,9 +26,7 @@ def push(action: str, *media: dict[str, Any], provider_id: str = "DE-ONE") -> by
 
 
 async def received(cpo: Party, body: bytes, source: str = "emp") -> dict[str, Any]:
-    decoded = decode((await cpo.answer(Call(source, "cpo", PUSH_AUTHENTICATION_DATA, body, "DE-ONE", None), "p"))[1])
-    assert isinstance(decoded, dict)
-    return decoded
+    return decoded((await cpo.answer(Call(source, "cpo", PUSH_AUTHENTICATION_DATA, body, "DE-ONE", None), "p"))[1])
 
 
 async def vouched(party: Party, owner: str) -> list[AuthenticationRecord]:
@@ -164,11 +162,8 @@ async def test_pulling_is_for_peers_whose_entry_says_so(pair: tuple[Party, Party
 async def test_what_a_peer_hands_out_of_other_providers_is_not_believed(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
 
-    async def foreign(_call: object, _process_id: str) -> tuple[int, bytes]:
-        block = {"ProviderID": "DE-TWO", "AuthenticationDataRecord": [{"Identification": CARD}]}
-        return 200, json.dumps({"AuthenticationData": {"ProviderAuthenticationData": [block]}}).encode()
-
-    emp.answer = foreign  # type: ignore[method-assign]
+    block = {"ProviderID": "DE-TWO", "AuthenticationDataRecord": [{"Identification": CARD}]}
+    emp.foreign = json.dumps({"AuthenticationData": {"ProviderAuthenticationData": [block]}}).encode()
     cpo.knows(emp, pull_authentication_data=True)
     answer = await cpo.send(PULL_AUTHENTICATION_DATA, PullAuthenticationData(operator_id="DE*CPO"))
     assert answer.authentication_data.provider_authentication_data == []
@@ -179,11 +174,9 @@ async def test_an_empty_answer_of_a_provider_wipes_what_it_vouched_for(world: Wo
     cpo, emp = await world.pair()
     cpo.knows(emp, pull_authentication_data=True)
     await received(cpo, push("fullLoad", CARD))
-    answer = {"AuthenticationData": {"ProviderAuthenticationData": {"ProviderID": "DE-ONE", "AuthenticationDataRecord": []}}}
+    nobody: dict[str, object] = {"ProviderID": "DE-ONE", "AuthenticationDataRecord": []}
+    answer = {"AuthenticationData": {"ProviderAuthenticationData": nobody}}
 
-    async def foreign(_call: object, _process_id: str) -> tuple[int, bytes]:
-        return 200, encode(answer)
-
-    emp.answer = foreign  # type: ignore[method-assign]
+    emp.foreign = encode(answer)
     await cpo.send(PULL_AUTHENTICATION_DATA, PullAuthenticationData(operator_id="DE*CPO"))
     assert await vouched(cpo, "emp") == []

@@ -1,6 +1,6 @@
 """AuthorizeStart: who lets a driver start."""
 
-from typing import Any
+from functools import partial
 
 import pytest
 from roaming_world import (
@@ -9,17 +9,20 @@ from roaming_world import (
     OTHER_UID,
     SESSION,
     UID,
+    Call,
     Party,
     World,
     authorized,
     denied,
+    make,
     plug_and_charge,
     qr_code,
     refused,
     rfid,
 )
 
-from p2pnode.oicp.authorization import AuthorizeStart
+from p2pnode.oicp.authorization import AuthorizationStart, AuthorizeStart
+from p2pnode.oicp.codec import encode
 from p2pnode.oicp.identification import Identification
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START
@@ -27,9 +30,13 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
 
 
-def start(identification: Identification | None = None, **members: Any) -> AuthorizeStart:
-    members.setdefault("evse_id", EVSE)
-    return AuthorizeStart(operator_id="DE*CPO", identification=identification or rfid(), **members)
+def start(identification: Identification | None = None, **members: object) -> AuthorizeStart:
+    values = {"operator_id": "DE*CPO", "evse_id": EVSE, "identification": identification or rfid(), **members}
+    return make(AuthorizeStart, **values)
+
+
+def over_the_wire(message: AuthorizeStart) -> Call:
+    return Call("cpo", "emp", AUTHORIZE_START, encode(message), "DE*CPO", None)
 
 
 async def session_at(party: Party, session_id: str | None) -> SessionRecord:
@@ -39,7 +46,7 @@ async def session_at(party: Party, session_id: str | None) -> SessionRecord:
     return session
 
 
-async def providers(world: World, *names: str, **entry: Any) -> tuple[Party, dict[str, Party]]:
+async def providers(world: World, *names: str, **entry: object) -> tuple[Party, dict[str, Party]]:
     """A CPO and the EMPs it knows."""
     cpo = await world.party("cpo", operators=("DE*CPO",))
     emps = {name: await world.party(name, providers=(f"DE-{name.upper()}",)) for name in names}
@@ -110,10 +117,7 @@ async def test_a_second_different_start_of_a_session_is_refused(
     if not says_yes:
         emp.emp.start = lambda _: denied()
     assert (await refused(cpo.send(AUTHORIZE_START, other))).code is Code.SESSION_INVALID
-    body = other.model_dump_json(by_alias=True, exclude_none=True).encode()
-    (call,) = cpo.wire.to("emp")
-    _, answer = await emp.answer(type(call)(call.source, "emp", AUTHORIZE_START, body, "DE*CPO", None), "process")
-    assert b'"400"' in answer
+    assert b'"400"' in (await emp.answer(over_the_wire(other), "process"))[1]
 
 
 async def test_another_peers_session_id_cannot_be_taken(world: World) -> None:
@@ -132,16 +136,10 @@ async def test_a_start_without_session_id_is_recognised_by_the_partners_own_id(p
     _, emp = pair
     answers: list[bytes] = []
     for _ in range(2):
-        body = start(cpo_partner_session_id="theirs").model_dump_json(by_alias=True, exclude_none=True).encode()
-        answers.append((await emp.answer(_call(body), "process"))[1])
+        call = over_the_wire(start(cpo_partner_session_id="theirs"))
+        answers.append((await emp.answer(call, "process"))[1])
     assert answers[0] == answers[1]
     assert len(await emp.store.sessions()) == 1
-
-
-def _call(body: bytes) -> Any:
-    from roaming_world import Call  # noqa: PLC0415 - only here
-
-    return Call("cpo", "emp", AUTHORIZE_START, body, "DE*CPO", None)
 
 
 async def test_an_evco_id_goes_to_its_provider_alone(world: World) -> None:
@@ -231,7 +229,7 @@ async def test_who_does_not_answer_in_time_counts_as_310(world: World) -> None:
 async def test_the_most_useful_refusal_is_told(world: World, codes: list[Code], told: Code) -> None:
     cpo, emps = await providers(world, "one", "two")
     for emp, code in zip(emps.values(), codes, strict=True):
-        emp.emp.start = lambda _, code=code: denied(code)  # type: ignore[misc]
+        emp.emp.start = partial(_deny, code)
     assert (await refused(cpo.send(AUTHORIZE_START, start()))).code is told
 
 
@@ -272,13 +270,10 @@ async def test_a_session_id_that_is_taken_or_no_session_id_is_not_followed(pair:
         assert answer.session_id not in {SESSION, "mine"}
 
 
-async def _answered_by(cpo: Party, emp: Party, answer: Any) -> Any:
+async def _answered_by(cpo: Party, emp: Party, answer: AuthorizationStart) -> AuthorizationStart:
     """The start as a foreign EMP answers it, which insists on an id of its own."""
 
-    async def foreign(_call: object, _process_id: str) -> tuple[int, bytes]:
-        return 200, answer.model_dump_json(by_alias=True, exclude_none=True).encode()
-
-    emp.answer = foreign  # type: ignore[method-assign]
+    emp.foreign = encode(answer)
     return await cpo.send(AUTHORIZE_START, start())
 
 
@@ -311,3 +306,7 @@ async def test_a_driver_of_ours_at_a_charge_point_of_ours_is_our_own_emps_to_dec
     answer = await both.send(AUTHORIZE_START, start())
     session = await session_at(both, answer.session_id)
     assert (session.cpo, session.emp, answer.provider_id) == (OWN, OWN, "DE-ONE")
+
+
+def _deny(code: Code, _request: object) -> AuthorizationStart:
+    return denied(code)

@@ -1,13 +1,12 @@
 """AuthorizeStop: who lets a driver stop."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from roaming_world import EVSE, OTHER_UID, SESSION, Party, World, plug_and_charge, qr_code, refused, rfid
 
 from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
-from p2pnode.oicp.authorization import AuthorizationStop, AuthorizationStatus, AuthorizeStart, AuthorizeStop
+from p2pnode.oicp.authorization import AuthorizationStatus, AuthorizationStop, AuthorizeStart, AuthorizeStop
 from p2pnode.oicp.identification import Identification
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP, PUSH_AUTHENTICATION_DATA
@@ -22,9 +21,10 @@ def start(identification: Identification | None = None) -> AuthorizeStart:
     )
 
 
-def stop(identification: Identification | None = None, **members: Any) -> AuthorizeStop:
-    members.setdefault("session_id", SESSION)
-    return AuthorizeStop(operator_id="DE*CPO", evse_id=EVSE, identification=identification or rfid(), **members)
+def stop(identification: Identification | None = None) -> AuthorizeStop:
+    return AuthorizeStop(
+        operator_id="DE*CPO", evse_id=EVSE, identification=identification or rfid(), session_id=SESSION
+    )
 
 
 async def test_who_authorized_the_start_is_asked_for_the_stop(pair: tuple[Party, Party]) -> None:

@@ -7,9 +7,9 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from roaming_world import NOON, Call, Party, World, refused
+from roaming_world import NOON, Call, Party, World, decoded, make, refused
 
-from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_data import EvseData, PullEvseData
 from p2pnode.oicp.identifiers import evse_key
 from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA
@@ -22,7 +22,7 @@ SAMPLE: dict[str, Any] = json.loads((files("p2pnode.oicp") / "samples" / "PushEv
 IDS = [f"DE*CPO*E{number}" for number in range(1, 6)]
 
 
-def record(evse_id: str, **members: Any) -> dict[str, Any]:
+def record(evse_id: str, **members: object) -> dict[str, Any]:
     found = {**SAMPLE, "EvseID": evse_id, "GeoCoordinates": {"Google": {"Coordinates": "50.113600 8.679700"}}}
     return {name: value for name, value in {**found, **members}.items() if value is not None}
 
@@ -33,8 +33,9 @@ def push(action: str, *records: dict[str, Any] | str, operator_id: str = "DE*CPO
     return json.dumps({"ActionType": action, "OperatorEvseData": data}, ensure_ascii=False).encode()
 
 
-def pull(**members: Any) -> PullEvseData:
-    return PullEvseData(**{"provider_id": "DE-ONE", "geo_coordinates_response_format": "Google", **members})
+def pull(**members: object) -> PullEvseData:
+    values = {"provider_id": "DE-ONE", "geo_coordinates_response_format": "Google", **members}
+    return make(PullEvseData, **values)
 
 
 async def known(party: Party, owner: str) -> list[EvseRecord]:
@@ -49,18 +50,15 @@ async def ids(party: Party, owner: str) -> list[str]:
 async def received(emp: Party, body: bytes, source: str = "cpo", caller_id: str = "DE*CPO") -> dict[str, Any]:
     """The answer to a push of a foreign CPO."""
     _, answer = await emp.answer(Call(source, "emp", PUSH_EVSE_DATA, body, caller_id, None), "process")
-    decoded = decode(answer)
-    assert isinstance(decoded, dict)
-    return decoded
+    return decoded(answer)
 
 
 async def page(cpo: Party, message: PullEvseData, number: int = 0, size: int = 20) -> tuple[EvseData, list[Any]]:
     """One page as an EMP gets it: the message and its decoded records."""
     call = Call("emp", "cpo", PULL_EVSE_DATA, encode(message), "DE-ONE", PageRequest(number, size))
     _, body = await cpo.answer(call, "process")
-    decoded = decode(body)
-    assert isinstance(decoded, dict)
-    return EvseData.model_validate(decoded), decoded["content"]
+    members = decoded(body)
+    return EvseData.model_validate(members), members["content"]
 
 
 async def test_what_a_cpo_publishes_is_kept_as_ours_and_reaches_the_emps_verbatim(pair: tuple[Party, Party]) -> None:
@@ -412,11 +410,8 @@ async def test_a_refused_pull_does_not_wipe_the_copy(pair: tuple[Party, Party]) 
 async def test_one_bad_record_costs_itself_and_not_its_page(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
 
-    async def foreign(_call: object, _process_id: str) -> tuple[int, bytes]:
-        good = {**record(IDS[0]), "OperatorID": "DE*CPO", "OperatorName": "The CPO"}
-        return 200, json.dumps({"content": [good, {"EvseID": 7}, "x", {**good, "EvseID": IDS[1]}]}).encode()
-
-    cpo.answer = foreign  # type: ignore[method-assign]
+    good = {**record(IDS[0]), "OperatorID": "DE*CPO", "OperatorName": "The CPO"}
+    cpo.foreign = json.dumps({"content": [good, {"EvseID": 7}, "x", {**good, "EvseID": IDS[1]}]}).encode()
     await emp.roaming.pull_evse_data(pull(), "cpo")
     assert await ids(emp, "cpo") == IDS[:2]
 

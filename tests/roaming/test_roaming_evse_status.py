@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from roaming_world import NOON, Call, Party, World, refused
+from roaming_world import NOON, Call, Party, World, decoded, refused
 
-from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById, PullEvseStatusByOperatorId
 from p2pnode.oicp.identifiers import evse_key
 from p2pnode.oicp.model import OicpModel
@@ -33,16 +33,12 @@ def push(action: str, operator_id: str = "DE*CPO", **statuses: str) -> bytes:
 
 async def received(emp: Party, body: bytes) -> dict[str, Any]:
     _, answer = await emp.answer(Call("cpo", "emp", PUSH_EVSE_STATUS, body, "DE*CPO", None), "process")
-    decoded = decode(answer)
-    assert isinstance(decoded, dict)
-    return decoded
+    return decoded(answer)
 
 
 async def pulled(cpo: Party, operation: AnyOperation, message: OicpModel) -> dict[str, Any]:
     call = Call("emp", "cpo", operation, encode(message), "DE-ONE", None)
-    decoded = decode((await cpo.answer(call, "process"))[1])
-    assert isinstance(decoded, dict)
-    return decoded
+    return decoded((await cpo.answer(call, "process"))[1])
 
 
 async def statuses(party: Party, owner: str) -> dict[str, str]:
@@ -96,9 +92,7 @@ async def test_an_action_does_what_it_says(pair: tuple[Party, Party], body: byte
     ],
     ids=["exists", "does not exist", "not there to delete", "no status", "foreign operator", "foreign EVSE", "twice"],
 )
-async def test_a_push_that_cannot_be_taken_changes_nothing(
-    pair: tuple[Party, Party], body: bytes, code: str
-) -> None:
+async def test_a_push_that_cannot_be_taken_changes_nothing(pair: tuple[Party, Party], body: bytes, code: str) -> None:
     _, emp = pair
     await received(emp, push("fullLoad", E1="Available", E2="Occupied"))
     assert (await received(emp, body))["StatusCode"]["Code"] == code
@@ -121,7 +115,11 @@ async def test_an_emp_pulls_all_statuses_it_may_see_by_operator(pair: tuple[Part
     cpo.knows(emp, visible=("DE*CPO*E1", "DE*CPO*E2"))
     everything = await pulled(cpo, PULL_EVSE_STATUS, PullEvseStatus(provider_id="DE-ONE"))
     (block,) = everything["EvseStatuses"]["OperatorEvseStatus"]
-    assert (block["OperatorID"], block["OperatorName"], everything["StatusCode"]["Code"]) == ("DE*CPO", "The CPO", "000")
+    assert (block["OperatorID"], block["OperatorName"], everything["StatusCode"]["Code"]) == (
+        "DE*CPO",
+        "The CPO",
+        "000",
+    )
     assert [each["EvseID"] for each in block["EvseStatusRecord"]] == IDS[:2]
     only = await pulled(cpo, PULL_EVSE_STATUS, PullEvseStatus(provider_id="DE-ONE", evse_status="Occupied"))
     (block,) = only["EvseStatuses"]["OperatorEvseStatus"]

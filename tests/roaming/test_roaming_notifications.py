@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from roaming_world import EVSE, NOON, OTHER_UID, SESSION, Call, Party, World, refused, rfid
+from roaming_world import EVSE, NOON, OTHER_UID, SESSION, Call, Party, World, make, refused, rfid
 
 from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
 from p2pnode.oicp.authorization import AuthorizeStart
@@ -30,15 +30,16 @@ from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
 
-IDS = {"session_id": SESSION, "evse_id": EVSE, "operator_id": "DE*CPO"}
+IDS: dict[str, object] = {"session_id": SESSION, "evse_id": EVSE, "operator_id": "DE*CPO"}
 
 
-def begun(**members: Any) -> ChargingNotificationStart:
-    return ChargingNotificationStart(type="Start", charging_start=NOON, **{**IDS, **members})
+def begun(**members: object) -> ChargingNotificationStart:
+    return make(ChargingNotificationStart, type="Start", charging_start=NOON, **{**IDS, **members})
 
 
 def progress(energy: str) -> ChargingNotificationProgress:
-    return ChargingNotificationProgress(
+    return make(
+        ChargingNotificationProgress,
         type="Progress",
         charging_start=NOON,
         event_occurred=NOON + timedelta(minutes=5),
@@ -48,17 +49,16 @@ def progress(energy: str) -> ChargingNotificationProgress:
 
 
 def ended(energy: str) -> ChargingNotificationEnd:
-    return ChargingNotificationEnd(
-        type="End", charging_end=NOON + timedelta(hours=1), consumed_energy=Decimal(energy), **IDS
-    )
+    charging_end = NOON + timedelta(hours=1)
+    return make(ChargingNotificationEnd, type="End", charging_end=charging_end, consumed_energy=Decimal(energy), **IDS)
 
 
 def failed() -> ChargingNotificationError:
-    return ChargingNotificationError(type="Error", error_type="CriticalError", **IDS)
+    return make(ChargingNotificationError, type="Error", error_type="CriticalError", **IDS)
 
 
 async def authorized(pair: tuple[Party, Party]) -> tuple[Party, Party]:
-    cpo, emp = pair
+    cpo, _ = pair
     start = AuthorizeStart(operator_id="DE*CPO", evse_id=EVSE, identification=rfid(), session_id=SESSION)
     assert (await cpo.send(AUTHORIZE_START, start)).authorized
     cpo.wire.calls.clear()

@@ -1,7 +1,6 @@
 """AuthorizeStart decided by authentication data that providers have pushed."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 from roaming_world import EVCO, EVSE, NOON, OTHER_UID, UID, Party, World, plug_and_charge, qr_code, refused, rfid
@@ -19,10 +18,9 @@ def start(identification: Identification) -> AuthorizeStart:
     return AuthorizeStart(operator_id="DE*CPO", evse_id=EVSE, identification=identification)
 
 
-def card(**members: Any) -> Identification:
-    return Identification(
-        rfid_identification=RFIDIdentification(uid=UID.lower(), rfid=RfidType.MIFARE_FAMILY, **members)
-    )
+def card(expiry_date: datetime | None = None) -> Identification:
+    option = RFIDIdentification(uid=UID.lower(), rfid=RfidType.MIFARE_FAMILY, expiry_date=expiry_date)
+    return Identification(rfid_identification=option)
 
 
 async def push(emp: Party, *media: Identification, provider_id: str = "DE-ONE") -> None:

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from roaming_world import NOON, Call, Party, World
+from roaming_world import NOON, Call, Party, World, decoded
 
-from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.codec import encode
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import (
     PULL_EVSE_PRICING,
@@ -31,7 +31,7 @@ def product(product_id: str, price: str = "0.49") -> dict[str, Any]:
     }
 
 
-def products(action: str, *records: dict[str, Any] | str, provider_id: str = "*", **header: Any) -> bytes:
+def products(action: str, *records: dict[str, Any] | str, provider_id: str = "*", **header: object) -> bytes:
     data = {
         "OperatorID": "DE*CPO",
         "OperatorName": "The CPO",
@@ -52,16 +52,12 @@ def prices(action: str, *records: tuple[str, str, str]) -> bytes:
 
 
 async def received(emp: Party, operation: AnyOperation, body: bytes, caller_id: str = "DE*CPO") -> dict[str, Any]:
-    decoded = decode((await emp.answer(Call("cpo", "emp", operation, body, caller_id, None), "process"))[1])
-    assert isinstance(decoded, dict)
-    return decoded
+    return decoded((await emp.answer(Call("cpo", "emp", operation, body, caller_id, None), "process"))[1])
 
 
 async def pulled(cpo: Party, operation: AnyOperation, message: OicpModel, name: str = "emp") -> dict[str, Any]:
     call = Call(name, "cpo", operation, encode(message), f"DE-{'ONE' if name == 'emp' else name.upper()}", None)
-    decoded = decode((await cpo.answer(call, "process"))[1])
-    assert isinstance(decoded, dict)
-    return decoded
+    return decoded((await cpo.answer(call, "process"))[1])
 
 
 async def product_ids(party: Party, owner: str) -> list[str]:
@@ -96,9 +92,7 @@ async def test_products_are_kept_as_ours_and_reach_who_they_are_for(world: World
     ],
     ids=["insert", "update", "delete", "full load", "empty full load"],
 )
-async def test_an_action_on_products_does_what_it_says(
-    pair: tuple[Party, Party], body: bytes, left: list[str]
-) -> None:
+async def test_an_action_on_products_does_what_it_says(pair: tuple[Party, Party], body: bytes, left: list[str]) -> None:
     _, emp = pair
     await received(emp, PUSH_PRICING_PRODUCT_DATA, products("fullLoad", "AC1", "DC"))
     assert (await received(emp, PUSH_PRICING_PRODUCT_DATA, body))["Result"] is True
@@ -116,7 +110,15 @@ async def test_an_action_on_products_does_what_it_says(
         (products("fullLoad", "Night", provider_id="DE-TWO"), "022"),
         (products("fullLoad", "Night", OperatorID="DE*XYZ"), "017"),
     ],
-    ids=["exists", "does not exist", "not there to delete", "twice", "not valid", "for somebody else", "foreign operator"],
+    ids=[
+        "exists",
+        "does not exist",
+        "not there to delete",
+        "twice",
+        "not valid",
+        "for somebody else",
+        "foreign operator",
+    ],
 )
 async def test_products_that_cannot_be_taken_change_nothing(pair: tuple[Party, Party], body: bytes, code: str) -> None:
     _, emp = pair
@@ -147,6 +149,7 @@ async def test_a_provider_pulls_its_own_products_and_those_for_all(world: World)
     two.knows(cpo)
     await cpo.send(PUSH_PRICING_PRODUCT_DATA, products("fullLoad", "AC1", product("DC", "0.79")))
     await cpo.send(PUSH_PRICING_PRODUCT_DATA, products("fullLoad", "Cheap", provider_id="DE-ONE"))
+    blocks: list[Any] = []
     for name, expected in (("emp", [["AC1", "DC"], ["Cheap"]]), ("two", [["AC1", "DC"]])):
         answer = await pulled(cpo, PULL_PRICING_PRODUCT_DATA, PullPricingProductData(operator_ids=["DECPO"]), name)
         blocks = answer["PricingProductData"]

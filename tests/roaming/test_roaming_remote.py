@@ -2,10 +2,9 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, refused, remote
+from roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, make, refused, remote
 
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop
@@ -18,14 +17,14 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, EvseRecord, SessionRecord, SessionState
 
 
-def start(**members: Any) -> AuthorizeRemoteStart:
-    members = {"provider_id": "DE-ONE", "evse_id": EVSE, "identification": remote(), **members}
-    return AuthorizeRemoteStart(**members)
+def start(**members: object) -> AuthorizeRemoteStart:
+    values = {"provider_id": "DE-ONE", "evse_id": EVSE, "identification": remote(), **members}
+    return make(AuthorizeRemoteStart, **values)
 
 
-def stop(**members: Any) -> AuthorizeRemoteStop:
-    members = {"provider_id": "DE-ONE", "evse_id": EVSE, "session_id": SESSION, **members}
-    return AuthorizeRemoteStop(**members)
+def stop(**members: object) -> AuthorizeRemoteStop:
+    values = {"provider_id": "DE-ONE", "evse_id": EVSE, "session_id": SESSION, **members}
+    return make(AuthorizeRemoteStop, **values)
 
 
 def evse(owner: str, evse_id: str, operator_id: str = "DE*CPO", *, compatible: bool = True) -> EvseRecord:
@@ -138,7 +137,7 @@ async def test_a_start_that_succeeded_is_not_asked_again(pair: tuple[Party, Part
     "other", [{"evse_id": "DE*CPO*E1*2"}, {"identification": remote("DE-ONE-C99999999-X")}], ids=["EVSE", "driver"]
 )
 async def test_a_different_start_of_the_same_session_is_refused(
-    pair: tuple[Party, Party], other: dict[str, Any]
+    pair: tuple[Party, Party], other: dict[str, object]
 ) -> None:
     cpo, emp = pair
     await emp.send(AUTHORIZE_REMOTE_START, start(session_id=SESSION))
@@ -222,10 +221,7 @@ async def test_a_session_id_the_cpo_insists_on_is_followed(pair: tuple[Party, Pa
     cpo, emp = pair
     own = "11111111-2222-3333-4444-555555555555"
 
-    async def foreign(_call: object, _process_id: str) -> tuple[int, bytes]:
-        return 200, encode(acknowledge(session_id=own))
-
-    cpo.answer = foreign  # type: ignore[method-assign]
+    cpo.foreign = encode(acknowledge(session_id=own))
     answer = await emp.send(AUTHORIZE_REMOTE_START, start(session_id=SESSION))
     assert answer.session_id == own
     assert await session_of(emp) is None
@@ -273,8 +269,6 @@ async def test_our_own_driver_starts_at_our_own_charge_point(world: World) -> No
 
 async def test_two_equal_starts_at_once_are_one_session(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
-    answers = await asyncio.gather(
-        *(emp.send(AUTHORIZE_REMOTE_START, start(session_id=SESSION)) for _ in range(2))
-    )
+    answers = await asyncio.gather(*(emp.send(AUTHORIZE_REMOTE_START, start(session_id=SESSION)) for _ in range(2)))
     assert all(answer.result for answer in answers)
     assert len(await cpo.store.sessions()) == len(await emp.store.sessions()) == 1

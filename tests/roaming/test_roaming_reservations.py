@@ -1,10 +1,9 @@
 """AuthorizeRemoteReservationStart and -Stop."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from roaming_world import EVSE, NOON, SESSION, Call, Party, refused, remote, rfid
+from roaming_world import EVSE, NOON, SESSION, Call, Party, make, refused, remote, rfid
 
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeStart
 from p2pnode.oicp.codec import encode
@@ -20,14 +19,13 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import SessionRecord, SessionState
 
 
-def reserve(**members: Any) -> AuthorizeRemoteReservationStart:
-    members = {"provider_id": "DE-ONE", "evse_id": EVSE, "identification": remote(), **members}
-    return AuthorizeRemoteReservationStart(**members)
+def reserve(**members: object) -> AuthorizeRemoteReservationStart:
+    values = {"provider_id": "DE-ONE", "evse_id": EVSE, "identification": remote(), **members}
+    return make(AuthorizeRemoteReservationStart, **values)
 
 
-def release(**members: Any) -> AuthorizeRemoteReservationStop:
-    members = {"provider_id": "DE-ONE", "evse_id": EVSE, "session_id": SESSION, **members}
-    return AuthorizeRemoteReservationStop(**members)
+def release() -> AuthorizeRemoteReservationStop:
+    return AuthorizeRemoteReservationStop(provider_id="DE-ONE", evse_id=EVSE, session_id=SESSION)
 
 
 async def sessions(*parties: Party) -> list[SessionRecord]:
@@ -99,9 +97,7 @@ async def test_a_reservation_whose_time_is_up_cannot_be_given_back(pair: tuple[P
 async def test_the_driver_who_reserved_starts_with_the_same_session(pair: tuple[Party, Party]) -> None:
     _, emp = pair
     await emp.send(AUTHORIZE_REMOTE_RESERVATION_START, reserve(session_id=SESSION))
-    start = AuthorizeRemoteStart(
-        provider_id="DE-ONE", evse_id=EVSE, identification=remote(), session_id=SESSION
-    )
+    start = AuthorizeRemoteStart(provider_id="DE-ONE", evse_id=EVSE, identification=remote(), session_id=SESSION)
     assert (await emp.send(AUTHORIZE_REMOTE_START, start)).result
     for session in await sessions(*pair):
         assert session.state is SessionState.AUTHORIZED
@@ -112,9 +108,7 @@ async def test_a_refused_start_leaves_the_reservation_as_it_was(pair: tuple[Part
     cpo, emp = pair
     await emp.send(AUTHORIZE_REMOTE_RESERVATION_START, reserve(session_id=SESSION))
     cpo.cpo.refusal = Code.NO_EV_CONNECTED
-    start = AuthorizeRemoteStart(
-        provider_id="DE-ONE", evse_id=EVSE, identification=remote(), session_id=SESSION
-    )
+    start = AuthorizeRemoteStart(provider_id="DE-ONE", evse_id=EVSE, identification=remote(), session_id=SESSION)
     assert not (await emp.send(AUTHORIZE_REMOTE_START, start)).result
     assert [session.state for session in await sessions(*pair)] == [SessionState.RESERVED] * 2
 

@@ -1,9 +1,9 @@
 """Where messages go, as a table."""
 
-from typing import Any
+from decimal import Decimal
 
 import pytest
-from roaming_world import plug_and_charge, rfid
+from roaming_world import NOON, make, plug_and_charge, rfid
 
 from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp import operations as ops
@@ -12,17 +12,17 @@ from p2pnode.oicp.cdr import GetChargeDetailRecords
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.evse_data import PullEvseData
 from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusByOperatorId
+from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation
 from p2pnode.oicp.pricing import PricingProductDataType, PullPricingProductData, PushPricingProductData
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.records import OWN
 from p2pnode.roaming.router import RULES, Knowledge, resolve
-from roaming_world import NOON
 
 
-def peer(name: str, **entry: Any) -> PeerEntry:
-    return PeerEntry(name=name, url=f"http://127.0.0.1:1/{name}", tls="off", **entry)
+def peer(name: str, **entry: object) -> PeerEntry:
+    return make(PeerEntry, name=name, url=f"http://127.0.0.1:1/{name}", tls="off", **entry)
 
 
 ALPHA = peer("alpha", operators=("DE*ALF",), providers=("DE-ALF",))
@@ -57,7 +57,7 @@ def products(provider_id: str) -> PushPricingProductData:
     data = PricingProductDataType(
         operator_id="DE*OWN",
         provider_id=provider_id,
-        pricing_default_price=0,  # type: ignore[arg-type]
+        pricing_default_price=Decimal(0),
         pricing_default_price_currency="EUR",
         pricing_default_reference_unit="HOUR",
         pricing_product_data_records=[],
@@ -69,7 +69,7 @@ STOP = AuthorizeRemoteStop(session_id="x", provider_id="DE-OWN", evse_id="DE*ALF
 CDRS = GetChargeDetailRecords(provider_id="DE-OWN", from_=NOON, to=NOON, operator_id=["DE*BET", "DE*BET", "DE*GAM"])
 KNOWN = Knowledge(OWN_PARTY)
 
-CASES: list[tuple[str, AnyOperation, Any, PeerTable, Knowledge, list[str]]] = [
+CASES: list[tuple[str, AnyOperation, OicpModel, PeerTable, Knowledge, list[str]]] = [
     ("EvcoID of a peer", ops.AUTHORIZE_START, start("DE-DEL-C12345678-X"), TABLE, KNOWN, ["delta"]),
     ("EvcoID of a sub provider", ops.AUTHORIZE_START, start("DE*SUB*123456*X"), TABLE, KNOWN, ["delta"]),
     ("EvcoID of our own", ops.AUTHORIZE_START, start("DE-OWN-C12345678-X"), TABLE, KNOWN, [OWN]),
@@ -162,10 +162,12 @@ CASES: list[tuple[str, AnyOperation, Any, PeerTable, Knowledge, list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("operation", "message", "peers", "knowledge", "names"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+    ("operation", "message", "peers", "knowledge", "names"),
+    [case[1:] for case in CASES],
+    ids=[case[0] for case in CASES],
 )
 def test_a_message_goes_to_whom_it_concerns(
-    operation: AnyOperation, message: Any, peers: PeerTable, knowledge: Knowledge, names: list[str]
+    operation: AnyOperation, message: OicpModel, peers: PeerTable, knowledge: Knowledge, names: list[str]
 ) -> None:
     found = resolve(operation, message, peers, knowledge)
     assert [destination.name for destination in found] == names
@@ -186,7 +188,7 @@ def test_a_message_goes_to_whom_it_concerns(
     ],
 )
 def test_no_route_is_300_and_a_forbidden_one_210(
-    operation: AnyOperation, message: Any, peers: PeerTable, knowledge: Knowledge, code: Code
+    operation: AnyOperation, message: OicpModel, peers: PeerTable, knowledge: Knowledge, code: Code
 ) -> None:
     with pytest.raises(ProtocolError) as refusal:
         resolve(operation, message, peers, knowledge)

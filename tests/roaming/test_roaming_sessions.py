@@ -1,6 +1,6 @@
 """The state table of sessions."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import product
 
 import pytest
@@ -24,22 +24,23 @@ from p2pnode.roaming.sessions import (
 RESERVED, AUTHORIZED, UNCONFIRMED, CHARGING, ENDED, SETTLED, EXPIRED = SessionState
 
 
-def session(state: SessionState = AUTHORIZED, **members: object) -> SessionRecord:
-    values: dict[str, object] = {
-        "key": session_key(SESSION),
-        "session_id": SESSION,
-        "state": state,
-        "cpo": "cpo",
-        "emp": OWN,
-        "operator_id": "DE*CPO",
-        "provider_id": "DE-ONE",
-        "created_at": NOON,
-        "updated_at": NOON,
-        "evse_key": evse_key(EVSE),
-        "evse_id": EVSE,
-        **members,
-    }
-    return SessionRecord(**values)  # type: ignore[arg-type]
+def session(
+    state: SessionState = AUTHORIZED, cpo: str = "cpo", emp: str = OWN, expires_at: datetime | None = None
+) -> SessionRecord:
+    return SessionRecord(
+        key=session_key(SESSION),
+        session_id=SESSION,
+        state=state,
+        cpo=cpo,
+        emp=emp,
+        operator_id="DE*CPO",
+        provider_id="DE-ONE",
+        created_at=NOON,
+        updated_at=NOON,
+        evse_key=evse_key(EVSE),
+        evse_id=EVSE,
+        expires_at=expires_at,
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,9 +65,7 @@ def session(state: SessionState = AUTHORIZED, **members: object) -> SessionRecor
         (EXPIRED, Event.SETTLE, SETTLED),
     ],
 )
-def test_a_session_moves_as_the_table_says(
-    state: SessionState | None, event: Event, following: SessionState
-) -> None:
+def test_a_session_moves_as_the_table_says(state: SessionState | None, event: Event, following: SessionState) -> None:
     assert after(state, event) is following
 
 

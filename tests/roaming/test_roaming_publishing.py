@@ -1,0 +1,112 @@
+"""Delivering what we publish: in order, one at a time, and the state of now after an outage."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+from roaming_world import LIMITS, Call, Party, World
+
+from p2pnode.oicp.operations import PUSH_EVSE_STATUS
+from p2pnode.roaming.publishing import MOST_WAITING
+
+
+def push(action: str, **statuses: str) -> bytes:
+    records = [{"EvseID": f"DE*CPO*{name}", "EvseStatus": status} for name, status in statuses.items()]
+    block = {"OperatorID": "DE*CPO", "OperatorName": "The CPO", "EvseStatusRecord": records}
+    return json.dumps({"ActionType": action, "OperatorEvseStatus": block}).encode()
+
+
+def actions(world: World, name: str) -> list[str]:
+    return [json.loads(call.body)["ActionType"] for call in world.wire.to(name)]
+
+
+async def statuses(party: Party) -> dict[str, str]:
+    return {found.evse_id[-2:]: found.status for found in await party.store.statuses(("cpo",))}
+
+
+async def test_pushes_to_a_peer_go_one_after_the_other_in_their_order(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    in_flight = 0
+    most = 0
+    answer = emp.answer
+
+    async def slowly(call: Call, process_id: str) -> tuple[int, bytes]:
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        await asyncio.sleep(0.005)
+        result = await answer(call, process_id)
+        in_flight -= 1
+        return result
+
+    emp.answer = slowly
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    bodies = [push("update", E1=status) for status in ("Occupied", "Available", "Reserved", "OutOfService")]
+    await asyncio.gather(*(cpo.send(PUSH_EVSE_STATUS, body) for body in bodies))
+    assert most == 1
+    assert [call.body for call in cpo.wire.calls[1:]] == bodies
+    assert await statuses(emp) == {"E1": "OutOfService"}
+
+
+async def test_peers_are_told_at_once_and_a_slow_one_delays_no_other(world: World) -> None:
+    cpo = await world.party("cpo", operators=("DE*CPO",), limits=replace(LIMITS, push_wait=0.05))
+    for name in ("one", "two", "six"):
+        emp = await world.party(name, providers=(f"DE-{name.upper()}",))
+        cpo.knows(emp)
+        emp.knows(cpo)
+    world.wire.delays = {"one": 0.3}
+    answer = await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    assert answer.result
+    assert answer.status_code.additional_info == "one: no answer yet"
+    assert await statuses(world.wire.parties["two"]) == await statuses(world.wire.parties["six"]) == {"E1": "Available"}
+    await cpo.roaming.settle()
+    assert await statuses(world.wire.parties["one"]) == {"E1": "Available"}
+
+
+async def test_a_backlog_that_grows_too_long_becomes_one_full_load(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    cpo.wire.delays = {"emp": 0.01}
+    pushes = [
+        cpo.send(PUSH_EVSE_STATUS, push("update", E1="Occupied" if number % 2 else "Available"))
+        for number in range(3 * MOST_WAITING)
+    ]
+    await asyncio.gather(*pushes)
+    await cpo.roaming.settle()
+    assert len(cpo.wire.calls) < 2 * MOST_WAITING
+    assert "fullLoad" in actions_of(cpo)[1:]
+    assert await statuses(emp) == {"E1": "Occupied"}
+
+
+def actions_of(cpo: Party) -> list[str]:
+    return [json.loads(call.body)["ActionType"] for call in cpo.wire.calls]
+
+
+async def test_with_no_emp_in_the_table_a_push_is_kept_and_says_so(world: World) -> None:
+    cpo = await world.party("cpo", operators=("DE*CPO",))
+    answer = await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    assert answer.result
+    assert "sent to nobody" in (answer.status_code.additional_info or "")
+    assert len(await cpo.store.statuses(("",))) == 1
+
+
+async def test_a_peer_that_is_only_listened_to_gets_nothing(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    cpo.knows(emp, url=None)
+    answer = await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    assert (answer.result, answer.status_code.additional_info) == (True, None)
+    assert await cpo.roaming.publish_all("emp") == []
+    assert not cpo.wire.calls
+
+
+async def test_a_peer_that_was_down_when_the_node_began_gets_everything_at_its_first_push(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    cpo.wire.down = {"emp"}
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available", E2="Available"))
+    cpo.restart()
+    cpo.wire.down = set()
+    await cpo.send(PUSH_EVSE_STATUS, push("update", E2="Occupied"))
+    assert await statuses(emp) == {"E1": "Available", "E2": "Occupied"}
+    assert actions_of(cpo)[-2:] == ["update", "fullLoad"]
