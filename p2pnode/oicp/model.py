@@ -53,7 +53,9 @@ def names(**irregular: str | Iterable[str]) -> ConfigDict:
 class OicpModel(BaseModel):
     """A message or data type of OICP 2.3. Immutable; unknown members are kept."""
 
-    model_config = names() | ConfigDict(extra="allow", frozen=True, validate_by_name=True, validate_by_alias=True)
+    model_config = names() | ConfigDict(
+        extra="allow", frozen=True, validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True
+    )
 
     def wire(self) -> dict[str, Any]:
         """The members as they go on the wire, absent and null ones left out, Decimals kept."""

@@ -14,6 +14,7 @@ from p2pnode import __version__
 from p2pnode.config.node import LimitsSection
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError
+from p2pnode.oicp.evse_status import PushEvseStatus
 from p2pnode.oicp.operations import (
     AUTHORIZE_REMOTE_START,
     AUTHORIZE_START,
@@ -473,6 +474,16 @@ async def test_our_own_failure_is_021_and_tells_no_more_than_the_process(
     assert b"KeyError" not in reply.body
     assert "KeyError" in caplog.text
     assert reply.headers["Process-ID"] in caplog.text
+
+
+async def test_a_failure_over_a_message_logs_no_medium(notes: Notes, caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(received: Received[Any]) -> object:
+        return PushEvseStatus.model_validate({"ActionType": received.message.wire()["Identification"]})
+
+    async with face_over(await hold(partner()), notes, receive=fail) as face:
+        assert (await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))).code == "021"
+    assert "ValidationError" in caplog.text
+    assert "7568290FFF765F" not in caplog.text
 
 
 async def test_a_handler_that_takes_too_long_is_answered_for_with_310(notes: Notes) -> None:
