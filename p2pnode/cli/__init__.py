@@ -4,13 +4,19 @@ Errors are one `error:` line, one `hint:` line and an exit code: 1 failed, 2 wro
 130 interrupted.
 """
 
+import os
 import sys
+from contextlib import suppress
 
 import click
 
 from p2pnode import __version__
 from p2pnode.cli.group import LazyGroup
 from p2pnode.web.problem import Problem
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""The exit code of a process whose reader has gone, as shells have it."""
 
 COMMANDS = {
     "init": (
@@ -21,6 +27,7 @@ COMMANDS = {
     "lab": ("p2pnode.cli.lab:lab", "Run two nodes on this machine and let them roam with each other."),
     "status": ("p2pnode.cli.status:status", "Show a running node, its peers and what it has exchanged with them."),
     "call": ("p2pnode.cli.call:call", "Let the running node send one OICP message to a peer, and print the answer."),
+    "route": ("p2pnode.cli.route:route", "Tell to whom the node would send a message, and why."),
     "operations": ("p2pnode.cli.operations:operations", "List the 24 operations of OICP 2.3."),
     "validate": ("p2pnode.cli.validate:validate", "Tell everything that is wrong with the message in FILE, and where."),
     "id": ("p2pnode.cli.identifier:identifier", "Explain the identifier VALUE in every way it can be read."),
@@ -55,16 +62,30 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "p2pnode"
-        return _tell(Problem(error.format_message(), f"see `{path} --help`", exit_code=error.exit_code))
-    except click.ClickException as error:
-        return _tell(Problem(error.format_message(), exit_code=error.exit_code))
-    except (click.Abort, KeyboardInterrupt):
-        return _tell(Problem("interrupted", exit_code=130))
-    except Problem as problem:
-        return _tell(problem)
+    except (click.ClickException, click.Abort, KeyboardInterrupt, Problem) as error:
+        return _tell(_problem(error))
+    except BrokenPipeError:
+        _forget_stdout()
+        return BROKEN_PIPE
     return outcome if isinstance(outcome, int) else 0
+
+
+def _problem(error: BaseException) -> Problem:
+    """What a person is told of it."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "p2pnode"
+        return Problem(error.format_message(), f"see `{path} --help`", exit_code=error.exit_code)
+    if isinstance(error, click.ClickException):
+        return Problem(error.format_message(), exit_code=error.exit_code)
+    return Problem("interrupted", exit_code=INTERRUPTED)
+
+
+def _forget_stdout() -> None:
+    """Whoever read our data has gone: let nothing more be written to them, not even at the end of the process."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(problem: Problem) -> int:

@@ -6,7 +6,9 @@ import shutil
 import signal
 import sys
 import tempfile
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 import click
 from rich.console import Console
@@ -70,9 +72,16 @@ async def _play(root: Path, options: Options, timeline: Timeline) -> Report:
 
 def _console(*, to_stderr: bool) -> Console:
     """Where the timeline goes; lines are neither broken nor coloured where nobody watches."""
-    stream = sys.stderr if to_stderr else sys.stdout
+    stream: TextIO = sys.stderr if to_stderr else sys.stdout
+    _tolerate(stream)
     width = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else WIDE
     return Console(file=stream, width=max(width, WIDE), highlight=False, soft_wrap=True)
+
+
+def _tolerate(stream: TextIO) -> None:
+    """Let an arrow that the stream's encoding does not know be replaced, not end the lab."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
 
 
 def _conclude(console: Console, report: Report, root: Path, *, keep: bool) -> None:

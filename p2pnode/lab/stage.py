@@ -7,9 +7,11 @@ acts, and compares what came with what was expected. Whatever else crosses meanw
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any, Protocol, cast
 
 from p2pnode.config.virtual import VirtualChargePoint
 from p2pnode.lab.parties import Party
@@ -21,6 +23,8 @@ from p2pnode.web.problem import Problem
 
 PATIENCE = 5.0
 """Seconds until a message that should have crossed is missed."""
+SHOWN = 400
+"""Characters of a value that did not come as expected."""
 GLANCES = 100
 GLANCE_SECONDS = 0.02
 
@@ -188,7 +192,7 @@ class Checks:
     def equal(self, what: str, expected: object, came: object) -> None:
         """`came` has to equal `expected`."""
         if expected != came:
-            self.problems.append(f"{what}: expected {expected!r}, came {came!r}")
+            self.problems.append(f"{what}: expected {_shown(expected)}, came {_shown(came)}")
 
     def that(self, what: str, *, holds: bool) -> None:
         """`what` has to be true."""
@@ -198,6 +202,16 @@ class Checks:
     def note(self, sentence: str) -> None:
         """Tell the person something."""
         self.notes.append(sentence)
+
+
+def _shown(value: object) -> str:
+    """A value as a person reads it: sets in order, names without their type, cut where it is long."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, AbstractSet):
+        value = sorted(cast("AbstractSet[str]", value))
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 class Stage:

@@ -98,7 +98,8 @@ def test_init_makes_a_directory_that_only_its_owner_can_read(
 
     told = json.loads(capsys.readouterr().out)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    assert stat.S_IMODE((directory / "pki" / "node.key").stat().st_mode) == 0o600
+    for secret in ("pki/node.key", "p2pnode.toml", "p2pnode.db"):
+        assert stat.S_IMODE((directory / secret).stat().st_mode) == 0o600
     assert (told["name"], told["operators"], told["providers"]) == ("my-node", ["DE*ABC"], ["DE-ABC"])
     assert {info.pin for info in inspect(directory / "pki" / "node.pem")} == {told["pin"]}
     assert run(["peer", "list", "--dir", str(directory), "--json"]) == 0

@@ -1,6 +1,7 @@
 """A node that is killed in the middle of everything has kept what it acknowledged."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,33 @@ async def test_what_a_killed_node_acknowledged_is_there_after_its_restart(networ
         assert stopped["code"] == "000"
         assert (await rhine.session(running, SessionState.SETTLED))["state"] == SessionState.SETTLED
         assert await rhine.cdr(running) == await alpine.cdr(running)
+
+
+async def test_every_charge_point_acknowledged_before_the_kill_is_there_after_it(network: Network) -> None:
+    acknowledged: set[str] = set()
+    enough = asyncio.Event()
+
+    async def push(alpine: Actor, rhine: Actor) -> None:
+        for number in itertools.count():
+            point = ALPINE.points[0].model_copy(update={"evse_id": f"CH*ALP*E7{number:05}*1"})
+            body = push_evse_data(ALPINE, ActionType.INSERT, [point])
+            if (await alpine.send(PUSH_EVSE_DATA, body, rhine)).code != "000":
+                return
+            acknowledged.add(point.evse_id)
+            if number == 20:
+                enough.set()
+
+    async with await network.nodes["alpine"].ready() as first, await network.nodes["rhine"].ready() as second:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(push(Actor(ALPINE, first), Actor(RHINE, second)))
+            await enough.wait()
+            await network.nodes["rhine"].kill()
+    await network.nodes["rhine"].start()
+
+    async with await network.nodes["rhine"].ready() as again:
+        found = await again.get("/api/evses", owner="alpine", size="2000")
+    assert acknowledged <= {record["evse_id"] for record in found["evses"]}
+    assert len(acknowledged) > 20
 
 
 async def test_a_charge_point_goes_on_after_its_node_was_killed(network: Network) -> None:

@@ -12,6 +12,7 @@ from p2pnode.lab.report import Report
 from p2pnode.lab.stage import Actor, Checks, Crossing, Row, Stage, Step, StepFailed
 from p2pnode.lab.timeline import Timeline, closing_table
 from p2pnode.lab.wire import Seen, Wire
+from p2pnode.oicp.evse_status import EvseStatusType
 from p2pnode.oicp.operations import AUTHORIZE_START, BY_NAME, PUSH_EVSE_STATUS
 from p2pnode.oicp.status import Code
 from p2pnode.web.client import AdminClient
@@ -116,13 +117,20 @@ async def test_a_message_counts_for_the_step_in_which_it_crossed_only(stage: Sta
 
 async def test_a_difference_is_told_with_what_was_expected_and_what_came(stage: Stage) -> None:
     def compare(checks: Checks) -> None:
-        checks.equal("status", "Available", "Occupied")
+        checks.equal("status", EvseStatusType.AVAILABLE, "Occupied")
+        checks.equal("EvseIDs", {"b", "a"}, {"a"})
+        checks.equal("text", "x" * 500, "")
         checks.that("it is cheap", holds=False)
 
     with pytest.raises(StepFailed):
         await _play(stage, [SENT, RECEIVED], ASKED, compare=compare)
 
-    assert _problems(stage) == ["status: expected 'Available', came 'Occupied'", "does not hold: it is cheap"]
+    assert _problems(stage) == [
+        "status: expected 'Available', came 'Occupied'",
+        "EvseIDs: expected ['a', 'b'], came ['a']",
+        f"text: expected '{'x' * 398}…, came ''",
+        "does not hold: it is cheap",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_a_node_that_dies_in_the_middle_fails_the_lab_with_the_end_of_its_log(tm
     }
     assert lines[-1].startswith("hint: the nodes' logs are in ")
     assert sum(line.endswith("node.log:") for line in lines) == 2
-    assert any("started" in line for line in lines)
+    assert any(line.startswith("  ") and "PushEvseData" in line for line in lines)
     assert _all_ended(pids)
 
 
