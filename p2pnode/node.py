@@ -41,6 +41,7 @@ from p2pnode.peering.server import PeerFace
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.evse_import import EvseImport, ImportReport
+from p2pnode.roaming.explain import Explanation, Question, explain
 from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import PageRequest
@@ -277,6 +278,11 @@ class Node:
         Raises ProtocolError 300 where there is none.
         """
         return None if to is None else find_peer(self.peers.current(), operation.callee, to)
+
+    async def route(self, question: Question) -> Explanation:
+        """Where a message of our own party would go, and why. Raises ValueError as `explain` does."""
+        own = OwnParty(self.config.node.operators, self.config.node.providers)
+        return await explain(question, own, self.peers.current(), self.store)
 
     async def import_evse_data(self, file: bytes) -> ImportReport:
         """Publish the EVSE data records of a file. Raises ProtocolError where it holds none or none is taken."""

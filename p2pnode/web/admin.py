@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -20,6 +20,7 @@ from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolEr
 from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT, Role
+from p2pnode.roaming.explain import Question
 from p2pnode.roaming.records import OWN, EvseFilter, PageRequest
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
 from p2pnode.web.shapes import cdr_shape, event_shape, evse_shape, import_shape, session_shape
@@ -49,6 +50,7 @@ class AdminFace:
                 web.get("/api/status", self._status),
                 web.get("/api/peers", self._peers),
                 web.get("/api/operations", self._operations),
+                web.get("/api/route/{operation}", self._route),
                 web.get("/api/sessions", self._sessions),
                 web.get("/api/sessions/{session}", self._session),
                 web.get("/api/cdrs", self._cdrs),
@@ -109,6 +111,25 @@ class AdminFace:
     async def _operations(self, request: web.Request) -> web.Response:
         del request
         return _json({"cells": self._node.observer.metrics.cells()})
+
+    async def _route(self, request: web.Request) -> web.Response:
+        """Where a message would go, by `?evse=`, `evco`, `uid`, `operator`, `provider` and `session`."""
+        operation = BY_NAME.get(request.match_info["operation"])
+        if operation is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, "there is no such operation", "see `p2pnode operations`")
+        query = request.query
+        question = Question(
+            operation,
+            query.get("evse"),
+            query.get("evco"),
+            query.get("uid"),
+            tuple(query.getall("operator", [])),
+            query.get("provider"),
+            query.get("session"),
+        )
+        if question.lacks():
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"the route of {operation.name} depends on {question.lacks()}")
+        return _json(asdict(await self._node.route(question)))
 
     async def _sessions(self, request: web.Request) -> web.Response:
         found = await self._node.store.sessions(_number(request, "limit", LISTED, least=1))
