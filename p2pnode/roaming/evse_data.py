@@ -13,7 +13,7 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA, Role
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_pull import EvsePulls
-from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push_form
+from p2pnode.roaming.evse_rows import PIECE, Listing, Rows, add_evse, named_evses, push_form, put_in_pieces
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.publishing import Parcel, Publisher
@@ -109,8 +109,17 @@ class EvseDataService:
     async def _apply(
         self, action: ActionType, evse_ids: Sequence[str], rows: Sequence[EvseRecord], listing: Listing
     ) -> None:
+        """Do it in one transaction, a large push in several after it has been checked, so that nobody waits long."""
         at = self._party.now()
         keys = [evse_key(evse_id) for evse_id in evse_ids]
+        if len(rows) > PIECE:
+            if action is not ActionType.FULL_LOAD:
+                await self._party.store.write(
+                    lambda transaction: refuse_misfits(action, keys, transaction.known_evses(listing.owner, keys))
+                )
+            await put_in_pieces(self._party.store, rows, at)
+            if action is not ActionType.FULL_LOAD:
+                return
 
         def work(transaction: Transaction) -> None:
             if action is ActionType.FULL_LOAD:

@@ -16,7 +16,7 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, ask_each
 from p2pnode.roaming.crawls import Snapshots
-from p2pnode.roaming.evse_rows import Listing, Rows, take_evse
+from p2pnode.roaming.evse_rows import PIECE, Listing, Rows, put_in_pieces, take_evse
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.pushes import in_turns
@@ -145,11 +145,14 @@ class EvsePulls:
             by_operator |= {key: [] for key in listed - by_operator.keys()}
         known.update(by_operator)
 
+        if len(stage.rows) > PIECE:
+            await put_in_pieces(self._party.store, stage.rows, at)
+
         def work(transaction: Transaction) -> None:
             for key, rows in by_operator.items():
                 if whole:
                     transaction.replace_evses(owner, key, rows, at)
-                else:
+                elif len(stage.rows) <= PIECE:
                     transaction.put_evses(rows, at)
             if stage.deleted:
                 transaction.delete_evses(owner, stage.deleted, at)

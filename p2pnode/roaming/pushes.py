@@ -17,7 +17,7 @@ from p2pnode.roaming.visibility import longest_prefix, own_keys
 
 Key = TypeVar("Key")
 
-AT_ONCE = 200
+AT_ONCE = 50
 """How many records are read before other work gets its turn."""
 SHOWN = 20
 """How many records a refusal names."""

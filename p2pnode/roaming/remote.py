@@ -246,7 +246,8 @@ class Remote:
     ) -> None:
         """After a call that does not tell whether charging has started: the session stays unconfirmed."""
         at = self._party.now()
-        event = SessionEvent(session.key, at, outgoing.operation.name, Verb.SEND, session.cpo, code, outgoing.body)
+        body = body_without_pin(outgoing.message.identification, outgoing.body)
+        event = SessionEvent(session.key, at, outgoing.operation.name, Verb.SEND, session.cpo, code, body)
         await self._party.store.write(lambda transaction: transaction.add_event(event))
         if self._party.limits.remote_start_on_timeout == "stop":
             stop = self._stop_after(session, outgoing, caller_id)

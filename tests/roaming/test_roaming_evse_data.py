@@ -429,3 +429,22 @@ async def test_a_pull_of_all_cpos_merges_their_pages(world: World) -> None:
     world.wire.down = {"two"}
     assert (await emp.send(PULL_EVSE_DATA, pull())).total_elements == 2
     assert await ids(emp, "two") == ["DE*TWO*E1"]
+
+
+async def test_a_large_push_is_written_in_pieces_and_is_still_taken_as_a_whole_or_not_at_all(
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpo, emp = pair
+    for module in ("evse_rows", "evse_data", "evse_pull"):
+        monkeypatch.setattr(f"p2pnode.roaming.{module}.PIECE", 2)
+    await received(emp, push("fullLoad", *IDS[:3], "DE*CPO*E9"))
+    assert (await received(emp, push("insert", "DE*CPO*E6", "DE*CPO*E7", IDS[0])))["StatusCode"]["Code"] == "022"
+    assert await ids(emp, "cpo") == [*IDS[:3], "DE*CPO*E9"]
+    assert (await received(emp, push("insert", *IDS[3:], "DE*CPO*E6")))["Result"] is True
+    assert (await received(emp, push("fullLoad", *IDS)))["Result"] is True
+    assert await ids(emp, "cpo") == IDS
+    cpo.knows(emp, send=("AuthorizeStart",))
+    await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS[:4]))
+    assert await emp.roaming.pull_evse_data(pull(), "cpo") == 4
+    assert await ids(emp, "cpo") == IDS[:4]
+    assert await emp.roaming.pull_evse_data(pull(renewable_energy=SAMPLE["RenewableEnergy"]), "cpo") == 4
