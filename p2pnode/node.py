@@ -5,7 +5,7 @@ import gc
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
@@ -53,6 +53,8 @@ Answer = TypeVar("Answer", bound=OicpModel)
 
 DELIVERY_INTERVAL = 30.0
 """Seconds between two looks for what peers have missed."""
+PURGE_INTERVAL = 86400.0
+"""Seconds between two purges of old versions of EVSE data."""
 LATEST_SESSIONS = 10_000
 """How many of the most recent sessions are looked through for those that were running when the node ended."""
 
@@ -166,6 +168,7 @@ class Node:
             self.log.info("resumed", sessions=resumed)
         self._stack.push_async_callback(self._background.aclose)
         self._background.start(self._deliver_pending(), "delivery of what peers have missed")
+        self._background.start(self._forget_history(), "forgetting old versions of EVSE data")
         gc.collect()
         gc.freeze()
         self.log.info("started", version=__version__, peers=len(self.peers.current().peers), url=self.peer_url)
@@ -186,6 +189,18 @@ class Node:
             except (OicpError, StoreError) as error:  # the next look may find the disk or the peer well again
                 self.log.warning("not_delivered", problem=str(error))
             await asyncio.sleep(DELIVERY_INTERVAL)
+
+    async def _forget_history(self) -> None:
+        """Purge versions of EVSE data that no pull may ask for any more: at the start, and once a day."""
+        while True:
+            before = self.now() - timedelta(days=self.config.store.history_days)
+            try:
+                purged = await self.store.purge(before)
+            except StoreError as error:  # tomorrow the disk may be well again
+                self.log.warning("not_purged", problem=str(error))
+            else:
+                self.log.info("purged", versions=purged)
+            await asyncio.sleep(PURGE_INTERVAL)
 
     async def _enter_backends(self, *, that_send: bool) -> None:
         """Enter the backends that send messages by themselves, or those that are only called.

@@ -107,6 +107,11 @@ class StoreSection(Settings):
     """Where the node remembers."""
 
     path: Path = Field(default=Path("p2pnode.db"), description="The SQLite database file.")
+    history_days: int = Field(
+        default=30,
+        ge=1,
+        description="For how many days former versions of EVSE data are kept, so that a pull may ask what has changed.",
+    )
 
 
 class LimitsSection(Settings):
