@@ -17,7 +17,7 @@ from p2pnode.oicp.identification import (
 )
 from p2pnode.oicp.notifications import ErrorClass
 from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP, CHARGING_NOTIFICATION_ERROR
-from p2pnode.oicp.status import StatusCode
+from p2pnode.oicp.status import Code, StatusCode
 
 CAPACITY = Decimal(60)
 CONTENT = Decimal(12)
@@ -31,6 +31,7 @@ class ChargePointActions:
         self.commands = Commands(
             self.points,
             self.publish,
+            self.publish_prices,
             self.plug_in,
             self.unplug,
             self.swipe,
@@ -48,6 +49,11 @@ class ChargePointActions:
     async def publish(self) -> CommandResult:
         """Publish EVSE data and status of all charge points, as full loads."""
         await self._site.publish()
+        return {"published": len(self._site.points)}
+
+    async def publish_prices(self) -> CommandResult:
+        """Publish the pricing products, and which apply at which charge point, as full loads."""
+        await self._site.publish_prices()
         return {"published": len(self._site.points)}
 
     async def plug_in(self, evse_id: str, capacity: Decimal = CAPACITY, energy: Decimal = CONTENT) -> CommandResult:
@@ -125,6 +131,9 @@ class ChargePointActions:
         answer = await self._site.send(AUTHORIZE_START, request)
         if not answer.authorized or answer.session_id is None:
             return _verdict(answer.status_code, authorized=False)
+        if point.charging is not None:
+            taken = StatusCode.of(Code.EVSE_ALREADY_IN_USE, "somebody else was faster")
+            return _verdict(taken, authorized=False)
         charging = self._site.begin(
             point,
             answer.session_id,

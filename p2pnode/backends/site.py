@@ -12,6 +12,7 @@ from p2pnode.backends.charging import Charging
 from p2pnode.backends.clock import Sleep, VirtualClock
 from p2pnode.backends.evse_records import evse_data_record
 from p2pnode.backends.meter import SigningMeter
+from p2pnode.backends.prices import evse_prices, products
 from p2pnode.backends.sending import Send
 from p2pnode.backends.vehicle import Vehicle
 from p2pnode.config.virtual import VirtualChargePoint, VirtualCpo
@@ -28,7 +29,9 @@ from p2pnode.oicp.operations import (
     CHARGING_NOTIFICATION_PROGRESS,
     CHARGING_NOTIFICATION_START,
     PUSH_EVSE_DATA,
+    PUSH_EVSE_PRICING,
     PUSH_EVSE_STATUS,
+    PUSH_PRICING_PRODUCT_DATA,
     AnyOperation,
 )
 from p2pnode.oicp.scalars import ActionType
@@ -57,6 +60,7 @@ class Site:
         self.background = Background()
         self.points = {evse_key(point.evse_id): _point(point) for point in settings.charge_points}
         self._operators = tuple(operators)
+        self._settings = settings
         self._status_order = asyncio.Lock()
 
     def require(self, evse_id: str) -> ChargePoint:
@@ -182,6 +186,13 @@ class Site:
             await self.send(PUSH_EVSE_DATA, PushEvseData(action_type=ActionType.FULL_LOAD, operator_evse_data=data))
             async with self._status_order:
                 await self.send(PUSH_EVSE_STATUS, self.statuses(operator_id, points, ActionType.FULL_LOAD))
+
+    async def publish_prices(self) -> None:
+        """Publish the products of each operator, and which apply where under the principal one, as full loads."""
+        for operator_id in self._operators:
+            points = [point.settings for point in self.points.values() if self.operator_of(point) == operator_id]
+            await self.send(PUSH_PRICING_PRODUCT_DATA, products(self._settings, operator_id, points))
+        await self.send(PUSH_EVSE_PRICING, evse_prices(point.settings for point in self.points.values()))
 
     def statuses(self, operator_id: str, points: Sequence[ChargePoint], action: ActionType) -> PushEvseStatus:
         """The status of these charge points now, as a push."""

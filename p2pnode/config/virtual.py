@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from p2pnode.config.settings import Settings
 from p2pnode.oicp.constraints import Grammar
-from p2pnode.oicp.scalars import COUNTRY_CODE, EVCO_ID, EVSE_ID, UID
+from p2pnode.oicp.scalars import COUNTRY_CODE, CURRENCY_ID, EVCO_ID, EVSE_ID, UID
 
 
 def _matches(grammar: Grammar) -> AfterValidator:
@@ -60,6 +60,11 @@ class VirtualCpo(Settings):
     charge_points: tuple[VirtualChargePoint, ...] = Field(default=(), description="Its charging points.")
     time_scale: float = Field(
         default=1.0, gt=0, description="How many seconds of charging pass in one second of real time."
+    )
+    price_ac: Decimal = Field(default=Decimal("0.49"), ge=0, description="The price of a kWh of alternating current.")
+    price_dc: Decimal = Field(default=Decimal("0.69"), ge=0, description="The price of a kWh of direct current.")
+    currency: Annotated[str, _matches(CURRENCY_ID)] = Field(
+        default="EUR", description="The currency of the prices, ISO 4217."
     )
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from p2pnode.oicp.evse_status import PushEvseStatus
 from p2pnode.oicp.identification import Identification, RemoteIdentification
 from p2pnode.oicp.notifications import ChargingNotificationEnd, ChargingNotificationProgress
 from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP, AnyOperation
+from p2pnode.oicp.pricing import PushEvsePricing, PushPricingProductData
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
 from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
@@ -77,6 +78,7 @@ class World:
 
     async def send(self, operation: AnyOperation, message: Any, *, to: str | None = None) -> Any:  # noqa: ANN401 - any message
         assert to is None
+        await asyncio.sleep(0)
         assert not rules.errors_in(rules.check(message)), operation
         self.told.append((operation.name, message))
         if operation in {AUTHORIZE_START, AUTHORIZE_STOP}:
@@ -311,3 +313,20 @@ async def test_after_a_restart_a_session_goes_on_from_what_was_told_last(time: T
     (record,) = [message for _, message in world.told if isinstance(message, ChargeDetailRecord)]
     assert record.charging_start == BEGINNING - timedelta(minutes=10)
     assert record.consumed_energy > Decimal("5.3")
+
+
+async def test_prices_are_published_by_power_type_and_charge_point(cpo: VirtualCpoBackend, world: World) -> None:
+    assert (await cpo.commands.run("publish_prices", {}))["published"] == 3
+    (products,) = [message for _, message in world.told if isinstance(message, PushPricingProductData)]
+    (prices,) = [message for _, message in world.told if isinstance(message, PushEvsePricing)]
+    (product,) = products.pricing_product_data.pricing_product_data_records
+    assert (product.product_id, product.price_per_reference_unit) == ("AC3", Decimal("0.49"))
+    assert {tuple(priced.evse_id_product_list) for priced in prices.evse_pricing} == {("AC3",)}
+    assert len(prices.evse_pricing) == 3
+
+
+async def test_of_two_cards_at_once_only_one_starts(cpo: VirtualCpoBackend, world: World) -> None:
+    cards = [cpo.commands.run("swipe", {"evse_id": EVSE, "uid": uid}) for uid in ("04A2B3C4D5E6F7", "04A2B3C4D5E600")]
+    verdicts = await asyncio.gather(*cards)
+    assert sorted((verdict["authorized"], verdict["code"]) for verdict in verdicts) == [(False, "602"), (True, "000")]
+    assert world.names().count("ChargingNotificationStart") <= 1
