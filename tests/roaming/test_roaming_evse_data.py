@@ -448,3 +448,16 @@ async def test_a_large_push_is_written_in_pieces_and_is_still_taken_as_a_whole_o
     assert await emp.roaming.pull_evse_data(pull(), "cpo") == 4
     assert await ids(emp, "cpo") == IDS[:4]
     assert await emp.roaming.pull_evse_data(pull(renewable_energy=SAMPLE["RenewableEnergy"]), "cpo") == 4
+
+
+async def test_a_last_call_before_the_history_that_is_kept_is_refused_with_a_reason(pair: tuple[Party, Party]) -> None:
+    cpo, _ = pair
+    since = cpo.clock()
+    await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS[:2]))
+    cpo.clock.advance(days=2)
+    await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS))
+    await cpo.store.purge(cpo.clock())
+    answer, records = await page(cpo, pull(last_call=since))
+    assert answer.status_code is not None
+    assert (answer.status_code.code, records) == ("022", [])
+    assert "LastCall" in (answer.status_code.additional_info or "")
