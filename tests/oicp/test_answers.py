@@ -199,7 +199,12 @@ def test_an_acknowledgement_echoes_the_session() -> None:
 
 
 def test_a_session_id_that_breaks_its_rule_is_not_echoed_or_the_answer_would_break_it() -> None:
-    wire = {"OperatorID": "DE*ABC", "Identification": {}, "SessionID": "nonsense", "EMPPartnerSessionID": "e" * 251}
+    wire: dict[str, object] = {
+        "OperatorID": "DE*ABC",
+        "Identification": {},
+        "SessionID": "nonsense",
+        "EMPPartnerSessionID": "e" * 251,
+    }
     request = read(AuthorizeStart, {**wire, "CPOPartnerSessionID": "c" * 250})
     _, refused = refusal(AUTHORIZE_START, ProtocolError(Code.UNAUTHORIZED_ACCESS, "not yours"), request)
     for model in (acknowledge(request), refused):
