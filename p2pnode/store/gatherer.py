@@ -48,7 +48,8 @@ class Gatherer(Generic[S]):
     """Runs `perform` on its own thread with all the jobs that wait, at most `most` at a time, in their order.
 
     `perform` gives each job its result or error; `finish` is called on the thread after the last one.
-    Belongs to the event loop it is made on.
+    Belongs to the event loop it is made on, and hands over together what was asked for in one turn of the loop: a
+    thread woken for each would take turns with the loop at every statement.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class Gatherer(Generic[S]):
         self._finish = finish
         self._most = most
         self._loop = asyncio.get_running_loop()
-        self._waiting: SimpleQueue[Job[S] | None] = SimpleQueue()
+        self._new: list[Job[S]] = []
+        self._left: list[Job[S]] = []
+        self._waiting: SimpleQueue[list[Job[S]] | None] = SimpleQueue()
         self._closed = False
         # A daemon: a process that ends without closing loses only what nobody was told is done.
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -69,13 +72,21 @@ class Gatherer(Generic[S]):
         if self._closed:
             raise Closed("the store has been closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.put(Job(work, future))
+        if not self._new:
+            self._loop.call_soon(self._hand_over)
+        self._new.append(Job(work, future))
         return await future
+
+    def _hand_over(self) -> None:
+        new, self._new = self._new, []
+        if new:
+            self._waiting.put(new)
 
     async def aclose(self) -> None:
         """Do what still waits, then end the thread."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -92,19 +103,19 @@ class Gatherer(Generic[S]):
 
     def _gather(self) -> list[Job[S]]:
         """Wait for a job, and take all others that wait; empty once the last one has been done."""
-        jobs: list[Job[S]] = []
-        job = self._waiting.get()
-        while job is not None:
-            jobs.append(job)
-            if len(jobs) == self._most:
-                return jobs
+        jobs = self._left
+        while len(jobs) < self._most:
             try:
-                job = self._waiting.get_nowait()
+                some = self._waiting.get(block=not jobs)
             except Empty:
-                return jobs
-        if jobs:
-            self._waiting.put(None)
-        return jobs
+                break
+            if some is None:
+                if jobs:
+                    self._waiting.put(None)
+                break
+            jobs = [*jobs, *some]
+        self._left = jobs[self._most :]
+        return jobs[: self._most]
 
     def _do(self, jobs: Sequence[Job[S]]) -> None:
         try:
