@@ -33,7 +33,7 @@ from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.pins import hash_pin, is_checkable, published_pin, stored_pin
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.publishing import Parcel, Publisher
-from p2pnode.roaming.pushes import action_of, in_turns, refuse_invalid, refuse_misfits
+from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, AuthenticationRecord
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.visibility import own_keys
@@ -101,7 +101,7 @@ class Authentication:
         """The rows of the records, PINs hashed. `providers` are the keys an EvcoID may name; None: any."""
         found: Rows[AuthenticationRecord] = Rows([])
         evco_ids: list[str | None] = []
-        async for index, raw in in_turns(records):
+        async for index, raw in found.reading(records):
             try:
                 identification = _identification(raw, whole=action is not ActionType.DELETE)
                 if action is ActionType.DELETE:

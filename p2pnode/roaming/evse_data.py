@@ -19,7 +19,6 @@ from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import (
     action_of,
-    in_turns,
     refuse_foreign,
     refuse_invalid,
     refuse_misfits,
@@ -99,7 +98,7 @@ class EvseDataService:
             evse_ids = await named_evses(records, found)
         else:
             listing = Listing(owner, data.operator_id, data.operator_name)
-            async for index, raw in in_turns(records):
+            async for index, raw in found.reading(records):
                 add_evse(found, index, raw, listing, strict=True)
             evse_ids = [row.evse_id for row in found.rows]
         refuse_invalid(found.violations, RECORDS)

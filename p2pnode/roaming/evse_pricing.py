@@ -17,7 +17,7 @@ from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.publishing import Parcel, Publisher
-from p2pnode.roaming.pushes import action_of, in_turns, refuse_foreign, refuse_invalid, refuse_misfits, refuse_twice
+from p2pnode.roaming.pushes import action_of, refuse_foreign, refuse_invalid, refuse_misfits, refuse_twice
 from p2pnode.roaming.records import OWN, EvsePricingRecord
 from p2pnode.roaming.visibility import is_priced_for, is_visible
 
@@ -81,7 +81,7 @@ class EvsePricingPushes:
     async def _read(self, records: Sequence[bytes], owner: str, operator_id: str) -> list[EvsePricingRecord]:
         found: Rows[EvsePricingRecord] = Rows([])
         at = self._party.now()
-        async for index, raw in in_turns(records):
+        async for index, raw in found.reading(records):
             try:
                 record = read(EvsePricingType, raw)
             except InvalidMessage as error:

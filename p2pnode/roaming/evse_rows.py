@@ -1,6 +1,6 @@
 """EVSE data and status records as they came, turned into what the store keeps and searches by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -36,18 +36,24 @@ class Listing:
 
 @dataclass(slots=True)
 class Rows(Generic[Row]):
-    """The rows of a list of records, and the reasons why some could not be taken; pointers begin at the list.
+    """The rows of a list of records, and every reason why some could not be taken; pointers begin at the list.
 
-    Reasons are noted up to `MOST_VIOLATIONS`: a list of nothing but mistakes is not answered by one as long.
+    With `MOST_VIOLATIONS` reasons a push that is taken as a whole is hopeless, and its other records are not read.
     """
 
     rows: list[Row]
     violations: list[Violation] = field(default_factory=list[Violation])
 
+    async def reading(self, records: Sequence[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+        """The records of a push with their places, in turns with other work; no more once it is hopeless."""
+        async for index, raw in in_turns(records):
+            if len(self.violations) >= MOST_VIOLATIONS:
+                return
+            yield index, raw
+
     def refuse(self, index: int, violations: Iterable[Violation]) -> None:
         """Note why the record at this place was not taken."""
-        if len(self.violations) < MOST_VIOLATIONS:
-            self.violations += [replace(violation, pointer=f"/{index}{violation.pointer}") for violation in violations]
+        self.violations += [replace(violation, pointer=f"/{index}{violation.pointer}") for violation in violations]
 
 
 def add_evse(into: Rows[EvseRecord], index: int, raw: bytes, listing: Listing, *, strict: bool) -> None:
@@ -96,7 +102,7 @@ def add_status(  # noqa: PLR0913 - all that is known of one record
 async def named_evses(records: Sequence[bytes], into: Rows[Any]) -> list[str]:
     """The EvseIDs of records of which only that is needed, as in a push that deletes them."""
     found: list[str] = []
-    async for index, raw in in_turns(records):
+    async for index, raw in into.reading(records):
         evse_id = read_status_record(raw).evse_id
         found.append(evse_id)
         if not evse_id:

@@ -25,7 +25,6 @@ from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import (
     action_of,
-    in_turns,
     refuse_foreign,
     refuse_invalid,
     refuse_misfits,
@@ -116,7 +115,7 @@ class EvseStatusService:
         if action is ActionType.DELETE:
             evse_ids = await named_evses(records, found)
         else:
-            async for index, raw in in_turns(records):
+            async for index, raw in found.reading(records):
                 add_status(found, index, raw, listing, at, strict=True)
             evse_ids = [row.evse_id for row in found.rows]
         refuse_invalid(found.violations, RECORDS)

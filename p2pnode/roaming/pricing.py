@@ -21,7 +21,7 @@ from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.pricing_pull import PricingPulls
 from p2pnode.roaming.publishing import Parcel, Publisher
-from p2pnode.roaming.pushes import action_of, in_turns, refuse_invalid, refuse_misfits
+from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, ProductRecord
 from p2pnode.roaming.visibility import is_priced_for
 
@@ -93,7 +93,7 @@ class Pricing:
         found: Rows[ProductRecord] = Rows([])
         header = encode(data)
         at = self._party.now()
-        async for index, raw in in_turns(records):
+        async for index, raw in found.reading(records):
             try:
                 product_id = _product_id(raw, whole=action is not ActionType.DELETE)
             except InvalidMessage as error:
