@@ -57,6 +57,11 @@ class VirtualEmpBackend:
 
     def __init__(self, settings: VirtualEmp, providers: Sequence[str], send: Send) -> None:
         self.providers = tuple(providers)
+        self._yes = AuthorizationStart(
+            provider_id=self.providers[0],
+            authorization_status=AuthorizationStatus.AUTHORIZED,
+            status_code=StatusCode.of(Code.SUCCESS),
+        )
         self.drivers = settings.drivers
         self.accounts: dict[str, Account] = {}
         self._by_uid = {uid_key(driver.uid): driver for driver in settings.drivers if driver.uid}
@@ -72,11 +77,7 @@ class VirtualEmpBackend:
             return AuthorizationStart(
                 authorization_status=AuthorizationStatus.NOT_AUTHORIZED, status_code=StatusCode.of(refusal)
             )
-        return AuthorizationStart(
-            provider_id=self.providers[0],
-            authorization_status=AuthorizationStatus.AUTHORIZED,
-            status_code=StatusCode.of(Code.SUCCESS),
-        )
+        return self._yes
 
     async def authorize_stop(self, request: AuthorizeStop, body: bytes) -> AuthorizationStop:  # noqa: ARG002 - as above
         """eRoamingAuthorizeStop: any medium of a known driver stops."""

@@ -24,9 +24,10 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import rules
 from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import Records, decode, encode, read, reason, split
+from p2pnode.oicp.dialects import http_of, write_answer
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation, select
+from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation, Role, select
 from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import check_content_type, check_length, read_body
 from p2pnode.peering.claims import CLAIMS
@@ -35,7 +36,7 @@ from p2pnode.peering.description import description
 from p2pnode.peering.identity import CallerPolicy
 from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
-from p2pnode.roaming.deadline import within
+from p2pnode.roaming.deadline import Deadlines
 from p2pnode.roaming.ports import Received
 from p2pnode.roaming.records import CallOutcome, PageRequest, Verb
 
@@ -52,6 +53,9 @@ CLOSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPSt
 
 process_in_hand: ContextVar[str] = ContextVar("process_in_hand", default="")
 """The Process-ID of the request that the running task answers, for what it calls meanwhile."""
+
+WRITTEN_IN_THE_LOOP = 65536
+"""An answer up to this many bytes is put into another dialect at once, a larger one in a thread."""
 
 FIRST_PAGE = PageRequest()
 LOGGER = logging.getLogger("p2pnode.peering")
@@ -112,6 +116,7 @@ class OicpFace:
         self._offered = frozenset(parts.offered)
         self._routes = Routes(parts.limits.body_bytes)
         self._description = b""
+        self._deadlines = Deadlines()
         self._large = asyncio.Semaphore(parts.limits.large_bodies)
         self._connections: ConnectionServer | None = None
         self._listener: asyncio.Server | None = None
@@ -169,6 +174,7 @@ class OicpFace:
         except Exception:
             self.parts.logger.exception("process %s failed", process_id)
             http, code, body = self._refused(call, ProtocolError(Code.SYSTEM_ERROR, f"Process-ID {process_id}"))
+        body = await _written(call, body)
         self.parts.on_call(
             CallOutcome(
                 call.operation.name if call.operation else "",
@@ -210,7 +216,7 @@ class OicpFace:
         received = self._read(call, route, identifier, body, query)
         seconds = min(received.operation.deadline, self.parts.limits.answer_seconds) + self.parts.grace
         try:
-            return await within(seconds, self.parts.receive(received))
+            return await self._deadlines.within(seconds, self.parts.receive(received))
         except TimeoutError:
             raise ProtocolError(Code.PARTNER_DID_NOT_RESPOND, f"No answer within {seconds:g} seconds.") from None
 
@@ -246,8 +252,8 @@ class OicpFace:
     def _refused(self, call: _Call, error: ProtocolError) -> tuple[HTTPStatus, str, bytes]:
         own_form = error.http is HTTPStatus.OK or isinstance(error, InvalidMessage)
         http, answer = refusal(call.operation if own_form else None, error, call.message)
-        if call.peer is not None and call.peer.dialect == "wwcp" and isinstance(error, InvalidMessage):
-            http = HTTPStatus.OK  # it sends again and again what was answered with anything else
+        if call.peer is not None:
+            http = http_of(call.peer.dialect, error)
         return http, error.code.value, encode(answer)
 
     def _show(self, request: BaseRequest, process_id: str, content: bytes) -> StreamResponse:
@@ -265,6 +271,17 @@ class OicpFace:
         error = ProtocolError(code, told or f"Process-ID {process_id}", http=HTTPStatus(status))
         http, _, body = self._refused(_Call(process_id), error)
         return Reply(http, body, process_id)
+
+
+async def _written(call: _Call, body: bytes) -> bytes:
+    """The answer as the caller's dialect has it; a large one is rewritten beside the loop."""
+    peer, operation = call.peer, call.operation
+    if peer is None or operation is None or peer.dialect == "oicp":
+        return body
+    provider_id = next(iter(peer.ids(Role.EMP)), None)
+    if len(body) <= WRITTEN_IN_THE_LOOP:
+        return write_answer(peer.dialect, operation, body, provider_id=provider_id)
+    return await asyncio.to_thread(write_answer, peer.dialect, operation, body, provider_id=provider_id)
 
 
 def _message(route: Route, body: bytes) -> tuple[AnyOperation, OicpModel, Records]:

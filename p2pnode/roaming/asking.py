@@ -13,7 +13,6 @@ from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, R
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.deadline import within
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, Received
 from p2pnode.roaming.records import PageRequest
@@ -121,7 +120,7 @@ async def ask_own(  # noqa: PLR0913 - the parts of one call
     """
     try:
         asked = _asked(party, operation, message, body, caller_id)
-        return cast("Answer", await (asked if deadline is None else within(deadline, asked)))
+        return cast("Answer", await (asked if deadline is None else party.deadlines.within(deadline, asked)))
     except ProtocolError as error:
         return cast("Answer", refusal(operation, error, message)[1])
     except TimeoutError:

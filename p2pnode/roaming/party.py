@@ -12,6 +12,7 @@ from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.background import Background
+from p2pnode.roaming.deadline import Deadlines
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
 
 Receivers = Mapping[AnyOperation, Callable[[Received[Any]], Awaitable[OicpModel | bytes]]]
@@ -90,6 +91,7 @@ class Party:
     new_session_id: Callable[[], str]
     limits: Limits
     background: Background
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     @property
     def own_emp(self) -> EmpBackend:
