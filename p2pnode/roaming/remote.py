@@ -34,7 +34,7 @@ from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, moved_if_
 from p2pnode.roaming.starts import STARTED
 
 TELLING_NOTHING = frozenset({Code.PARTNER_DID_NOT_RESPOND, Code.SYSTEM_ERROR})
-"""The refusals of a CPO after which its charging point may yet have started: it had no answer itself, or a failure."""
+"""The refusals of a CPO, a peer's or our own, after which its charging point may yet have started."""
 
 
 class Remote:
@@ -126,7 +126,8 @@ class Remote:
                 await self._undo(session, known)
             raise unanswered(error) from error
         if not answer.result:
-            await self._undo(session, known)
+            if answer.status_code.code not in TELLING_NOTHING:
+                await self._undo(session, known)
             return answer
         await self._confirm(
             session,

@@ -81,6 +81,22 @@ async def test_a_refused_start_leaves_no_session(pair: tuple[Party, Party]) -> N
     assert not await cpo.store.sessions()
 
 
+@pytest.mark.parametrize("code", [Code.SYSTEM_ERROR, Code.PARTNER_DID_NOT_RESPOND])
+async def test_a_failure_that_tells_nothing_keeps_the_session_on_both_sides(
+    pair: tuple[Party, Party], code: Code
+) -> None:
+    cpo, emp = pair
+    cpo.cpo.refusal = code
+    answer = await emp.send(AUTHORIZE_REMOTE_START, start(session_id=SESSION))
+    assert (answer.result, answer.status_code.code) == (False, code)
+    for party in pair:
+        session = await session_of(party)
+        assert session is not None
+        assert session.state is SessionState.UNCONFIRMED
+    begun = make(ChargingNotificationStart, type="Start", session_id=SESSION, evse_id=EVSE, charging_start=cpo.clock())
+    assert (await cpo.send(CHARGING_NOTIFICATION_START, begun)).result
+
+
 async def test_an_unreachable_cpo_is_320_and_leaves_no_session(pair: tuple[Party, Party]) -> None:
     _, emp = pair
     emp.wire.down = {"cpo"}
