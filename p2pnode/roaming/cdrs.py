@@ -22,6 +22,7 @@ from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.sessions import Event, moved, require_between
+from p2pnode.roaming.undelivered import Undelivered
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -34,8 +35,9 @@ TEMPORARY = frozenset(
 class Cdrs:
     """Both operations, both verbs."""
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, undelivered: Undelivered) -> None:
         self._party = party
+        self._undelivered = undelivered
         self._in_hand: set[str] = set()
         """The keys of the CDRs that our own EMP is being given."""
 
@@ -123,7 +125,8 @@ class Cdrs:
     async def send(self, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
         """eRoamingChargeDetailRecord of our CPO: stored as ours first, then sent to the EMP of the session.
 
-        The answer is positive once it is stored, as the hub's would be; only a refusal by the EMP is passed on. The
+        The answer is positive once it is stored, as the hub's would be; only a refusal by the EMP is passed on.
+        Notifications of the session that still wait are sent before it. The
         same CDR again is sent again until the EMP has acknowledged it. Raises ProtocolError 400 for a session that is
         not ours, and for a second, different CDR.
         """
@@ -139,6 +142,9 @@ class Cdrs:
         record = await party.store.write(work)
         if record.forwarded_at is not None:
             return acknowledge(message)
+        session = await party.store.session(key)
+        if session is not None:
+            await self._undelivered.flush(session)
         return await self._forward(record, outgoing)
 
     async def _forward(self, record: CdrRecord, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.notifications import (
@@ -22,6 +23,7 @@ from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import ChargingNotification, Outgoing, Received, Transaction
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.sessions import Event, moved, require_between
+from p2pnode.roaming.undelivered import TEMPORARY, Undelivered
 
 EVENTS: Mapping[AnyOperation, Event] = {
     ops.CHARGING_NOTIFICATION_START: Event.START,
@@ -34,8 +36,9 @@ EVENTS: Mapping[AnyOperation, Event] = {
 class Notifications:
     """The four operations, both verbs."""
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, undelivered: Undelivered) -> None:
         self._party = party
+        self._undelivered = undelivered
 
     @property
     def receivers(self) -> Receivers:
@@ -86,8 +89,9 @@ class Notifications:
     async def send(self, outgoing: Outgoing[ChargingNotification]) -> Acknowledgement:
         """eRoamingChargingNotifications of our CPO, to the EMP of the session.
 
-        The session moves whatever the EMP answers, since it tells what has happened. Raises ProtocolError 400 for a
-        session that is not ours, and with the reason where the EMP could not be told.
+        The session moves whatever the EMP answers, since it tells what has happened. Where the EMP cannot be told now,
+        the notification is stored, acknowledged and sent again before any later one. Raises ProtocolError 400 for a
+        session that is not ours.
         """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.operator_id)
@@ -101,20 +105,31 @@ class Notifications:
             return following
 
         session = await party.store.write(work)
-        code: str = Code.SERVICE_NOT_AVAILABLE
+        if not await self._undelivered.flush(session):
+            return await self._wait(session, outgoing, Code.SERVICE_NOT_AVAILABLE, "earlier ones wait too")
         try:
             reply = await ask_counterpart(party, session.emp, outgoing, caller_id=caller_id)
-            answer: Acknowledgement = reply.answer
-            code = answer.status_code.code
         except ProtocolError as error:
-            code = error.code
+            if error.code in TEMPORARY:
+                return await self._wait(session, outgoing, error.code, error.reason)
+            await self._note(session, outgoing, error.code)
             raise
-        finally:
-            line = SessionEvent(
-                key, party.now(), outgoing.operation.name, Verb.SEND, session.emp, code, _kept(outgoing)
-            )
-            await party.store.write(lambda transaction: transaction.add_event(line))
+        answer: Acknowledgement = reply.answer
+        await self._note(session, outgoing, answer.status_code.code)
         return answer
+
+    async def _wait(
+        self, session: SessionRecord, outgoing: Outgoing[ChargingNotification], code: str, reason: str
+    ) -> Acknowledgement:
+        """The positive answer to a notification that is stored and will be sent again."""
+        await self._note(session, outgoing, code)
+        self._undelivered.add(session.key)
+        return acknowledge(outgoing.message, Code.SUCCESS, f"stored, and not forwarded yet: {reason}")
+
+    async def _note(self, session: SessionRecord, outgoing: Outgoing[ChargingNotification], code: str) -> None:
+        at = self._party.now()
+        line = SessionEvent(session.key, at, outgoing.operation.name, Verb.SEND, session.emp, code, _kept(outgoing))
+        await self._party.store.write(lambda transaction: transaction.add_event(line))
 
 
 def _kept(message: Received[ChargingNotification] | Outgoing[ChargingNotification]) -> bytes:

@@ -24,6 +24,7 @@ from p2pnode.roaming.pricing import Pricing
 from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.remote import Remote
 from p2pnode.roaming.session_ids import session_ids
+from p2pnode.roaming.undelivered import Undelivered
 
 
 class Service(Protocol):
@@ -77,7 +78,8 @@ class Roaming:
         self._evse_status = EvseStatusService(self._party)
         self._pricing = Pricing(self._party)
         self._authentication = Authentication(self._party)
-        self._cdrs = Cdrs(self._party)
+        self._undelivered = Undelivered(self._party)
+        self._cdrs = Cdrs(self._party, self._undelivered)
         services: tuple[Service, ...] = (
             self._evse_data,
             self._evse_status,
@@ -85,7 +87,7 @@ class Roaming:
             self._authentication,
             self._cdrs,
             Authorization(self._party),
-            Notifications(self._party),
+            Notifications(self._party, self._undelivered),
             Remote(self._party),
         )
         backends = {Role.CPO: cpo, Role.EMP: emp}
@@ -151,10 +153,11 @@ class Roaming:
         return problems
 
     async def deliver_pending(self) -> list[str]:
-        """Deliver what peers have missed: CDRs, and everything published to those that fell behind.
+        """Deliver what peers have missed: notifications, CDRs, and everything published to those that fell behind.
 
         For a start of the node, and now and then. Returns what went wrong.
         """
+        await self._undelivered.deliver()
         await self._cdrs.forward_pending()
         problems: list[str] = []
         for publisher, _ in self._publishers():

@@ -1,5 +1,6 @@
 """ChargingNotifications."""
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from roaming_world import EVSE, NOON, OTHER_UID, SESSION, Call, Party, World, ma
 
 from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
 from p2pnode.oicp.authorization import AuthorizeStart
+from p2pnode.oicp.cdr import ChargeDetailRecord
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.notifications import (
@@ -19,6 +21,7 @@ from p2pnode.oicp.notifications import (
 )
 from p2pnode.oicp.operations import (
     AUTHORIZE_START,
+    CHARGE_DETAIL_RECORD,
     CHARGING_NOTIFICATION_END,
     CHARGING_NOTIFICATION_ERROR,
     CHARGING_NOTIFICATION_PROGRESS,
@@ -127,15 +130,69 @@ async def test_a_notification_that_does_not_fit_is_refused_on_both_sides(pair: t
     assert b'"400"' in (await emp.answer(call, "process"))[1]
 
 
-async def test_when_the_emp_cannot_be_told_the_session_moves_all_the_same(pair: tuple[Party, Party]) -> None:
+async def test_a_notification_that_cannot_be_delivered_is_stored_and_goes_before_the_next(
+    pair: tuple[Party, Party],
+) -> None:
     cpo, emp = await authorized(pair)
     cpo.wire.down = {"emp"}
-    assert (await refused(cpo.send(CHARGING_NOTIFICATION_START, begun()))).code is Code.SERVICE_NOT_AVAILABLE
+    answer = await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    assert answer.result
+    assert "not forwarded yet" in (answer.status_code.additional_info or "")
     assert (await session_of(cpo)).state is SessionState.CHARGING
     assert (await cpo.store.history(session_key(SESSION)))[-1].code == "320"
+    assert (await cpo.send(CHARGING_NOTIFICATION_PROGRESS, progress("1"))).result
     cpo.wire.down = set()
-    assert (await cpo.send(CHARGING_NOTIFICATION_END, ended("1"))).result
+    assert (await cpo.send(CHARGING_NOTIFICATION_END, ended("2"))).status_code.additional_info is None
+    assert emp.emp.notifications == [begun(), progress("1"), ended("2")]
     assert (await session_of(emp)).state is SessionState.ENDED
+
+
+async def test_notifications_that_wait_survive_a_restart_and_are_delivered_once(pair: tuple[Party, Party]) -> None:
+    cpo, emp = await authorized(pair)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    await cpo.send(CHARGING_NOTIFICATION_END, ended("2"))
+    await cpo.roaming.deliver_pending()
+    cpo.restart()
+    await cpo.roaming.deliver_pending()
+    assert not emp.emp.notifications
+    cpo.wire.down = set()
+    await asyncio.gather(*(cpo.roaming.deliver_pending() for _ in range(3)))
+    cpo.restart()
+    await cpo.roaming.deliver_pending()
+    assert emp.emp.notifications == [begun(), ended("2")]
+    assert len(await cpo.store.history(session_key(SESSION))) == 5
+
+
+async def test_a_notification_the_emp_refuses_is_not_sent_again(pair: tuple[Party, Party]) -> None:
+    cpo, emp = await authorized(pair)
+    await emp.store.write(lambda transaction: transaction.delete_session(session_key(SESSION)))
+    answer = await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    assert (answer.result, answer.status_code.code) == (False, "400")
+    cpo.wire.calls.clear()
+    await cpo.roaming.deliver_pending()
+    assert not cpo.wire.calls
+
+
+async def test_waiting_notifications_go_before_the_cdr(pair: tuple[Party, Party]) -> None:
+    cpo, emp = await authorized(pair)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGING_NOTIFICATION_END, ended("2"))
+    cpo.wire.down = set()
+    record = make(
+        ChargeDetailRecord,
+        session_id=SESSION,
+        evse_id=EVSE,
+        identification=rfid(),
+        charging_start=NOON,
+        charging_end=NOON + timedelta(hours=1),
+        session_start=NOON,
+        session_end=NOON + timedelta(hours=1),
+        consumed_energy=Decimal(2),
+    )
+    assert (await cpo.send(CHARGE_DETAIL_RECORD, record)).result
+    assert emp.emp.notifications == [ended("2")]
+    assert (await session_of(emp)).state is SessionState.SETTLED
 
 
 async def test_a_session_without_evse_learns_where_it_is(pair: tuple[Party, Party]) -> None:
