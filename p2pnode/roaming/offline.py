@@ -25,7 +25,8 @@ class Verdict:
 async def decide(party: Party, identification: Identification, at: datetime) -> Verdict | None:
     """The verdict of the authentication data at hand; None where it says nothing about the medium.
 
-    A record of a provider whose peer may no longer publish authentication data to us says nothing.
+    A record of a provider whose peer may no longer publish authentication data to us says nothing, and neither does
+    one of a card that has expired: a UID names no provider, and another one may know the card.
     """
     medium = medium_of(identification)
     if medium is None:
@@ -37,7 +38,8 @@ async def decide(party: Party, identification: Identification, at: datetime) -> 
             continue
         if await _vouches(record, identification, at):
             return Verdict(record)
-        refusal = REFUSALS[medium.kind]
+        if medium.kind is not MediumKind.RFID:
+            refusal = REFUSALS[medium.kind]
     return Verdict(None, refusal) if refusal is not None else None
 
 

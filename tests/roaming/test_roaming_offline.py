@@ -3,7 +3,20 @@
 from datetime import datetime, timedelta
 
 import pytest
-from roaming_world import EVCO, EVSE, NOON, OTHER_UID, UID, Party, World, plug_and_charge, qr_code, refused, rfid
+from roaming_world import (
+    EVCO,
+    EVSE,
+    NOON,
+    OTHER_UID,
+    UID,
+    Party,
+    World,
+    denied,
+    plug_and_charge,
+    qr_code,
+    refused,
+    rfid,
+)
 
 from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
 from p2pnode.oicp.authorization import AuthorizeStart
@@ -63,12 +76,24 @@ async def test_a_wrong_pin_is_101_and_the_provider_is_not_asked(pair: tuple[Part
     assert not emp.emp.starts
 
 
-async def test_a_card_that_has_expired_is_102(pair: tuple[Party, Party]) -> None:
+async def test_a_card_that_has_expired_is_asked_for(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
+    emp.emp.start = lambda _: denied()
     await push(emp, card(expiry_date=NOON + timedelta(days=1)))
     assert (await cpo.send(AUTHORIZE_START, start(rfid()))).authorized
     cpo.clock.advance(days=2)
     assert (await refused(cpo.send(AUTHORIZE_START, start(rfid())))).code is Code.RFID_INVALID_UID
+    assert len(emp.emp.starts) == 1
+
+
+async def test_an_expired_record_of_one_provider_does_not_refuse_the_card_of_another(world: World) -> None:
+    cpo, emp = await world.pair()
+    other = await world.party("other", providers=("DE-TWO",))
+    cpo.knows(other)
+    other.knows(cpo)
+    emp.emp.start = lambda _: denied()
+    await push(emp, card(expiry_date=NOON - timedelta(days=1)))
+    assert (await cpo.send(AUTHORIZE_START, start(rfid()))).provider_id == "DE-TWO"
 
 
 async def test_what_is_not_published_is_asked_for(pair: tuple[Party, Party]) -> None:
