@@ -128,9 +128,12 @@ class Node:
                 certificate=config.peer_face.certificate if encrypted else None,
                 key=config.peer_face.key if encrypted else None,
                 now=self.now,
+                logger=self.library_log,
             )
         )
-        parts = BackendParts(config, self.directory or Path(), self.send, self.now, self.observer.backend_call)
+        parts = BackendParts(
+            config, self.directory or Path(), self.send, self.now, self.observer.backend_call, self.log
+        )
         self.cpo = make_cpo(parts)
         self.emp = make_emp(parts)
         await self._enter_backends(that_send=False)

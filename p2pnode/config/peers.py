@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from p2pnode.config.pins import PIN
 from p2pnode.config.settings import Settings, is_loopback
+from p2pnode.oicp.dialects import Dialect
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import BY_NAME, PULL_AUTHENTICATION_DATA, AnyOperation, Role
 
-Dialect = Literal["oicp", "hubject", "wwcp"]
 PeerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import code_of, read_answer, read_page
 from p2pnode.oicp.authorization import AuthorizationStart, AuthorizationStop
+from p2pnode.oicp.dialects import hint_for, path_of, write_request
 from p2pnode.oicp.errors import NoAnswer, PeerError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, AnyOperation, Operation
+from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, AnyOperation, Operation, Role
+from p2pnode.oicp.status import StatusCode
 from p2pnode.peering.bodies import gathered
 from p2pnode.peering.line import Line, WrongPeerError, open_line
 from p2pnode.peering.reply import PROCESS_ID_HEADER
@@ -40,7 +43,11 @@ CONNECTING_SHARE = 0.8
 WRITTEN_AT_ONCE = 16384
 """A body up to this many bytes goes out together with its head."""
 
+WRITTEN_IN_THE_LOOP = 65536
+"""A body up to this many bytes is put into another dialect at once, a larger one in a thread."""
+
 SHOWN_LIMIT = 200
+LOGGER = logging.getLogger("p2pnode.peering")
 
 
 def answer_limit(operation: AnyOperation) -> int:
@@ -52,8 +59,7 @@ def url_of(peer: PeerEntry, operation: AnyOperation, caller_id: str, page: PageR
     """Where the operation is called at the peer, `*` in ids as it is. Raises Unreachable where the peer has no url."""
     if peer.url is None:
         raise Unreachable(peer.name, "the peer has no url: it is only listened to")
-    own_path = operation.other_paths[0] if peer.dialect == "wwcp" and operation.other_paths else operation.path
-    path = operation.url_path(quote(caller_id, safe="*+"), own_path)
+    path = operation.url_path(quote(caller_id, safe="*+"), path_of(peer.dialect, operation))
     query = f"?page={page.page}&size={page.size}" if page is not None and operation.paged else ""
     return URL(f"{peer.url}{path}{query}", encoded=True)
 
@@ -88,7 +94,7 @@ class PeerClient:
     `certificate` and `key` are shown to peers that are called over TLS. `on_call` hears of every call.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a client
         self,
         on_call: Callable[[CallOutcome], None],
         *,
@@ -96,13 +102,16 @@ class PeerClient:
         certificate: Path | None = None,
         key: Path | None = None,
         now: Callable[[], datetime] = _now,
+        logger: logging.Logger = LOGGER,
     ) -> None:
         self._on_call = on_call
+        self._logger = logger
         self._limits = limits or LimitsSection()
         self._certificate = certificate
         self._key = key
         self._now = now
         self._lines: dict[str, Line] = {}
+        self._hinted: set[str] = set()
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -139,14 +148,18 @@ class PeerClient:
         seconds = operation.deadline if deadline is None else deadline
         http, code = 0, ""
         try:
-            call = _Call(url_of(peer, operation, caller_id, page), body, process_id, seconds, answer_limit(operation))
+            url = url_of(peer, operation, caller_id, page)
+            written = await _written(peer, operation, body)
+            call = _Call(url, written, process_id, seconds, answer_limit(operation))
             raw = await self._exchange(peer, call)
             http = raw.http
             answer = _answer(operation, peer, raw, (perf_counter() - begun) * 1000)
             code = code_of(answer.answer)
+            self._hint(peer, answer.answer)
         except PeerError as error:
             http = error.http or http
             code = error.peer_code if isinstance(error, Refused) else error.code.value
+            self._hint_at(peer, code, str(error))
             raise
         finally:
             if code:  # a call that was cancelled tells nothing about the peer
@@ -154,6 +167,18 @@ class PeerClient:
                 at = self._now()
                 self._on_call(CallOutcome(operation.name, Verb.SEND, peer.name, http, code, ms, process_id, at))
         return answer
+
+    def _hint(self, peer: PeerEntry, answer: OicpModel) -> None:
+        status = getattr(answer, "status_code", None)
+        if isinstance(status, StatusCode):
+            self._hint_at(peer, status.code, f"{status.description or ''} {status.additional_info or ''}")
+
+    def _hint_at(self, peer: PeerEntry, code: str, told: str) -> None:
+        """Tell people once of a fault that is known to be the peer's."""
+        hint = hint_for(code, told)
+        if hint is not None and peer.name not in self._hinted:
+            self._hinted.add(peer.name)
+            self._logger.warning("%s: %s", peer.name, hint)
 
     async def _exchange(self, peer: PeerEntry, call: _Call) -> _Raw:
         """The answer as it came. Raises PeerError."""
@@ -184,6 +209,14 @@ class PeerClient:
                     self._lines[peer.name] = line
         line.calls += 1
         return line
+
+
+async def _written(peer: PeerEntry, operation: AnyOperation, body: bytes) -> bytes:
+    """The body as the peer's dialect has it; a large one is rewritten beside the loop."""
+    provider_id = next(iter(peer.ids(Role.EMP)), None)
+    if peer.dialect == "oicp" or len(body) <= WRITTEN_IN_THE_LOOP:
+        return write_request(peer.dialect, operation, body, provider_id=provider_id)
+    return await asyncio.to_thread(write_request, peer.dialect, operation, body, provider_id=provider_id)
 
 
 async def _post(line: Line, call: _Call) -> _Raw:

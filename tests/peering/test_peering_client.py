@@ -14,6 +14,7 @@ import pytest
 from p2pnode import __version__
 from p2pnode.config import PeerEntry
 from p2pnode.config.node import LimitsSection
+from p2pnode.oicp.dialects import Dialect, write_request
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.operations import (
     AUTHORIZE_REMOTE_RESERVATION_START,
@@ -28,7 +29,7 @@ from p2pnode.oicp.operations import (
 from p2pnode.peering import PeerClient
 from p2pnode.roaming.ports import PeerAnswer, PeerCaller
 from p2pnode.roaming.records import PageRequest, Verb
-from tests.peering.peering_kit import Notes, face_over, hold, own_id, partner, sample, sample_members, until
+from tests.peering.peering_kit import PROVIDER, Notes, face_over, hold, own_id, partner, sample, sample_members, until
 
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -154,8 +155,8 @@ async def failing(
 
 
 @pytest.mark.parametrize("operation", ROWS)
-@pytest.mark.parametrize("dialect", ["oicp", "wwcp"])
-async def test_every_row_is_sent_and_its_answer_read(operation: AnyOperation, dialect: str, notes: Notes) -> None:
+@pytest.mark.parametrize("dialect", ["oicp", "hubject", "wwcp"])
+async def test_every_row_is_sent_and_its_answer_read(operation: AnyOperation, dialect: Dialect, notes: Notes) -> None:
     sent = Notes()
     async with face_over(await hold(partner()), notes) as face, client(sent) as caller:
         answer = await ask(caller, peer_at(face.port, dialect=dialect), operation)
@@ -163,7 +164,8 @@ async def test_every_row_is_sent_and_its_answer_read(operation: AnyOperation, di
     assert (answer.http, answer.body) == (200, sample(operation, "answer"))
     assert bool(answer.records) is bool(operation.answer_records)
     (received,) = notes.received
-    assert (received.operation, received.body, received.process_id) == (operation, sample(operation), "process-1")
+    written = write_request(dialect, operation, sample(operation), provider_id=PROVIDER)
+    assert (received.operation, received.body, received.process_id) == (operation, written, "process-1")
     (outcome,) = sent.outcomes
     assert (outcome.operation, outcome.verb, outcome.peer) == (operation.name, Verb.SEND, "partner")
     assert (outcome.http, outcome.code, outcome.process_id) == (200, "000", "process-1")
