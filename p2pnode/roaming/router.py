@@ -94,12 +94,26 @@ def _of_provider(key: str, peers: PeerTable, own: OwnParty) -> list[Destination]
 
 
 def _of_operator(key: str, peers: PeerTable, own: OwnParty) -> list[Destination]:
+    found = _with_operator(key, peers, own)
+    return [found] if found is not None else _hubs(peers, Role.CPO, key)
+
+
+def _with_operator(key: str, peers: PeerTable, own: OwnParty) -> Destination | None:
     if key in own.keys[Role.CPO]:
-        return [Destination(None, f"{key} is our own operator.")]
+        return Destination(None, f"{key} is our own operator.")
     peer = peers.by_operator(key)
-    if peer is not None:
-        return [Destination(peer, f"{key} is this peer's operator.")]
-    return _hubs(peers, Role.CPO, key)
+    return Destination(peer, f"{key} is this peer's operator.") if peer is not None else None
+
+
+def claimant(evse_id: str, peers: PeerTable, own: OwnParty) -> Destination | None:
+    """Whose an EVSE is by the peer table: by the longest prefix, else by the operator in its EvseID; None: nobody's."""
+    key = evse_key(evse_id)
+    lengths = {peer.name: longest_prefix(peer, key) for peer in peers.peers if peer.enabled and peer.evse_prefixes}
+    best = max(lengths, key=lengths.__getitem__, default=None)
+    if best is not None and lengths[best] > 0:
+        return Destination(peers.get(best), "The EvseID begins with one of its prefixes.")
+    operator = operator_of_evse(evse_id)
+    return _with_operator(operator, peers, own) if operator is not None else None
 
 
 def _all_with(role: Role, peers: PeerTable, reason: str) -> list[Destination]:
@@ -129,15 +143,10 @@ def _remote(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destin
     owner = _named(knowledge.evse_owner, peers, "It has published this EVSE.")
     if owner:
         return owner
-    key = evse_key(message.evse_id)
-    lengths = {peer.name: longest_prefix(peer, key) for peer in peers.peers if peer.enabled}
-    best = max(lengths, key=lengths.__getitem__, default=None)
-    if best is not None and lengths[best] > 0:
-        return _named(best, peers, "The EvseID begins with one of its prefixes.")
-    operator = operator_of_evse(message.evse_id)
-    if operator is None:
-        return _hubs(peers, Role.CPO, message.evse_id)
-    return _of_operator(operator, peers, knowledge.own)
+    found = claimant(message.evse_id, peers, knowledge.own)
+    if found is not None:
+        return [found]
+    return _hubs(peers, Role.CPO, operator_of_evse(message.evse_id) or message.evse_id)
 
 
 def _all_emps(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above

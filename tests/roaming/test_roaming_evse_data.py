@@ -14,6 +14,7 @@ from p2pnode.oicp.evse_data import EvseData, PullEvseData
 from p2pnode.oicp.identifiers import evse_key
 from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
 
 SAMPLE: dict[str, Any] = json.loads((files("p2pnode.oicp") / "samples" / "PushEvseData.request.json").read_text())[
@@ -414,6 +415,24 @@ async def test_one_bad_record_costs_itself_and_not_its_page(pair: tuple[Party, P
     cpo.foreign = json.dumps({"content": [good, {"EvseID": 7}, "x", {**good, "EvseID": IDS[1]}]}).encode()
     await emp.roaming.pull_evse_data(pull(), "cpo")
     assert await ids(emp, "cpo") == IDS[:2]
+
+
+async def test_a_pull_does_not_make_a_peer_the_owner_of_what_is_another_peers_or_ours(world: World) -> None:
+    cpo, emp = await world.pair()
+    two = await world.party("two", operators=("DE*TWO",))
+    emp.own = OwnParty(("DE*OWN",), emp.own.providers)
+    emp.restart()
+    emp.knows(two, evse_prefixes=("DE*CPO*E5",))
+    shown = [
+        {**record(evse_id), "OperatorID": "DE*CPO", "OperatorName": "The CPO"}
+        for evse_id in (IDS[0], IDS[4], "DE*TWO*E1", "DE*OWN*E1", "CH*NOB*E1")
+    ]
+    cpo.foreign = json.dumps({"content": shown}).encode()
+    await emp.roaming.pull_evse_data(pull(), "cpo")
+    assert await ids(emp, "cpo") == ["CH*NOB*E1", IDS[0]]
+    emp.knows(cpo, hub=True)
+    await emp.roaming.pull_evse_data(pull(), "cpo")
+    assert len(await ids(emp, "cpo")) == 5
 
 
 async def test_a_pull_of_all_cpos_merges_their_pages(world: World) -> None:
