@@ -6,8 +6,8 @@ from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-import structlog
 from pydantic import model_validator
+from structlog.typing import FilteringBoundLogger
 
 from p2pnode.config.backend import BackendSection
 from p2pnode.config.node import LimitsSection
@@ -46,8 +46,6 @@ from p2pnode.peering.face import process_in_hand
 from p2pnode.roaming.ports import ChargingNotification
 from p2pnode.roaming.records import CallOutcome
 
-log = structlog.get_logger(__name__)
-
 Answer = TypeVar("Answer", bound=OicpModel)
 
 NAME = "backend"
@@ -84,7 +82,9 @@ class HttpBackend:
         *,
         limits: LimitsSection,
         now: Callable[[], datetime],
+        log: FilteringBoundLogger,
     ) -> None:
+        self._log = log
         self._entry = BackendEntry(name=NAME, url=settings.url, ca=settings.ca)
         self._deadline = settings.deadline
         self._client = PeerClient(on_call, limits=limits, certificate=settings.certificate, key=settings.key, now=now)
@@ -112,12 +112,19 @@ class HttpBackend:
                 self._entry, operation, body, caller_id=caller_id, process_id=process_id, deadline=deadline
             )
         except PeerError as error:
-            _tell(operation, error, process_id)
+            self._tell(operation, error, process_id)
             refusal = _refusal(operation, error)
             if refusal is None:
                 raise
             raise refusal from error
         return answered.answer
+
+    def _tell(self, operation: AnyOperation, error: PeerError, process_id: str) -> None:
+        """Log why there is no answer; what the backend wrote may name a person, and stays out."""
+        reason = error.reason if isinstance(error, Unreachable | NoAnswer) else type(error).__name__
+        self._log.warning(
+            "backend_failed", operation=operation.name, http=error.http, reason=reason, process_id=process_id
+        )
 
 
 def _refusal(operation: AnyOperation, error: PeerError) -> ProtocolError | None:
@@ -131,12 +138,6 @@ def _refusal(operation: AnyOperation, error: PeerError) -> ProtocolError | None:
     if isinstance(error, BadStatus) and error.http is not None and error.http < HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProtocolError(Code.SERVICE_NOT_AVAILABLE, f"our own system answered HTTP {error.http}")
     return None
-
-
-def _tell(operation: AnyOperation, error: PeerError, process_id: str) -> None:
-    """Log why there is no answer; what the backend wrote may name a person, and stays out."""
-    reason = error.reason if isinstance(error, Unreachable | NoAnswer) else type(error).__name__
-    log.warning("backend_failed", operation=operation.name, http=error.http, reason=reason, process_id=process_id)
 
 
 class HttpCpoBackend(HttpBackend):

@@ -6,6 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from structlog.typing import FilteringBoundLogger
+
+from p2pnode.backends.clock import VirtualClock
 from p2pnode.backends.commands import Commands
 from p2pnode.backends.http_backend import HttpCpoBackend, HttpEmpBackend
 from p2pnode.backends.plug_in import BackendContext, PlugInError, make_plug_in
@@ -28,6 +31,7 @@ class BackendParts:
     send: Send
     now: Callable[[], datetime]
     on_call: Callable[[CallOutcome], None]
+    log: FilteringBoundLogger
 
 
 def make_cpo(parts: BackendParts) -> CpoBackend | None:
@@ -36,9 +40,10 @@ def make_cpo(parts: BackendParts) -> CpoBackend | None:
     if not operators:
         return None
     if settings.backend == VIRTUAL:
-        return VirtualCpoBackend(settings.virtual, operators, parts.send, parts.now)
+        clock = VirtualClock(parts.now, settings.virtual.time_scale)
+        return VirtualCpoBackend(settings.virtual, operators, parts.send, clock, parts.log)
     if settings.backend == HTTP:
-        return HttpCpoBackend(settings, parts.on_call, limits=parts.config.limits, now=parts.now)
+        return HttpCpoBackend(settings, parts.on_call, limits=parts.config.limits, now=parts.now, log=parts.log)
     plug_in: CpoBackend = _plug_in(CpoBackend, "cpo", settings, operators, parts)
     return plug_in
 
@@ -51,7 +56,7 @@ def make_emp(parts: BackendParts) -> EmpBackend | None:
     if settings.backend == VIRTUAL:
         return VirtualEmpBackend(settings.virtual, providers, parts.send)
     if settings.backend == HTTP:
-        return HttpEmpBackend(settings, parts.on_call, limits=parts.config.limits, now=parts.now)
+        return HttpEmpBackend(settings, parts.on_call, limits=parts.config.limits, now=parts.now, log=parts.log)
     plug_in: EmpBackend = _plug_in(EmpBackend, "emp", settings, providers, parts)
     return plug_in
 

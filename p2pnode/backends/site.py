@@ -1,15 +1,15 @@
 """The charge points of the virtual CPO: sessions begin there, draw energy, end, and are told to partners."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from p2pnode.backends.charge_point import ChargePoint, Reservation
 from p2pnode.backends.charging import Charging
-from p2pnode.backends.clock import Sleep, VirtualClock
+from p2pnode.backends.clock import VirtualClock
 from p2pnode.backends.evse_records import evse_data_record
 from p2pnode.backends.meter import SigningMeter
 from p2pnode.backends.prices import evse_prices, products
@@ -38,8 +38,6 @@ from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.background import Background
 
-log = structlog.get_logger(__name__)
-
 PROGRESS_INTERVAL = timedelta(minutes=5)
 """At most one Progress notification in five minutes, as the specification asks."""
 
@@ -52,11 +50,12 @@ class Site:
         settings: VirtualCpo,
         operators: Sequence[str],
         send: Send,
-        now: Callable[[], datetime],
-        sleep: Sleep = asyncio.sleep,
+        clock: VirtualClock,
+        log: FilteringBoundLogger,
     ) -> None:
-        self.clock = VirtualClock(now, settings.time_scale, sleep)
+        self.clock = clock
         self.send = send
+        self._log = log
         self.background = Background()
         self.points = {evse_key(point.evse_id): _point(point) for point in settings.charge_points}
         self._operators = tuple(operators)
@@ -163,10 +162,10 @@ class Site:
         try:
             answer = await self.send(operation, message)
         except OicpError as error:
-            log.warning("not_delivered", operation=operation.name, reason=str(error))
+            self._log.warning("not_delivered", operation=operation.name, reason=str(error))
         else:
             if code_of(answer) != Code.SUCCESS:
-                log.warning("not_accepted", operation=operation.name, code=code_of(answer))
+                self._log.warning("not_accepted", operation=operation.name, code=code_of(answer))
 
     def tell_status(self, point: ChargePoint) -> None:
         """Publish the charge point's status in the background."""

@@ -1,14 +1,15 @@
 """The virtual CPO: it answers what partners ask of its charge points."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
+from structlog.typing import FilteringBoundLogger
+
 from p2pnode.backends.charge_point_actions import ChargePointActions
-from p2pnode.backends.clock import Sleep
+from p2pnode.backends.clock import VirtualClock
 from p2pnode.backends.sending import Send
 from p2pnode.backends.site import Site
 from p2pnode.backends.vehicle import Vehicle
@@ -36,10 +37,10 @@ class VirtualCpoBackend:
         settings: VirtualCpo,
         operators: Sequence[str],
         send: Send,
-        now: Callable[[], datetime],
-        sleep: Sleep = asyncio.sleep,
+        clock: VirtualClock,
+        log: FilteringBoundLogger,
     ) -> None:
-        self.site = Site(settings, operators, send, now, sleep)
+        self.site = Site(settings, operators, send, clock, log)
         self.commands = ChargePointActions(self.site).commands
 
     async def __aenter__(self) -> Self:

@@ -9,11 +9,8 @@ from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
-import structlog
-
 from p2pnode.config import ConfigError
 from p2pnode.node import Node
-from p2pnode.observe.masking import mask_event
 from p2pnode.peering.trust import TrustError
 from p2pnode.pki import PkiError
 from p2pnode.store.errors import StoreError
@@ -30,7 +27,6 @@ async def serve(directory: Path, ready: Callable[[RunFile], None], *, until_eof:
 
     `ready` is told where it listens. Raises Problem where it cannot start.
     """
-    _log_to_stderr()
     async with AsyncExitStack() as stack:
         stack.enter_context(_alone(directory))
         node, face = await _started(directory, stack)
@@ -82,14 +78,6 @@ def _require_free(lock: int, directory: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise Problem(f"the node in {directory} is running already", "stop that one first") from None
-
-
-def _log_to_stderr() -> None:
-    """Let the lines of parts that know no node go the way of all others: to stderr, media and secrets masked."""
-    *before, renderer = structlog.get_config()["processors"]
-    structlog.configure(
-        processors=[*before, mask_event, renderer], logger_factory=structlog.PrintLoggerFactory(sys.stderr)
-    )
 
 
 def _at_eof(node: Node) -> None:

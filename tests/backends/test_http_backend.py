@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
 
 from p2pnode.backends.http_backend import HttpCpoBackend, HttpEmpBackend
 from p2pnode.config.backend import CpoSection
-from p2pnode.config.node import LimitsSection
+from p2pnode.config.node import LimitsSection, LogSection
+from p2pnode.observe.logs import NodeLog
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.codec import read
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Unreadable
@@ -32,8 +34,10 @@ class Own:
         self.outcomes: list[CallOutcome] = []
         section = CpoSection.model_validate({"backend": "http", "url": system.url, **settings})
         limits, now = LimitsSection(), lambda: datetime.now(UTC)
-        self.cpo = HttpCpoBackend(section, self.outcomes.append, limits=limits, now=now)
-        self.emp = HttpEmpBackend(section, self.outcomes.append, limits=limits, now=now)
+        self.logged = StringIO()
+        log = NodeLog(LogSection(), "own", self.logged).logger
+        self.cpo = HttpCpoBackend(section, self.outcomes.append, limits=limits, now=now, log=log)
+        self.emp = HttpEmpBackend(section, self.outcomes.append, limits=limits, now=now, log=log)
 
     async def ask(self, operation: AnyOperation, body: bytes | None = None) -> Any:  # noqa: ANN401 - any answer
         sent = sample(operation) if body is None else body
@@ -158,21 +162,19 @@ async def test_a_backend_that_is_slow_is_310_and_asked_once(system: PlainBackend
     assert [(outcome.http, outcome.code) for outcome in own.outcomes] == [(0, "310")]
 
 
-async def test_a_backend_without_a_certificate_the_machine_trusts_is_320(
-    system: PlainBackend, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_backend_without_a_certificate_the_machine_trusts_is_320(system: PlainBackend) -> None:
     own = Own(system, url=system.url.replace("http:", "https:"))
     async with own.cpo, own.emp:
         with pytest.raises(ProtocolError, match="cannot be reached"):
             await own.ask(ops.AUTHORIZE_START)
-    assert "backend_failed" in capsys.readouterr().out
+    assert "backend_failed" in own.logged.getvalue()
 
 
-async def test_what_a_backend_wrote_about_a_driver_is_not_logged(own: Own, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_a_backend_wrote_about_a_driver_is_not_logged(own: Own) -> None:
     for answer in (_text(500), _text(404), _text(200)):
         own.system.answers["start"] = answer
         with pytest.raises((ProtocolError, PeerError)):
             await own.ask(ops.AUTHORIZE_START)
-    logged = capsys.readouterr().out
+    logged = own.logged.getvalue()
     assert logged.count("backend_failed") == 3
     assert "7568290FFF765F" not in logged

@@ -133,7 +133,7 @@ def _made(backend: str, **more: object) -> CpoBackend | None:
 
     config = _config(backend, Path(), **more)
     node = Node(config, PeerTable())
-    parts = BackendParts(config, Path("dir"), send, node.now, hear)
+    parts = BackendParts(config, Path("dir"), send, node.now, hear, node.log)
     assert make_emp(parts) is None
     return make_cpo(parts)
 

@@ -1,13 +1,18 @@
 """The virtual CPO charges cars, tells its partners all of it, and refuses what its charge points cannot do."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
+from structlog.testing import CapturingLogger
+from structlog.typing import FilteringBoundLogger
 
+from p2pnode.backends.clock import VirtualClock
 from p2pnode.backends.commands import CommandError
 from p2pnode.backends.virtual_cpo import VirtualCpoBackend
 from p2pnode.config.virtual import VirtualChargePoint, VirtualCpo
@@ -37,6 +42,10 @@ FREE = "DE*ABC*E1*2"
 BODY = b"{}"
 BEGINNING = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 APP = Identification(remote_identification=RemoteIdentification(evco_id="DE-XYZ-C00000001-1"))
+
+LOG: FilteringBoundLogger = structlog.wrap_logger(
+    CapturingLogger(), wrapper_class=structlog.make_filtering_bound_logger(logging.INFO)
+)
 
 
 class Time:
@@ -117,7 +126,8 @@ def make(time: Time, world: World) -> VirtualCpoBackend:
         VirtualChargePoint(evse_id=FREE, connected=False),
         VirtualChargePoint(evse_id="DE*ABC*E2*1", out_of_service=True),
     )
-    return VirtualCpoBackend(VirtualCpo(charge_points=points), ["DE*ABC"], world.send, time.now, time.sleep)
+    clock = VirtualClock(time.now, sleep=time.sleep)
+    return VirtualCpoBackend(VirtualCpo(charge_points=points), ["DE*ABC"], world.send, clock, LOG)
 
 
 @pytest.fixture
