@@ -1,7 +1,9 @@
 """The constraints found in a message's annotations, compiled once per class into checks.
 
-A value that keeps its constraints costs one call of a predicate; pointers and sentences are made for violations only.
-No sentence repeats a value: it may be a UID or a PIN.
+Nearly all messages keep all their rules. To find that out by walking through a plan costs more than reading the
+message did, so the plan of each class is also written as a function, the way `dataclasses` writes `__init__`, that
+says yes or no. Pointers and sentences are made for violations only. No sentence repeats a value: it may be a UID or
+a PIN.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ from p2pnode.oicp.model import OicpModel
 MOST_VIOLATIONS = 1000
 
 Predicate = Callable[[Any], object]
+Keeps = Callable[[OicpModel], bool]
 Rule = Callable[[Any, str], Iterator[Violation]]
 """A rule over several members: the message and its pointer to the violations."""
 
@@ -93,20 +96,25 @@ class Rulebook:
         self._rules = rules
         self._counting = counting
         self._plans: dict[type[OicpModel], Plan] = {}
+        self._keepers = _Keepers(self._plan)
 
     def check(self, message: OicpModel) -> tuple[Violation, ...]:
         """Every violation in a message and in everything inside it, up to about a thousand."""
+        if self._keepers[type(message)](message):
+            return ()
         found: list[Violation] = []
         self._check(message, "", found)
         return tuple(found)
 
     def _plan(self, model: type[OicpModel]) -> Plan:
-        rules = tuple(rule for kind in model.__mro__ if kind in self._rules for rule in self._rules[kind])
-        plan = self._plans[model] = _plan_of(model, rules, self._counting.get(model))
+        plan = self._plans.get(model)
+        if plan is None:
+            rules = tuple(rule for kind in model.__mro__ if kind in self._rules for rule in self._rules[kind])
+            plan = self._plans[model] = _plan_of(model, rules, self._counting.get(model))
         return plan
 
     def _check(self, message: OicpModel, at: str, found: list[Violation]) -> None:
-        plan = self._plans.get(type(message)) or self._plan(type(message))
+        plan = self._plan(type(message))
         values = message.__dict__
         for attribute, name, holds, constraint in plan.limits:
             value = values[attribute]
@@ -160,6 +168,45 @@ def _plan_of(model: type[OicpModel], rules: tuple[Rule, ...], counting: Counting
             if element.model is not None:
                 inside.append(Inside(attribute, name, is_list=True))
     return Plan(tuple(limits), tuple(element_limits), tuple(inside), rules, counting)
+
+
+class _Keepers(dict[type[OicpModel], Keeps]):
+    """For each class of message, whether one keeps all its rules; the functions are made when first asked for."""
+
+    def __init__(self, plan: Callable[[type[OicpModel]], Plan]) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def __missing__(self, model: type[OicpModel]) -> Keeps:
+        keeps = self[model] = _keeper(self._plan(model), self)
+        return keeps
+
+
+def _keeper(plan: Plan, keepers: _Keepers) -> Keeps:
+    """The plan as a function of a message that says whether everything holds."""
+    known: dict[str, Any] = {"keepers": keepers, "counting": plan.counting}
+    lines = ["values = message.__dict__"]
+
+    def add(attribute: str, condition: str) -> None:
+        lines.extend((f"value = values[{attribute!r}]", f"if value is not None and not {condition}: return False"))
+
+    for number, limit in enumerate(plan.limits):
+        known[f"holds{number}"] = limit.holds
+        add(limit.attribute, f"holds{number}(value)")
+    for number, limit in enumerate(plan.element_limits):
+        known[f"each{number}"] = limit.holds
+        add(limit.attribute, f"all(map(each{number}, value))")
+    if plan.counting:
+        lines.append("counts = counting(message)")
+    for inside in plan.inside:
+        keeps = "all([keepers[type(one)](one) for one in value])" if inside.is_list else "keepers[type(value)](value)"
+        ignored = f"counts not in (None, {inside.attribute!r}) or " if plan.counting else ""
+        add(inside.attribute, f"({ignored}{keeps})")
+    for number, rule in enumerate(plan.rules):
+        known[f"rule{number}"] = rule
+        lines.append(f"for broken in rule{number}(message, ''): return False")
+    exec("\n ".join(("def keeps(message):", *lines, "return True")), known)  # noqa: S102 - of names in our own classes
+    return cast("Keeps", known["keeps"])
 
 
 def _predicate(constraint: Constraint) -> Predicate:
