@@ -259,6 +259,13 @@ def _by_message() -> Mapping[tuple[Dialect, AnyOperation, Side], tuple[Rule, ...
 _RULES = _by_message()
 
 
+FROM_SESSION: Mapping[tuple[Dialect, AnyOperation], tuple[str, ...]] = {
+    **{("wwcp", operation): ("Identification",) for operation in NOTIFICATIONS},
+    ("wwcp", ops.CHARGING_NOTIFICATION_END): ("Identification", "ChargingStart"),
+}
+"""Optional members that a dialect demands: a sender that has none takes them from the session."""
+
+
 def path_of(dialect: Dialect, operation: AnyOperation) -> str:
     """The path an operation is called at: WWCP_OICP has paths of its own."""
     return operation.other_paths[0] if dialect == "wwcp" and operation.other_paths else operation.path

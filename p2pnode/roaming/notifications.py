@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
+
+from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.codec import replace_members
+from p2pnode.oicp.dialects import FROM_SESSION
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.notifications import (
@@ -105,6 +110,7 @@ class Notifications:
             return following
 
         session = await party.store.write(work)
+        outgoing = _completed(outgoing, session, party.peers().get(session.emp))
         if not await self._undelivered.flush(session):
             return await self._wait(session, outgoing, Code.SERVICE_NOT_AVAILABLE, "earlier ones wait too")
         try:
@@ -130,6 +136,20 @@ class Notifications:
         at = self._party.now()
         line = SessionEvent(session.key, at, outgoing.operation.name, Verb.SEND, session.emp, code, _kept(outgoing))
         await self._party.store.write(lambda transaction: transaction.add_event(line))
+
+
+def _completed(
+    outgoing: Outgoing[ChargingNotification], session: SessionRecord, emp: PeerEntry | None
+) -> Outgoing[ChargingNotification]:
+    """The notification with the optional members that the EMP's dialect demands, as far as the session has them."""
+    demanded = FROM_SESSION.get((emp.dialect, outgoing.operation), ()) if emp is not None else ()
+    given = outgoing.message.wire()
+    known = {
+        "Identification": msgspec.Raw(session.identification) if session.identification is not None else None,
+        "ChargingStart": session.charging_start,
+    }
+    missing = {name: known[name] for name in demanded if name not in given and known[name] is not None}
+    return replace(outgoing, body=replace_members(outgoing.body, missing)) if missing else outgoing
 
 
 def _kept(message: Received[ChargingNotification] | Outgoing[ChargingNotification]) -> bytes:

@@ -152,7 +152,7 @@ def test_wwcp_gets_the_operator_inside_each_record() -> None:
 
 @pytest.mark.parametrize("given", [{}, {"OperatorName": None}, {"OperatorName": ""}])
 def test_wwcp_gets_a_name_with_every_status_push(given: dict[str, Any]) -> None:
-    block = {"OperatorID": "DE*ABC", **given, "EvseStatusRecord": []}
+    block: dict[str, Any] = {"OperatorID": "DE*ABC", **given, "EvseStatusRecord": []}
     written_block = request("wwcp", ops.PUSH_EVSE_STATUS, {"OperatorEvseStatus": block})["OperatorEvseStatus"]
     assert written_block["OperatorName"] == "DE*ABC"
 
