@@ -38,11 +38,20 @@ class Credentials:
         )
 
     def _has_its_name(self, names: Sequence[str]) -> bool:
+        """Whether one of the names is the peer's.
+
+        `DE*ABC` may be one party's OperatorID while `DE-ABC` is another's ProviderID: a name with `*` is a ProviderID
+        only of a peer whose entry has it in this form.
+        """
         if self.peer.tls_name is not None:
             return self.peer.tls_name.lower() in (name.lower() for name in names)
         operators = {operator_key(text) for text in self.peer.operators}
         providers = {provider_key(text) for text in self.peer.providers}
-        return any(operator_key(name) in operators or provider_key(name) in providers for name in names)
+        return any(
+            operator_key(name) in operators
+            or (provider_key(name) in providers and ("*" not in name or name in self.peer.providers))
+            for name in names
+        )
 
 
 class PeerTrust:
@@ -67,7 +76,10 @@ class PeerTrust:
         return self._all.get(peer.name)
 
     def peer_of(self, der: bytes, at: datetime | None = None) -> PeerEntry | None:
-        """The enabled peer whose certificate this is; with `at`, only while it is valid."""
+        """The enabled peer whose certificate this is; with `at`, only while it is valid.
+
+        A certificate that names several peers of its CA is nobody's.
+        """
         certificate, pin = _parsed(der)
         if certificate is None:
             return None
@@ -75,7 +87,8 @@ class PeerTrust:
             return None
         if (peer := self._by_pin.get(pin)) is not None:
             return peer
-        return next((credentials.peer for credentials in self._with_ca if credentials.is_of(certificate, pin)), None)
+        found = [credentials.peer for credentials in self._with_ca if credentials.is_of(certificate, pin)]
+        return found[0] if len(found) == 1 else None
 
     def anchors(self) -> str:
         """All certificates that a peer's certificate may chain to, in PEM form."""

@@ -29,6 +29,21 @@ def test_a_pin_comes_before_a_ca(pki: Pki) -> None:
     assert _trust(by_ca, by_pin).peer_of(_der(pki.issued)) is by_pin
 
 
+def test_the_operator_of_one_party_is_not_taken_for_the_provider_of_another(pki: Pki) -> None:
+    emp = PeerEntry(name="emp", ca=pki.ca.certificate_file, providers=("DE-ABC",))
+    cpo = PeerEntry(name="cpo", ca=pki.ca.certificate_file, operators=("DEABC",))
+    assert _trust(emp).peer_of(_der(pki.issued)) is None
+    assert _trust(emp, cpo).peer_of(_der(pki.issued)) is cpo
+    din = PeerEntry(name="emp", ca=pki.ca.certificate_file, providers=("DE*ABC",))
+    assert _trust(din).peer_of(_der(pki.issued)) is din
+
+
+def test_a_certificate_that_names_two_peers_of_its_ca_is_nobodys(pki: Pki) -> None:
+    cpo = PeerEntry(name="cpo", ca=pki.ca.certificate_file, operators=("DE*ABC",))
+    other = PeerEntry(name="other", ca=pki.ca.certificate_file, tls_name="issued.example")
+    assert _trust(cpo, other).peer_of(_der(pki.issued)) is None
+
+
 def test_the_key_of_a_certificate_is_a_pin(pki: Pki) -> None:
     peer = PeerEntry(name="a", certificate=pki.partner.trust)
     trust = _trust(peer)
