@@ -6,7 +6,7 @@ Attributes are snake_case; `names` derives the member names of the wire from the
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar, cast
 
@@ -104,7 +104,20 @@ def _timestamp(value: object) -> object:
     except ValueError:
         message = "not a date and time in ISO 8601"
         raise ValueError(message) from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    if parsed.tzinfo is None:
+        return parsed.replace(tzinfo=UTC)
+    if parsed.year in {MINYEAR, MAXYEAR}:
+        _require_utc(parsed)
+    return parsed
+
+
+def _require_utc(moment: datetime) -> None:
+    """Refuse a moment whose year is none any more in UTC: no other could be compared with it."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        message = "out of the range of years"
+        raise ValueError(message) from None
 
 
 Text = StrictStr

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.authorization import AuthorizeStart
-from p2pnode.oicp.cdr import ChargeDetailRecord
+from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
 from p2pnode.oicp.codec import (
     MOST_RECORDS,
     decode,
@@ -172,6 +172,14 @@ def test_a_time_keeps_its_offset(moment: datetime, text: str) -> None:
 def test_any_time_is_read_back_as_the_same_moment(moment: datetime) -> None:
     read_back = datetime.fromisoformat(time_text(moment))
     assert (read_back - moment, read_back.utcoffset()) == (timedelta(0), moment.utcoffset())
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
+def test_a_time_that_utc_cannot_say_is_refused(text: str) -> None:
+    members = {"ProviderID": "DE-ABC", "From": text, "To": "9999-12-31T23:59:59Z"}
+    with pytest.raises(InvalidMessage) as refused:
+        read(GetChargeDetailRecords, members)
+    assert [violation.pointer for violation in refused.value.violations] == ["/From"]
 
 
 def test_all_violations_come_at_once_with_the_names_that_came_in() -> None:
