@@ -20,7 +20,7 @@ from p2pnode.backends.http_backend import HttpBackend
 from p2pnode.backends.making import BackendParts, commands_of, make_cpo, make_emp
 from p2pnode.backends.virtual_cpo import VirtualCpoBackend
 from p2pnode.config import load_node, load_peers
-from p2pnode.config.node import NodeConfig
+from p2pnode.config.node import NodeConfig, RoamingSection
 from p2pnode.config.peers import PeerTable
 from p2pnode.observe.events import EventBus
 from p2pnode.observe.logs import NodeLog
@@ -42,7 +42,7 @@ from p2pnode.peering.table import PeerTableHolder
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.evse_import import EvseImport, ImportReport
 from p2pnode.roaming.explain import Explanation, Question, explain
-from p2pnode.roaming.party import OwnParty
+from p2pnode.roaming.party import Limits, OwnParty
 from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.services import Roaming
@@ -146,6 +146,7 @@ class Node:
                 cpo=self.cpo,
                 emp=self.emp,
                 now=self.now,
+                limits=_limits(config.roaming),
             )
         )
         self.face = PeerFace(
@@ -351,6 +352,17 @@ class Node:
     async def stopped(self) -> None:
         """Wait until somebody asks the node to end."""
         await self._stopping.wait()
+
+
+def _limits(settings: RoamingSection) -> Limits:
+    return Limits(
+        authorize_deadline=settings.authorize_seconds,
+        push_wait=settings.push_seconds,
+        remote_start_on_timeout=settings.remote_start_on_timeout,
+        reservation=timedelta(minutes=settings.reservation_minutes),
+        authorized=timedelta(days=settings.authorized_days),
+        unconfirmed=timedelta(hours=settings.unconfirmed_hours),
+    )
 
 
 def find_peer(table: PeerTable, role: Role, to: str) -> str:

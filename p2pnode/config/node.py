@@ -114,6 +114,31 @@ class StoreSection(Settings):
     )
 
 
+class RoamingSection(Settings):
+    """How long the party waits for others, and how long sessions may wait for their next message."""
+
+    authorize_seconds: float = Field(
+        default=10.0, gt=0, description="For an AuthorizeStart in all, however many peers are asked."
+    )
+    push_seconds: float = Field(
+        default=5.0, ge=0, description="How long a push of our own waits for the peers before it is answered."
+    )
+    remote_start_on_timeout: Literal["keep", "stop"] = Field(
+        default="keep",
+        description="What follows a remote start whose answer is lost: `keep` waits for its notification or CDR, `stop`"
+        " also sends a RemoteStop.",
+    )
+    reservation_minutes: int = Field(
+        default=15, ge=1, description="How long a reservation holds where the message names no duration."
+    )
+    authorized_days: int = Field(
+        default=7, ge=1, description="How long an authorization may wait for its first notification or CDR."
+    )
+    unconfirmed_hours: int = Field(
+        default=24, ge=1, description="How long a remote start without an answer may still be confirmed."
+    )
+
+
 class LimitsSection(Settings):
     """How much the node takes and how long it waits. Times in seconds, sizes in bytes."""
 
@@ -156,4 +181,5 @@ class NodeConfig(Settings):
     cpo: CpoSection = Field(default=CpoSection(), description="Who answers for our CPO role.")
     emp: EmpSection = Field(default=EmpSection(), description="Who answers for our EMP role.")
     limits: LimitsSection = Field(default=LimitsSection(), description="How much it takes, how long it waits.")
+    roaming: RoamingSection = Field(default=RoamingSection(), description="How long it waits for others.")
     log: LogSection = Field(default=LogSection(), description="What it writes.")
