@@ -214,7 +214,8 @@ class Authentication:
         for provider_id, records in blocks.items():
             data = ProviderAuthenticationData(provider_id=provider_id, authentication_data_record=[])
             message = PushAuthenticationData(action_type=ActionType.FULL_LOAD.value, provider_authentication_data=data)
-            parcels.append(Parcel(provider_id, join(PUSH_AUTHENTICATION_DATA, message, records), full=True))
+            body = join(PUSH_AUTHENTICATION_DATA, message, records)
+            parcels.append(Parcel(provider_id, body, full=True, is_empty=not records))
         return parcels
 
 

@@ -150,5 +150,6 @@ class EvseDataService:
                 continue
             data = OperatorEvseData(operator_id=operator_id, operator_name=name or operator_id, evse_data_record=[])
             message = PushEvseData(action_type=ActionType.FULL_LOAD.value, operator_evse_data=data)
-            parcels.append(Parcel(operator_id, join(PUSH_EVSE_DATA, message, records), full=True))
+            body = join(PUSH_EVSE_DATA, message, records)
+            parcels.append(Parcel(operator_id, body, full=True, is_empty=not records))
         return parcels

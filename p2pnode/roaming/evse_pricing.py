@@ -127,7 +127,7 @@ class EvsePricingPushes:
                 blocks.setdefault(record.operator_id, []).append(record.body)
         message = PushEvsePricing(action_type=ActionType.FULL_LOAD.value, evse_pricing=[])
         return [
-            Parcel(operator_id, join(PUSH_EVSE_PRICING, message, records), full=True)
+            Parcel(operator_id, join(PUSH_EVSE_PRICING, message, records), full=True, is_empty=not records)
             for operator_id, records in blocks.items()
         ]
 

@@ -151,5 +151,5 @@ class EvseStatusService:
             block = OperatorEvseStatus(operator_id=operator_id, operator_name=name, evse_status_record=[])
             message = PushEvseStatus(action_type=ActionType.FULL_LOAD.value, operator_evse_status=block)
             body = join(PUSH_EVSE_STATUS, message, [record.body for record in records])
-            parcels.append(Parcel(operator_id, body, full=True))
+            parcels.append(Parcel(operator_id, body, full=True, is_empty=not records))
         return parcels

@@ -142,7 +142,7 @@ class Pricing:
             data = read(PricingProductDataType, header)
             message = PushPricingProductData(action_type=ActionType.FULL_LOAD.value, pricing_product_data=data)
             body = join(PUSH_PRICING_PRODUCT_DATA, message, [record.body for record in listed])
-            parcels.append(Parcel(operator_id, body, full=True))
+            parcels.append(Parcel(operator_id, body, full=True, is_empty=not listed))
         return parcels
 
 

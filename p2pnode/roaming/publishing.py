@@ -1,11 +1,12 @@
 """Delivering what our party publishes: to every peer that may see it, in order, and the latest state after an outage.
 
 For each peer and operation there is one lane with one push in flight, as the specification demands. A lane whose push
-failed has fallen behind: the next delivery is a full load of what we publish then, once, not the backlog.
+failed has fallen behind: the next delivery is a full load of what we publish then, once, not the backlog. Lanes are
+not kept on disk: after a start of the node every peer may have missed something, and counts as behind.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +23,12 @@ MOST_WAITING = 16
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One push ready to go: under which of our ids, its body, and whether it is a full load."""
+    """One push ready to go: under which of our ids, its body, whether it is a full load, and one of nothing."""
 
     caller_id: str
     body: bytes
     full: bool
+    is_empty: bool = False
 
 
 FullLoad = Callable[[PeerEntry], Awaitable[Sequence[Parcel]]]
@@ -37,7 +39,8 @@ FullLoad = Callable[[PeerEntry], Awaitable[Sequence[Parcel]]]
 class Lane:
     """The pushes of one operation to one peer.
 
-    `refused` says that the peer did not take a full load either. Pushes are counted as they are `issued`; those up to
+    `refused` says that the peer did not take a full load either, `unsure` that the lane is behind only because the node
+    has been started. Pushes are counted as they are `issued`; those up to
     `covered` are in a full load, or left to one, and not sent any more. `dropped` is the last that was never queued.
     """
 
@@ -45,6 +48,7 @@ class Lane:
     waiting: int = 0
     behind: bool = False
     refused: bool = False
+    unsure: bool = False
     issued: int = 0
     covered: int = 0
     dropped: int = 0
@@ -90,7 +94,21 @@ class Publisher:
         if peer.url is None or not peer.may_send(self._operation):
             return None
         lane = self._lanes.setdefault(peer.name, Lane())
-        lane.behind, lane.refused = True, False
+        lane.behind, lane.refused, lane.unsure = True, False, False
+        return await self.catch_up(peer)
+
+    def begin(self, peers: Iterable[PeerEntry]) -> None:
+        """Count these peers as behind, for a start of the node: what they have missed before it is not known."""
+        for peer in peers:
+            if peer.url is not None and peer.may_send(self._operation):
+                lane = self._lanes.setdefault(peer.name, Lane())
+                lane.unsure = not lane.behind
+                lane.behind = True
+
+    async def catch_up(self, peer: PeerEntry) -> str | None:
+        """Send a peer that is behind what we publish with the operation; returns what went wrong."""
+        if peer.url is None or not peer.may_send(self._operation):
+            return None
         return await self._deliver(peer, None, self._party.new_session_id())
 
     def behind(self) -> frozenset[str]:
@@ -102,9 +120,10 @@ class Publisher:
         lane = self._lanes.setdefault(peer.name, Lane())
         lane.issued += 1
         turn = lane.issued
+        lane.unsure = lane.unsure and parcel is None
         if lane.waiting >= MOST_WAITING:
             lane.behind, lane.dropped = True, turn
-            return None
+            return f"{peer.name}: not delivered yet"
         lane.waiting += 1
         async with lane.lock:
             lane.waiting -= 1
@@ -129,11 +148,14 @@ class Publisher:
         lane.behind = True
         covered = lane.issued
         for part in await self._full_load(peer):
+            if part.is_empty and lane.unsure:
+                continue
             problem = await self._push(peer, part, process_id)
             if problem is not None:
                 lane.refused = True
                 return problem
         lane.behind, lane.refused, lane.covered = lane.dropped > covered, False, covered
+        lane.unsure = False
         return None
 
     async def _push(self, peer: PeerEntry, parcel: Parcel, process_id: str) -> str | None:

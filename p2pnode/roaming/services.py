@@ -62,6 +62,7 @@ class Roaming:
         limits: Limits | None = None,
     ) -> None:
         self._background = Background()
+        self._begun = False
         self._party = Party(
             own=own,
             peers=peers,
@@ -157,13 +158,17 @@ class Roaming:
 
         For a start of the node, and now and then. Returns what went wrong.
         """
+        if not self._begun:
+            self._begun = True
+            for publisher, role in self._publishers():
+                publisher.begin(self._party.peers().with_role(role))
         await self._undelivered.deliver()
         await self._cdrs.forward_pending()
         problems: list[str] = []
         for publisher, _ in self._publishers():
             for name in sorted(publisher.behind()):
                 peer = self._party.peers().get(name)
-                problem = await publisher.publish_all(peer) if peer is not None and peer.enabled else None
+                problem = await publisher.catch_up(peer) if peer is not None and peer.enabled else None
                 problems += [problem] if problem is not None else []
         return problems
 

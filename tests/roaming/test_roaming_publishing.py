@@ -99,6 +99,45 @@ async def test_a_peer_that_is_only_listened_to_gets_nothing(pair: tuple[Party, P
     assert not cpo.wire.calls
 
 
+async def test_what_a_peer_has_missed_when_the_node_ended_it_gets_after_the_next_start(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available", E2="Available"))
+    cpo.wire.down = {"emp"}
+    await cpo.send(PUSH_EVSE_STATUS, push("update", E1="OutOfService"))
+    cpo.restart()
+    assert await cpo.roaming.deliver_pending()
+    cpo.wire.down = set()
+    cpo.wire.calls.clear()
+    assert await cpo.roaming.deliver_pending() == []
+    assert await statuses(emp) == {"E1": "OutOfService", "E2": "Available"}
+    assert actions_of(cpo) == ["fullLoad"]
+    assert await cpo.roaming.deliver_pending() == []
+    assert len(cpo.wire.calls) == 1
+
+
+async def test_after_a_start_a_push_of_what_is_left_reaches_a_peer_even_where_nothing_is_left(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    cpo.restart()
+    cpo.wire.down = {"emp"}
+    await cpo.roaming.deliver_pending()
+    await cpo.send(PUSH_EVSE_STATUS, push("delete", E1="Available"))
+    cpo.wire.down = set()
+    await cpo.roaming.deliver_pending()
+    assert await statuses(emp) == {}
+
+
+async def test_a_node_that_publishes_nothing_sends_nothing_when_it_begins(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    for party in (cpo, emp):
+        assert await party.roaming.deliver_pending() == []
+    assert not cpo.wire.calls
+
+
 async def test_a_peer_that_was_down_when_the_node_began_gets_everything_at_its_first_push(
     pair: tuple[Party, Party],
 ) -> None:
