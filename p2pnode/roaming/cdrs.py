@@ -26,10 +26,12 @@ from p2pnode.roaming.undelivered import Undelivered
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
-TEMPORARY = frozenset(
-    {Code.SYSTEM_ERROR, Code.PARTNER_NOT_FOUND, Code.PARTNER_DID_NOT_RESPOND, Code.SERVICE_NOT_AVAILABLE}
+AWAY = frozenset(
+    {Code.PARTNER_NOT_FOUND, Code.NO_VALID_CONTRACT, Code.PARTNER_DID_NOT_RESPOND, Code.SERVICE_NOT_AVAILABLE}
 )
-"""The codes after which sending a CDR again may help."""
+"""The codes that hold for everything an EMP is sent, not for one CDR."""
+TEMPORARY = AWAY | {Code.SYSTEM_ERROR, Code.UNAUTHORIZED_ACCESS}
+"""The codes after which sending a CDR again may help, some of them once a peer table has been put right."""
 
 
 class Cdrs:
@@ -229,9 +231,10 @@ class Cdrs:
                 if record is None:
                     continue
                 await self._forward_again(record)
-                if not await self._is_forwarded(record):
+                if await self._is_forwarded(record):
+                    forwarded += 1
+                elif await self._last_code(record) in AWAY:
                     break
-                forwarded += 1
         return forwarded
 
     async def _unforwarded(self, emp: str) -> list[bytes]:
@@ -266,9 +269,14 @@ class Cdrs:
         return current is not None and current.forwarded_at is not None
 
     async def _was_refused(self, record: CdrRecord) -> bool:
+        code = await self._last_code(record)
+        return code is not None and code not in TEMPORARY
+
+    async def _last_code(self, record: CdrRecord) -> str | None:
+        """Why the EMP did not take the CDR when it was sent last; None where it has not been sent."""
         history = await self._party.store.history(record.key)
         codes = [event.code for event in history if event.operation == CHARGE_DETAIL_RECORD.name and not event.body]
-        return bool(codes) and codes[-1] not in TEMPORARY
+        return codes[-1] if codes else None
 
 
 def _kept(  # noqa: PLR0913 - what one CDR writes

@@ -161,6 +161,36 @@ async def test_a_cdr_the_emp_refuses_is_not_sent_again_and_again(pair: tuple[Par
     assert len(cpo.wire.to("emp", CHARGE_DETAIL_RECORD)) == 1
 
 
+@pytest.mark.parametrize("at_fault", ["cpo", "emp"])
+async def test_a_cdr_that_a_peer_table_did_not_allow_goes_once_the_table_allows_it(
+    pair: tuple[Party, Party], at_fault: str
+) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    if at_fault == "cpo":
+        cpo.knows(emp, send=("PushEvseData",))
+    else:
+        emp.knows(cpo, receive=("PushEvseData",))
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr())
+    await cpo.roaming.deliver_pending()
+    assert (await stored(cpo)).forwarded_at is None
+    cpo.knows(emp)
+    emp.knows(cpo)
+    await cpo.roaming.deliver_pending()
+    assert (await stored(cpo)).forwarded_at == NOON
+
+
+async def test_a_cdr_the_emp_refuses_holds_up_no_other(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await settled(pair, 3, forwarded=False)
+    first, *others = ids(3)
+    await emp.store.write(lambda transaction: transaction.delete_session(session_key(first)))
+    await cpo.roaming.deliver_pending()
+    assert (await stored(cpo, first)).forwarded_at is None
+    for session_id in others:
+        assert (await stored(cpo, session_id)).forwarded_at == NOON
+
+
 async def test_a_cdr_our_own_emp_could_not_take_is_given_to_it_later(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
     await authorized(cpo)
