@@ -41,7 +41,7 @@ class Cdrs:
         self._party = party
         self._undelivered = undelivered
         self._in_hand: set[str] = set()
-        """The keys of the CDRs that our own EMP is being given."""
+        """The keys of the CDRs that their EMP is being sent or given: nobody gets one twice at the same time."""
 
     @property
     def receivers(self) -> Receivers:
@@ -144,10 +144,16 @@ class Cdrs:
         record = await party.store.write(work)
         if record.forwarded_at is not None:
             return acknowledge(message)
-        session = await party.store.session(key)
-        if session is not None:
-            await self._undelivered.flush(session)
-        return await self._forward(record, outgoing)
+        if key in self._in_hand:
+            return acknowledge(message, Code.SUCCESS, "stored, and being forwarded")
+        self._in_hand.add(key)
+        try:
+            session = await party.store.session(key)
+            if session is not None:
+                await self._undelivered.flush(session)
+            return await self._forward(record, outgoing)
+        finally:
+            self._in_hand.discard(key)
 
     async def _forward(self, record: CdrRecord, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
         """Send a stored CDR to its EMP; the EMP's answer, or ours where there is none."""
@@ -227,14 +233,17 @@ class Cdrs:
         forwarded = 0
         for emp in emps:
             for body in await self._unforwarded(emp):
-                record = await self._pending(body)
-                if record is None:
+                key = session_key(read(ChargeDetailRecord, body).session_id)
+                if key in self._in_hand:
                     continue
-                await self._forward_again(record)
-                if await self._is_forwarded(record):
-                    forwarded += 1
-                elif await self._last_code(record) in AWAY:
+                self._in_hand.add(key)
+                try:
+                    code = await self._forward_again(key)
+                finally:
+                    self._in_hand.discard(key)
+                if code in AWAY:
                     break
+                forwarded += code == Code.SUCCESS
         return forwarded
 
     async def _unforwarded(self, emp: str) -> list[bytes]:
@@ -247,26 +256,20 @@ class Cdrs:
                 break
         return bodies
 
-    async def _pending(self, body: bytes) -> CdrRecord | None:
-        """The CDR as it is stored now, if sending it again may help."""
-        record = await self._party.store.cdr(session_key(read(ChargeDetailRecord, body).session_id))
+    async def _forward_again(self, key: str) -> str | None:
+        """Send a CDR if that may help; returns the code of what became of it, None where it was not sent."""
+        record = await self._party.store.cdr(key)
         if record is None or record.forwarded_at is not None or await self._was_refused(record):
             return None
-        return record
-
-    async def _forward_again(self, record: CdrRecord) -> None:
         message = read(ChargeDetailRecord, record.body)
         if record.emp == OWN:
-            if record.key not in self._in_hand:
-                self._in_hand.add(record.key)
-                await self._hand_over(message, record)
-            return
-        process_id = self._party.new_session_id()
-        await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, record.body, process_id))
-
-    async def _is_forwarded(self, record: CdrRecord) -> bool:
-        current = await self._party.store.cdr(record.key)
-        return current is not None and current.forwarded_at is not None
+            await self._hand_over(message, record)
+        else:
+            process_id = self._party.new_session_id()
+            await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, record.body, process_id))
+        current = await self._party.store.cdr(key)
+        is_forwarded = current is not None and current.forwarded_at is not None
+        return Code.SUCCESS if is_forwarded else await self._last_code(record)
 
     async def _was_refused(self, record: CdrRecord) -> bool:
         code = await self._last_code(record)

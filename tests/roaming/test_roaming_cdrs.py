@@ -91,6 +91,28 @@ async def test_the_same_cdr_many_times_at_once_reaches_our_emp_once(pair: tuple[
     assert emp.emp.cdrs == [call.body]
 
 
+async def test_a_cdr_sent_many_times_at_once_goes_to_the_peer_once(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    answer = emp.answer
+    on_its_way = asyncio.Event()
+    looked_again = asyncio.Event()
+
+    async def slowly(call: Call, process_id: str) -> tuple[int, bytes]:
+        on_its_way.set()
+        await looked_again.wait()
+        return await answer(call, process_id)
+
+    emp.answer = slowly
+    again = asyncio.gather(*(cpo.send(CHARGE_DETAIL_RECORD, cdr()) for _ in range(5)))
+    await on_its_way.wait()
+    await cpo.roaming.deliver_pending()
+    looked_again.set()
+    assert all(answered.result for answered in await again)
+    assert len(cpo.wire.to("emp", CHARGE_DETAIL_RECORD)) == 1
+    assert (await stored(cpo)).forwarded_at == NOON
+
+
 async def test_a_different_cdr_for_the_same_session_is_refused(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
     await authorized(cpo)
