@@ -106,7 +106,10 @@ class AdminFaceSection(Settings):
 class StoreSection(Settings):
     """Where the node remembers."""
 
-    path: Path = Field(default=Path("p2pnode.db"), description="The SQLite database file.")
+    path: Path = Field(
+        default=Path("p2pnode.db"),
+        description="The SQLite database file. What is published is in a second one beside it: `p2pnode-published.db`.",
+    )
     history_days: int = Field(
         default=30,
         ge=1,

@@ -31,7 +31,7 @@ from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.media import medium_of, without_pin
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.pins import hash_pin, is_checkable, published_pin, stored_pin
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, AuthenticationRecord
@@ -145,17 +145,17 @@ class Authentication:
         keys = [(row.kind, row.key) for row in rows]
         provider = provider_key(provider_id)
 
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             if action is ActionType.FULL_LOAD:
-                transaction.replace_authentication(owner, provider, rows)
+                publication.replace_authentication(owner, provider, rows)
                 return
-            refuse_misfits(action, keys, transaction.known_authentication(owner, provider), _masked)
+            refuse_misfits(action, keys, publication.known_authentication(owner, provider), _masked)
             if action is ActionType.DELETE:
-                transaction.delete_authentication(owner, provider, keys)
+                publication.delete_authentication(owner, provider, keys)
             else:
-                transaction.put_authentication(rows)
+                publication.put_authentication(rows)
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
     async def receive_pull(self, received: Received[PullAuthenticationData]) -> AuthenticationData:
         """eRoamingPullAuthenticationData (OICP 2.1): everything our EMP has published, with hashed PINs.

@@ -13,9 +13,9 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA, Role
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_pull import EvsePulls
-from p2pnode.roaming.evse_rows import PIECE, Listing, Rows, add_evse, named_evses, push_form, put_in_pieces
+from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push_form
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import (
     action_of,
@@ -108,29 +108,20 @@ class EvseDataService:
     async def _apply(
         self, action: ActionType, evse_ids: Sequence[str], rows: Sequence[EvseRecord], listing: Listing
     ) -> None:
-        """Do it in one transaction, a large push in several after it has been checked, so that nobody waits long."""
         at = self._party.now()
         keys = [evse_key(evse_id) for evse_id in evse_ids]
-        if len(rows) > PIECE:
-            if action is not ActionType.FULL_LOAD:
-                await self._party.store.write(
-                    lambda transaction: refuse_misfits(action, keys, transaction.known_evses(listing.owner, keys))
-                )
-            await put_in_pieces(self._party.store, rows, at)
-            if action is not ActionType.FULL_LOAD:
-                return
 
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             if action is ActionType.FULL_LOAD:
-                transaction.replace_evses(listing.owner, operator_key(listing.operator_id), rows, at)
+                publication.replace_evses(listing.owner, operator_key(listing.operator_id), rows, at)
                 return
-            refuse_misfits(action, keys, transaction.known_evses(listing.owner, keys))
+            refuse_misfits(action, keys, publication.known_evses(listing.owner, keys))
             if action is ActionType.DELETE:
-                transaction.delete_evses(listing.owner, keys, at)
+                publication.delete_evses(listing.owner, keys, at)
             else:
-                transaction.put_evses(rows, at)
+                publication.put_evses(rows, at)
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
     async def _everything(self, peer: PeerEntry) -> list[Parcel]:
         """Our EVSE data that the peer may see, one full load per operator."""

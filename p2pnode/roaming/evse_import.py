@@ -69,7 +69,7 @@ class EvseImport:
         report = ImportReport()
         records = list(self._taken(iterate_evse_data_file(file), report))
         keys = [taken.key for taken in records]
-        known = await self._store.write(lambda transaction: transaction.known_evses(OWN, keys))
+        known = await self._store.publish(lambda publication: publication.known_evses(OWN, keys))
         await self._publish(PUSH_EVSE_DATA, records, known, _data_push)
         return report
 
@@ -78,7 +78,7 @@ class EvseImport:
         report = ImportReport()
         records = list(self._taken(iterate_evse_status_file(file), report))
         keys = [taken.key for taken in records]
-        known = await self._store.write(lambda transaction: transaction.known_statuses(OWN, keys))
+        known = await self._store.publish(lambda publication: publication.known_statuses(OWN, keys))
         await self._publish(PUSH_EVSE_STATUS, records, known, _status_push)
         return report
 

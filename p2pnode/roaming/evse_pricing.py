@@ -15,7 +15,7 @@ from p2pnode.oicp.scalars import ANY_PROVIDER, ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import action_of, refuse_foreign, refuse_invalid, refuse_misfits, refuse_twice
 from p2pnode.roaming.records import OWN, EvsePricingRecord
@@ -107,17 +107,17 @@ class EvsePricingPushes:
     async def _apply(self, action: ActionType, rows: Sequence[EvsePricingRecord], owner: str, operator: str) -> None:
         keys = [(row.evse_key, row.provider_key) for row in rows]
 
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             if action is ActionType.FULL_LOAD:
-                transaction.replace_evse_pricing(owner, operator, rows)
+                publication.replace_evse_pricing(owner, operator, rows)
                 return
-            refuse_misfits(action, keys, transaction.known_evse_pricing(owner, operator), " for ".join)
+            refuse_misfits(action, keys, publication.known_evse_pricing(owner, operator), " for ".join)
             if action is ActionType.DELETE:
-                transaction.delete_evse_pricing(owner, operator, keys)
+                publication.delete_evse_pricing(owner, operator, keys)
             else:
-                transaction.put_evse_pricing(rows)
+                publication.put_evse_pricing(rows)
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
     async def _everything(self, peer: PeerEntry) -> list[Parcel]:
         """Our EVSE pricing that the peer may see, one full load per operator."""

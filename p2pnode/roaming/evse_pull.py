@@ -16,9 +16,9 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, ask_each
 from p2pnode.roaming.crawls import Snapshots
-from p2pnode.roaming.evse_rows import PIECE, Listing, Rows, put_in_pieces, take_evse
+from p2pnode.roaming.evse_rows import Listing, Rows, take_evse
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pushes import in_turns
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, HistoryGone, PageRequest
@@ -162,19 +162,16 @@ class EvsePulls:
             by_operator |= {key: [] for key in listed - by_operator.keys()}
         known.update(by_operator)
 
-        if len(stage.rows) > PIECE:
-            await put_in_pieces(self._party.store, stage.rows, at)
-
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             for key, rows in by_operator.items():
                 if whole:
-                    transaction.replace_evses(owner, key, rows, at)
-                elif len(stage.rows) <= PIECE:
-                    transaction.put_evses(rows, at)
+                    publication.replace_evses(owner, key, rows, at)
+                else:
+                    publication.put_evses(rows, at)
             if stage.deleted:
-                transaction.delete_evses(owner, stage.deleted, at)
+                publication.delete_evses(owner, stage.deleted, at)
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
 
 def _filter(message: PullEvseData, as_of: datetime, prefixes: tuple[str, ...] | None) -> EvseFilter:

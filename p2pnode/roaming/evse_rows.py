@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from p2pnode.oicp.codec import MOST_VIOLATIONS, encode, replace_members
@@ -13,14 +12,11 @@ from p2pnode.oicp.evse_data import EvseDataRecord
 from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.mending import EvseDataReading, read_evse_record, read_status_record
 from p2pnode.oicp.rules import check, errors_in
-from p2pnode.roaming.ports import Store, Transaction
 from p2pnode.roaming.pushes import in_turns
 from p2pnode.roaming.records import OWN, EvseRecord, StatusRecord
 
 Row = TypeVar("Row")
 
-PIECE = 1000
-"""How many EVSE data records one transaction writes."""
 STATION_ID = "ChargingStationID"
 STATION_ID_IN_PUSHES = "ChargingStationId"
 
@@ -149,17 +145,6 @@ def _pull_form(raw: bytes, reading: EvseDataReading, listing: Listing) -> bytes:
     if STATION_ID_IN_PUSHES in members:
         changes |= {STATION_ID: members[STATION_ID_IN_PUSHES], STATION_ID_IN_PUSHES: None}
     return replace_members(encode(members) if reading.mended else raw, changes)
-
-
-async def put_in_pieces(store: Store, rows: Sequence[EvseRecord], at: datetime) -> None:
-    """Write many rows in several transactions, so that others get theirs in between."""
-    for start in range(0, len(rows), PIECE):
-        some = rows[start : start + PIECE]
-        await store.write(partial(_put, some, at))
-
-
-def _put(rows: Sequence[EvseRecord], at: datetime, transaction: Transaction) -> None:
-    transaction.put_evses(rows, at)
 
 
 def push_form(body: bytes) -> bytes:

@@ -21,7 +21,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_rows import Listing, Rows, add_status, named_evses
 from p2pnode.roaming.evse_status_pull import StatusPulls
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import (
     action_of,
@@ -127,17 +127,17 @@ class EvseStatusService:
     ) -> None:
         keys = [evse_key(evse_id) for evse_id in evse_ids]
 
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             if action is ActionType.FULL_LOAD:
-                transaction.replace_statuses(listing.owner, operator_key(listing.operator_id), rows)
+                publication.replace_statuses(listing.owner, operator_key(listing.operator_id), rows)
                 return
-            refuse_misfits(action, keys, transaction.known_statuses(listing.owner, keys))
+            refuse_misfits(action, keys, publication.known_statuses(listing.owner, keys))
             if action is ActionType.DELETE:
-                transaction.delete_statuses(listing.owner, keys)
+                publication.delete_statuses(listing.owner, keys)
             else:
-                transaction.put_statuses(rows)
+                publication.put_statuses(rows)
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
     async def _everything(self, peer: PeerEntry) -> list[Parcel]:
         """Our statuses that the peer may see, one full load per operator."""

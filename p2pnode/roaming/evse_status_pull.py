@@ -26,7 +26,7 @@ from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.asking import Reply, ask_each
 from p2pnode.roaming.evse_pull import center_of
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.records import OWN, EvseFilter, PageRequest, StatusRecord
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.visibility import is_visible, own_keys, visible_prefixes
@@ -144,14 +144,14 @@ class StatusPulls:
             ]
         whole = set(rows) | own_keys(peer, Role.CPO) if complete is None and peer is not None else set(complete or ())
 
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             for key, records in rows.items():
                 if key not in whole:
-                    transaction.put_statuses(records)
+                    publication.put_statuses(records)
             for key in whole:
-                transaction.replace_statuses(owner, key, rows.get(key, []))
+                publication.replace_statuses(owner, key, rows.get(key, []))
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
     async def _keep_records(self, reply: Reply, records: Sequence[EvseStatusRecord]) -> None:
         """Keep the answer to a pull by id: a status that is known, and that an EVSE is gone."""
@@ -166,11 +166,11 @@ class StatusPulls:
             operator = known.operator_id if known else operator_of_evse(record.evse_id) or first
             rows.append(self._row(record, owner, operator, known.operator_name if known else None))
 
-        def work(transaction: Transaction) -> None:
-            transaction.put_statuses(rows)
-            transaction.delete_statuses(owner, [evse_key(record.evse_id) for record in gone])
+        def work(publication: Publication) -> None:
+            publication.put_statuses(rows)
+            publication.delete_statuses(owner, [evse_key(record.evse_id) for record in gone])
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
     def _row(self, record: EvseStatusRecord, owner: str, operator_id: str, name: str | None) -> StatusRecord:
         reading = read_status_record(record.wire())

@@ -50,7 +50,7 @@ ChargingNotification = (
 
 
 class Transaction(Protocol):
-    """Everything written inside one `Store.write`: all of it is on disk when the write returns, or none of it."""
+    """What is written of sessions inside one `Store.write`: all of it is on disk when it returns, or none of it."""
 
     def session(self, key: str) -> SessionRecord | None:
         """The session with this key."""
@@ -72,6 +72,10 @@ class Transaction(Protocol):
 
     def mark_cdr_forwarded(self, key: str, at: datetime) -> None:
         """Note that the EMP has acknowledged the CDR."""
+
+
+class Publication(Protocol):
+    """What is published inside one `Store.publish`: all of it is on disk when it returns, or none of it."""
 
     def known_evses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:
         """Those of the keys that the owner has currently published."""
@@ -151,14 +155,18 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """The node's memory. Reads see everything that a returned `write` has written."""
+    """The node's memory. Reads see all that a returned `write` or `publish` has written, and never half of one."""
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in one transaction and return its result once it is on disk; an exception undoes it.
 
         `work` runs once, on a thread of the store, and touches nothing but the transaction. The transaction is shared:
-        a work that takes long delays all others, so a large push is better written in several pieces.
+        a work that takes long delays all others.
         """
+        ...
+
+    async def publish(self, work: Callable[[Publication], T]) -> T:
+        """The same for what parties publish. Works run in the order asked for; a long one delays no `write`."""
         ...
 
     def clock(self) -> datetime:

@@ -18,7 +18,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_pricing import EvsePricingPushes
 from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pricing_pull import PricingPulls
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
@@ -115,17 +115,17 @@ class Pricing:
         refuse_invalid((*found.violations, *repeated(product_ids, "", "ProductID")), RECORDS)
         operator, provider = operator_key(data.operator_id), provider_key(data.provider_id)
 
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             if action is ActionType.FULL_LOAD:
-                transaction.replace_products(owner, operator, provider, found.rows)
+                publication.replace_products(owner, operator, provider, found.rows)
                 return
-            refuse_misfits(action, product_ids, transaction.known_products(owner, operator, provider))
+            refuse_misfits(action, product_ids, publication.known_products(owner, operator, provider))
             if action is ActionType.DELETE:
-                transaction.delete_products(owner, operator, provider, product_ids)
+                publication.delete_products(owner, operator, provider, product_ids)
             else:
-                transaction.put_products(found.rows)
+                publication.put_products(found.rows)
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
         return action
 
     async def _everything(self, peer: PeerEntry) -> list[Parcel]:

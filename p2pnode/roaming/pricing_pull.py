@@ -20,7 +20,7 @@ from p2pnode.oicp.scalars import ANY_PROVIDER
 from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.asking import ask_each
 from p2pnode.roaming.party import Party, caller_of
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.records import OWN, EvsePricingRecord, ProductRecord
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.visibility import is_visible
@@ -106,14 +106,14 @@ class PricingPulls:
                 for record in block.pricing_product_data_records
             )
 
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             for (operator, provider), records in rows.items():
                 if whole:
-                    transaction.replace_products(owner, operator, provider, records)
+                    publication.replace_products(owner, operator, provider, records)
                 else:
-                    transaction.put_products(records)
+                    publication.put_products(records)
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
     async def send_evse_pricing(self, outgoing: Outgoing[PullEvsePricing]) -> EvsePricing:
         """eRoamingPullEVSEPricing of our EMP, of one CPO or of all; what comes is kept as that peer's."""
@@ -147,14 +147,14 @@ class PricingPulls:
                 for record in block.evse_pricing
             )
 
-        def work(transaction: Transaction) -> None:
+        def work(publication: Publication) -> None:
             for key, records in rows.items():
                 if whole:
-                    transaction.replace_evse_pricing(owner, key, records)
+                    publication.replace_evse_pricing(owner, key, records)
                 else:
-                    transaction.put_evse_pricing(records)
+                    publication.put_evse_pricing(records)
 
-        await self._party.store.write(work)
+        await self._party.store.publish(work)
 
 
 def _operators(texts: Iterable[str]) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""The database file: where it is, how connections to it behave, and bringing its tables up to date."""
+"""The two database files: where they are, how connections to them behave, and bringing their tables up to date."""
 
 import os
 import sqlite3
@@ -14,26 +14,32 @@ from sqlalchemy.exc import ArgumentError
 from p2pnode.store.errors import DATABASE_ERRORS, Unopenable, store_error
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+SESSIONS = "sessions"
+PUBLISHED = "published"
 
-WAL = "journal_mode = WAL"
-IN_MEMORY = "temp_store = MEMORY"
+WAL = "PRAGMA journal_mode = WAL"
+IN_MEMORY = "PRAGMA temp_store = MEMORY"
 WRITING = (
     WAL,
-    "synchronous = FULL",
-    "foreign_keys = ON",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
     IN_MEMORY,
-    "cache_size = -32768",  # KiB, as needed: a large push touches the same pages of the indexes again and again
-    "journal_size_limit = 67108864",  # bytes: what a large push has made of the log is given back
+    "PRAGMA cache_size = -32768",  # KiB, as needed: a large push touches the same pages of the indexes again and again
+    "PRAGMA journal_size_limit = 67108864",  # bytes: what a large push has made of the log is given back
 )
-READING = ("query_only = ON", IN_MEMORY)
+READING = ("PRAGMA query_only = ON", IN_MEMORY)
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One database file. `lock_timeout` is how long another process may hold it, in seconds."""
+    """One database file, of `tables.sessions` or of `tables.published`.
+
+    `lock_timeout` is how long another process may hold it, in seconds.
+    """
 
     path: Path
     lock_timeout: float
+    holds: str = SESSIONS
 
     @classmethod
     def at(cls, where: str | Path, lock_timeout: float) -> "Database":
@@ -50,6 +56,12 @@ class Database:
             raise Unopenable("the store needs a file: what is in memory is not remembered")
         return cls(Path(where).absolute(), lock_timeout)
 
+    @property
+    def published(self) -> "Database":
+        """The database beside this one that holds what is published."""
+        path = self.path.with_name(f"{self.path.stem}-{PUBLISHED}{self.path.suffix}")
+        return Database(path, self.lock_timeout, PUBLISHED)
+
     def create(self) -> None:
         """Make the file where there is none, readable by its owner only. Raises Unopenable."""
         try:
@@ -62,8 +74,12 @@ class Database:
         return self._engine(WRITING, pool_size=None)
 
     def reading(self, connections: int) -> Engine:
-        """An engine with this many connections that cannot write; each use of one sees one state of the database."""
-        engine = self._engine(READING, pool_size=connections)
+        """An engine with this many connections that see the tables of both databases and cannot write.
+
+        Each use of one sees one state of each database.
+        """
+        attach = f"ATTACH DATABASE {_quoted(str(self.published.path))} AS {PUBLISHED}"
+        engine = self._engine((attach, *READING), pool_size=connections)
         event.listen(engine, "begin", _begin)
         return engine
 
@@ -72,11 +88,11 @@ class Database:
 
         Raises Unopenable for a database of a newer p2pnode, StoreError where it cannot be read or written.
         """
-        engine = self._engine((WAL, "foreign_keys = OFF"), pool_size=None)
+        engine = self._engine((WAL, "PRAGMA foreign_keys = OFF"), pool_size=None)
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-                upgrade(connection)
+                upgrade(connection, self.holds)
                 connection.exec_driver_sql("COMMIT")
         except CommandError as error:
             raise Unopenable(f"the database {self.path} was made by a newer p2pnode: {error}") from error
@@ -84,7 +100,7 @@ class Database:
             failed = store_error(error)
             raise type(failed)(f"{self.path}: {failed}") from error
 
-    def _engine(self, pragmas: tuple[str, ...], *, pool_size: int | None) -> Engine:
+    def _engine(self, settings: tuple[str, ...], *, pool_size: int | None) -> Engine:
         pool = {"poolclass": NullPool} if pool_size is None else {"poolclass": QueuePool, "pool_size": pool_size}
         engine = create_engine(
             URL.create("sqlite", database=str(self.path)),
@@ -96,19 +112,30 @@ class Database:
 
         def prepare(connection: sqlite3.Connection, _: object) -> None:
             cursor = connection.cursor()
-            for pragma in pragmas:
-                cursor.execute(f"PRAGMA {pragma}").fetchall()
+            for setting in settings:
+                cursor.execute(setting).fetchall()
 
         event.listen(engine, "connect", prepare)
         return engine
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, holds: str) -> None:
     """Run the migrations that the database has not seen yet, inside the caller's transaction."""
+    command.upgrade(migrations(connection, holds), "head")
+
+
+def migrations(connection: Connection, holds: str) -> Config:
+    """The migrations of the tables a database holds, to be run on this connection."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("version_locations", str(MIGRATIONS / holds).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _begin(connection: Connection) -> None:

@@ -38,8 +38,8 @@ class Source(Protocol):
         ...
 
 
-class Lookups:
-    """Single records by their keys."""
+class SessionLookups:
+    """Single sessions and CDRs by their keys."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -53,6 +53,10 @@ class Lookups:
         """The CDR of the session with this key."""
         found = self._source.rows(_CDR, (key,))
         return CDRS.decode(found[0]) if found else None
+
+
+class Lookups(SessionLookups):
+    """Single records by their keys, also of what is published."""
 
     def evse(self, evse_key: str, owner: str | None = None) -> EvseRecord | None:
         """The current record of an EVSE, of one owner or of any: our own before those of peers."""

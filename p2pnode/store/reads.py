@@ -17,6 +17,7 @@ from p2pnode.roaming.records import (
     StatusRecord,
 )
 from p2pnode.store import tables
+from p2pnode.store.database import PUBLISHED
 from p2pnode.store.rows import AUTHENTICATION, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows, checked
 from p2pnode.store.statements import Query, chunks
 from p2pnode.store.values import to_us
@@ -141,8 +142,11 @@ def ended_versions(connection: Connection, before: int) -> list[int]:
 
 
 def faults(connection: Connection) -> list[str]:
-    """What SQLite finds wrong with the file and with references between rows; empty where all is well."""
-    found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
-    orphans = connection.execute(text("PRAGMA foreign_key_check")).fetchall()
-    wrong = [f"a row of {row[0]} refers to a row of {row[2]} that does not exist" for row in orphans]
-    return [] if found == ["ok"] and not wrong else [line for line in found if line != "ok"] + wrong
+    """What SQLite finds wrong with the files and with references between rows; empty where all is well."""
+    wrong: list[str] = []
+    for database in ("main", PUBLISHED):
+        found = [str(row[0]) for row in connection.execute(text(f"PRAGMA {database}.integrity_check"))]
+        orphans = connection.execute(text(f"PRAGMA {database}.foreign_key_check")).fetchall()
+        wrong += [line for line in found if line != "ok"]
+        wrong += [f"a row of {row[0]} refers to a row of {row[2]} that does not exist" for row in orphans]
+    return wrong

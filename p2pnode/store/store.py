@@ -1,4 +1,4 @@
-"""The node's memory: the `Store` of the roaming services on an SQLite database."""
+"""The node's memory: the `Store` of the roaming services on two SQLite databases."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -31,6 +31,7 @@ from p2pnode.store import reads, search, tables
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
+from p2pnode.store.publication import SqlPublication
 from p2pnode.store.reader import SEARCHES, ReadConnection, Reader
 from p2pnode.store.transaction import SqlTransaction
 from p2pnode.store.values import from_us, to_us
@@ -57,21 +58,28 @@ class Connections(NamedTuple):
     """What a store works with; opening them blocks."""
 
     writing: WriteConnection
+    publishing: WriteConnection
     searching: Engine
     looking_up: ReadConnection
 
 
 class SqlStore:
-    """A `Store` on one SQLite file, made by `SqlStore.open`. Every method raises StoreError where the database fails.
+    """A `Store` on two SQLite files, made by `SqlStore.open`. Every method raises StoreError where a database fails.
+
+    What is published is in a file, and written on a thread, of its own: a push of 100,000 records is one transaction of
+    seconds, for which no session waits. In one file its rows would have to be written piece by piece, each invisible to
+    every reader until the last one is there.
 
     It belongs to the event loop it is opened on.
     """
 
     def __init__(self, path: Path, connections: Connections, now: Callable[[], datetime]) -> None:
-        """Of an open database; `open` sees to that."""
+        """Of open databases; `open` sees to that."""
         self.path = path
         self._clock = LogicalClock(now)
-        self._writer = Writer(connections.writing, self._clock)
+        self._writer = Writer("store-writer", connections.writing, SqlTransaction(connections.writing), _nothing)
+        publication = SqlPublication(connections.publishing, self._clock)
+        self._publisher = Writer("store-publisher", connections.publishing, publication, self._clock.settle)
         self._reader = Reader(connections.searching, connections.looking_up)
         # Where pages end that have been read lately: the state they are cut from never changes.
         self._ends: Recent[tuple[EvseFilter, PageRequest], search.Place] = Recent(BOOKMARKS)
@@ -83,8 +91,9 @@ class SqlStore:
     ) -> AsyncGenerator["SqlStore"]:
         """The store at a path or `sqlite:///` URL; made, readable by its owner only, where there is none.
 
-        Its tables are brought up to date first. `lock_timeout` is how long another process may hold the database, in
-        seconds. Raises Unopenable, or another StoreError that says what is wrong with the file.
+        What is published is beside it, in `p2pnode-published.db` beside `p2pnode.db`. The tables of both are brought up
+        to date first. `lock_timeout` is how long another process may hold a database, in seconds. Raises Unopenable, or
+        another StoreError that says what is wrong with a file.
         """
         database = Database.at(where, lock_timeout)
         store = cls(database.path, await asyncio.to_thread(_connect, database), now)
@@ -97,14 +106,19 @@ class SqlStore:
         """Finish everything that has been asked for, then close the file."""
         await self._reader.aclose()
         await self._writer.aclose()
+        await self._publisher.aclose()
 
     async def write(self, work: Callable[[SqlTransaction], T]) -> T:
-        """Run `work` in one transaction and return its result once it is on disk; an exception undoes it.
+        """Run `work` on sessions in one transaction and return its result once it is on disk; an exception undoes it.
 
         `work` runs once, on the writer's thread, and touches nothing but the transaction. It shares its commit with
         whatever else is being written. Cancelled, it is on disk wholly or not at all.
         """
         return await self._writer.run(work)
+
+    async def publish(self, work: Callable[[SqlPublication], T]) -> T:
+        """The same for what is published; no `write` waits for it, however long it takes."""
+        return await self._publisher.run(work)
 
     def clock(self) -> datetime:
         """A moment of the store's clock (UTC), which never goes backwards, for `EvseFilter.as_of`.
@@ -197,15 +211,15 @@ class SqlStore:
         From then on a filter that reaches back before it raises HistoryGone. Other writes pass in between.
         """
         horizon = min(to_us(before), self._clock.read())
-        await self._writer.run(lambda transaction: transaction.keep_history_since(horizon))
+        await self._publisher.run(lambda publication: publication.keep_history_since(horizon))
         ended = await self._reader.search(lambda connection: reads.ended_versions(connection, horizon))
         for start in range(0, len(ended), PURGED_AT_ONCE):
             some = ended[start : start + PURGED_AT_ONCE]
-            await self._writer.run(partial(SqlTransaction.remove_versions, ids=some))
+            await self._publisher.run(partial(SqlPublication.remove_versions, ids=some))
         return len(ended)
 
     async def check(self) -> Sequence[str]:
-        """What is wrong with the database file, in sentences; empty where nothing is. Reads all of it."""
+        """What is wrong with the database files, in sentences; empty where nothing is. Reads all of them."""
         return await self._reader.search(reads.faults)
 
     async def _evse_page(self, wanted: EvseFilter, page: PageRequest, read: ReadPage[T]) -> Sequence[T]:
@@ -235,10 +249,20 @@ class SqlStore:
 
 
 def _connect(database: Database) -> Connections:
-    database.create()
-    database.migrate()
+    for each in (database, database.published):
+        each.create()
+        each.migrate()
     searching = database.reading(SEARCHES + 1)
-    return Connections(WriteConnection(database.writing()), searching, ReadConnection(searching))
+    return Connections(
+        WriteConnection(database.writing()),
+        WriteConnection(database.published.writing()),
+        searching,
+        ReadConnection(searching),
+    )
+
+
+def _nothing() -> None:
+    """Nothing is to be done."""
 
 
 if TYPE_CHECKING:

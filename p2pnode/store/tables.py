@@ -1,5 +1,8 @@
 """The tables, as SQLAlchemy sees them: the one place where columns, keys and indexes are named.
 
+They are in two databases, so that a push of 200 MB, one long transaction, keeps no session waiting: one of `sessions`
+and CDRs, one of everything that is `published`. No row of one refers to a row of the other.
+
 Moments are integers: microseconds since 1970 in UTC. Decimals are text, exactly as they were. Booleans are 0 and 1.
 What came over the wire is kept as bytes.
 """
@@ -28,13 +31,13 @@ class Bytes(LargeBinary):
         """Nothing is to be done."""
 
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+sessions = MetaData(naming_convention=_NAMES)
+published = MetaData(naming_convention=_NAMES)
 
 KEY = Text().with_variant(Text(collation="C"), "postgresql")
 """A text that is compared and ordered by its code points on every database."""
@@ -46,7 +49,7 @@ BYTES = Bytes()
 
 session = Table(
     "session",
-    metadata,
+    sessions,
     Column("key", KEY, primary_key=True),
     Column("session_id", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -70,7 +73,7 @@ session = Table(
 
 session_event = Table(
     "session_event",
-    metadata,
+    sessions,
     Column("id", SERIAL, primary_key=True),
     Column("session_key", KEY, ForeignKey("session.key", ondelete="CASCADE"), nullable=False, index=True),
     Column("at", MOMENT, nullable=False),
@@ -84,7 +87,7 @@ session_event = Table(
 # A CDR outlives its session's row and may come from a peer for a session that this node never saw: no foreign key.
 cdr = Table(
     "cdr",
-    metadata,
+    sessions,
     Column("key", KEY, primary_key=True),
     Column("session_id", Text, nullable=False),
     Column("cpo", Text, nullable=False),
@@ -106,7 +109,7 @@ cdr = Table(
 # One row per version of an EVSE data record. Narrow, because searches walk it; what an answer needs is in evse_body.
 evse = Table(
     "evse",
-    metadata,
+    published,
     Column("id", SERIAL, primary_key=True),
     Column("operator_key", KEY, nullable=False),
     Column("evse_key", KEY, nullable=False),
@@ -146,7 +149,7 @@ Index(
 
 evse_body = Table(
     "evse_body",
-    metadata,
+    published,
     Column("id", SERIAL, ForeignKey("evse.id"), primary_key=True, autoincrement=False),
     Column("evse_id", Text, nullable=False),
     Column("operator_id", Text, nullable=False),
@@ -156,7 +159,7 @@ evse_body = Table(
 
 status = Table(
     "status",
-    metadata,
+    published,
     Column("owner", KEY, primary_key=True),
     Column("evse_key", KEY, primary_key=True),
     Column("evse_id", Text, nullable=False),
@@ -172,7 +175,7 @@ status = Table(
 
 product = Table(
     "product",
-    metadata,
+    published,
     Column("owner", KEY, primary_key=True),
     Column("operator_key", KEY, primary_key=True),
     Column("operator_id", Text, nullable=False),
@@ -186,7 +189,7 @@ product = Table(
 
 evse_pricing = Table(
     "evse_pricing",
-    metadata,
+    published,
     Column("owner", KEY, primary_key=True),
     Column("operator_key", KEY, primary_key=True),
     Column("operator_id", Text, nullable=False),
@@ -200,7 +203,7 @@ evse_pricing = Table(
 
 authentication = Table(
     "authentication",
-    metadata,
+    published,
     Column("kind", KEY, primary_key=True),
     Column("key", KEY, primary_key=True),
     Column("owner", KEY, primary_key=True),
@@ -215,7 +218,7 @@ authentication = Table(
 
 mark = Table(
     "mark",
-    metadata,
+    published,
     Column("name", Text, primary_key=True),
     Column("at", MOMENT, nullable=False),
     sqlite_with_rowid=False,

@@ -1,32 +1,31 @@
-"""The one writer: a thread that runs all waiting works in one transaction, commits once and wakes everybody."""
+"""The writer of a database: a thread that runs all waiting works in one transaction, commits once, wakes everybody."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.errors import StoreError
 from p2pnode.store.gatherer import Gatherer, Job
-from p2pnode.store.transaction import SqlTransaction
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Writer:
-    """Gathers works into transactions.
+class Writer(Generic[S]):
+    """Gathers works into transactions; `transaction` is what they write with, `settled` is called at the end of each.
 
     Each work runs exactly once. One that raises is undone alone and its exception goes to its caller. Where the
     transaction cannot be committed (disk full, locked, read-only), everybody in it gets the StoreError, nothing of it
     is on disk, and the next transaction starts afresh.
     """
 
-    def __init__(self, connection: WriteConnection, clock: LogicalClock) -> None:
-        self._clock = clock
+    def __init__(self, name: str, connection: WriteConnection, transaction: S, settled: Callable[[], None]) -> None:
         self._connection = connection
-        self._transaction = SqlTransaction(connection, clock)
-        self._gatherer: Gatherer[SqlTransaction] = Gatherer("store-writer", self._batch, self._connection.close)
+        self._transaction = transaction
+        self._settled = settled
+        self._gatherer: Gatherer[S] = Gatherer(name, self._batch, self._connection.close)
 
-    async def run(self, work: Callable[[SqlTransaction], T]) -> T:
+    async def run(self, work: Callable[[S], T]) -> T:
         """The result of `work` once it is on disk. Cancelled, it is on disk wholly or not at all."""
         return await self._gatherer.run(work)
 
@@ -34,7 +33,7 @@ class Writer:
         """Write what waits, then close the connection."""
         await self._gatherer.aclose()
 
-    def _batch(self, jobs: Sequence[Job[SqlTransaction]]) -> None:
+    def _batch(self, jobs: Sequence[Job[S]]) -> None:
         try:
             self._connection.begin()
             for job in jobs:
@@ -48,9 +47,9 @@ class Writer:
             for job in jobs:
                 job.fail(error)
         finally:
-            self._clock.settle()
+            self._settled()
 
-    def _one(self, job: Job[SqlTransaction]) -> None:
+    def _one(self, job: Job[S]) -> None:
         try:
             job.result = job.work(self._transaction)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller, whatever it is

@@ -14,7 +14,7 @@ from p2pnode.cli import run
 from p2pnode.config import PeerEntry, load_node, save_peer
 from p2pnode.lab.directory import make_directory
 from p2pnode.oicp.identifiers import evse_key, operator_key, provider_key, uid_key
-from p2pnode.roaming.ports import Transaction
+from p2pnode.roaming.ports import Publication, Transaction
 from p2pnode.roaming.records import OWN, AuthenticationRecord, EvseRecord, SessionRecord, SessionState
 from p2pnode.store.store import SqlStore
 
@@ -49,13 +49,16 @@ Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 
 async def _remember(file: Path) -> None:
+    def publish(publication: Publication) -> None:
+        publication.put_evses([PUBLISHED], NOW)
+        publication.put_authentication([CARD])
+
     def work(transaction: Transaction) -> None:
-        transaction.put_evses([PUBLISHED], NOW)
-        transaction.put_authentication([CARD])
         transaction.put_session(RUNNING)
         transaction.put_session(replace(RUNNING, key="other", cpo="rhine", emp=OWN))
 
     async with SqlStore.open(file) as store:
+        await store.publish(publish)
         await store.write(work)
 
 

@@ -450,12 +450,8 @@ async def test_a_pull_of_all_cpos_merges_their_pages(world: World) -> None:
     assert await ids(emp, "two") == ["DE*TWO*E1"]
 
 
-async def test_a_large_push_is_written_in_pieces_and_is_still_taken_as_a_whole_or_not_at_all(
-    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_pushes_and_pulls_one_after_the_other_leave_what_the_last_one_says(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
-    for module in ("evse_rows", "evse_data", "evse_pull"):
-        monkeypatch.setattr(f"p2pnode.roaming.{module}.PIECE", 2)
     await received(emp, push("fullLoad", *IDS[:3], "DE*CPO*E9"))
     assert (await received(emp, push("insert", "DE*CPO*E6", "DE*CPO*E7", IDS[0])))["StatusCode"]["Code"] == "022"
     assert await ids(emp, "cpo") == [*IDS[:3], "DE*CPO*E9"]

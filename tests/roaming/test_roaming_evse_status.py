@@ -130,7 +130,7 @@ async def test_statuses_around_a_place_are_those_of_what_is_near(pair: tuple[Par
     cpo, _ = pair
     await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available", E2="Occupied"))
     places = [located(IDS[0], NEAR), located(IDS[1], FAR)]
-    await cpo.store.write(lambda transaction: transaction.put_evses(places, NOON))
+    await cpo.store.publish(lambda publication: publication.put_evses(places, NOON))
     search = {"geo_coordinates": {"google": {"coordinates": "50.11 8.71"}}, "radius": "5"}
     message = PullEvseStatus.model_validate({"provider_id": "DE-ONE", "search_center": search})
     (block,) = (await pulled(cpo, PULL_EVSE_STATUS, message))["EvseStatuses"]["OperatorEvseStatus"]
@@ -149,7 +149,7 @@ async def test_statuses_by_operator(pair: tuple[Party, Party]) -> None:
 async def test_statuses_by_id_say_so_where_an_evse_is_not_ours_or_has_none(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
     await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available", E3="Available"))
-    await cpo.store.write(lambda transaction: transaction.put_evses([located(IDS[1], NEAR)], NOON))
+    await cpo.store.publish(lambda publication: publication.put_evses([located(IDS[1], NEAR)], NOON))
     cpo.knows(emp, visible=("DE*CPO*E1", "DE*CPO*E2"))
     message = PullEvseStatusById(provider_id="DE-ONE", evse_id=[IDS[0].lower(), *IDS[1:], "DE*XYZ*E1"])
     answer = await pulled(cpo, PULL_EVSE_STATUS_BY_ID, message)

@@ -34,7 +34,7 @@ def evse(owner: str, evse_id: str, operator_id: str = "DE*CPO", *, compatible: b
 
 
 async def publish(party: Party, *records: EvseRecord) -> None:
-    await party.store.write(lambda transaction: transaction.put_evses(records, party.clock()))
+    await party.store.publish(lambda publication: publication.put_evses(records, party.clock()))
 
 
 async def session_of(party: Party, session_id: str = SESSION) -> SessionRecord | None:

@@ -5,7 +5,9 @@ import signal
 import sys
 from pathlib import Path
 
+from p2pnode.roaming.records import PageRequest
 from p2pnode.store.store import SqlStore
+from tests.store.store_kit import everything
 
 WRITER = """
 import asyncio
@@ -23,9 +25,9 @@ async def write(store, name):
             transaction.put_session(session(key))
             transaction.add_event(event(key))
             transaction.add_cdr(cdr(key))
-            transaction.put_evses([evse(key)], START)
 
         await store.write(work)
+        await store.publish(lambda publication: publication.put_evses([evse(key)], START))
         print(key, flush=True)
 
 
@@ -56,7 +58,54 @@ async def test_everything_acknowledged_before_a_kill_is_there_and_nothing_is_the
         for key in stored:
             assert len(await store.history(key)) == 1
             assert await store.cdr(key) is not None
+        for key in acknowledged:
             assert await store.evse(key) is not None
+
+
+PUSHER = """
+import asyncio
+import sys
+
+from p2pnode.roaming.records import OWN
+from p2pnode.store.store import SqlStore
+from tests.store.store_kit import START, evse, session
+
+
+async def main():
+    old, new = ([evse(f"E{i:05d}", body * 1000) for i in range(20_000)] for body in (b"old", b"new"))
+    async with SqlStore.open(sys.argv[1]) as store:
+        await store.publish(lambda publication: publication.replace_evses(OWN, "DE*ABC", old, START))
+        pushing = asyncio.create_task(
+            store.publish(lambda publication: publication.replace_evses(OWN, "DE*ABC", new[:-1], START))
+        )
+        for i in range(100_000):
+            key = f"s{i}"
+            await store.write(lambda transaction: transaction.put_session(session(key)))
+            print("pushed" if pushing.done() else key, flush=True)
+
+
+asyncio.run(main())
+"""
+
+
+async def test_a_kill_in_the_middle_of_a_large_push_leaves_what_was_there_and_the_sessions_written_meanwhile(
+    path: Path,
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PUSHER, str(path), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    lines = [(await process.stdout.readline()).decode().strip() for _ in range(20)]
+    process.kill()
+    lines += [line.decode().strip() for line in (await process.stdout.read()).splitlines(keepends=True)]
+    await process.wait()
+    assert "pushed" not in lines
+    async with SqlStore.open(path) as store:
+        assert await store.check() == []
+        assert await store.evse_count(everything(store)) == 20_000
+        page = await store.evse_page_bodies(everything(store), PageRequest(0, 20_000))
+        assert {body[:3] for body in page} == {b"old"}
+        assert {one.key for one in await store.sessions(1_000_000)} >= set(lines[:-1])
 
 
 FILLER = """
@@ -71,7 +120,7 @@ from tests.store.store_kit import START, evse
 
 async def write(store, key):
     try:
-        await store.write(lambda transaction: transaction.put_evses([evse(key, bytes(20_000))], START))
+        await store.publish(lambda publication: publication.put_evses([evse(key, bytes(20_000))], START))
     except StoreError:
         print("refused", key)
     else:

@@ -14,15 +14,14 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from p2pnode.store.database import MIGRATIONS, Database, upgrade
+from p2pnode.store.database import MIGRATIONS, PUBLISHED, SESSIONS, Database, migrations, upgrade
 from p2pnode.store.errors import Damaged, Locked, StoreError, Unopenable
 from p2pnode.store.store import SqlStore
-from p2pnode.store.tables import metadata
-from tests.store.store_kit import OpenStore, put_sessions, session
+from p2pnode.store.tables import published, sessions
+from tests.store.store_kit import OpenStore, put_sessions, session, status
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,30 +37,38 @@ def revision(path: Path) -> str:
     return str(found)
 
 
-def head() -> str | None:
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+def head(holds: str) -> str | None:
+    return ScriptDirectory(str(MIGRATIONS), version_locations=[str(MIGRATIONS / holds)]).get_current_head()
 
 
-async def test_an_empty_database_gets_the_tables_that_the_code_uses(store: SqlStore, path: Path) -> None:
-    assert revision(path) == head()
-    with store._reader._engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
+TABLES = {SESSIONS: sessions, PUBLISHED: published}
 
 
-def test_each_migration_can_be_taken_back_and_done_again(path: Path) -> None:
-    database = Database.at(path, 1)
+@pytest.fixture(params=TABLES)
+def database(path: Path, request: pytest.FixtureRequest) -> Database:
+    """Each of the two."""
+    sessions = Database.at(path, 1)
+    return {SESSIONS: sessions, PUBLISHED: sessions.published}[request.param]
+
+
+@pytest.mark.usefixtures("store")
+async def test_an_empty_database_gets_the_tables_that_the_code_uses(database: Database) -> None:
+    assert revision(database.path) == head(database.holds)
+    with database.writing().connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, TABLES[database.holds]) == []
+
+
+def test_each_migration_can_be_taken_back_and_done_again(database: Database) -> None:
     database.create()
     database.migrate()
     engine = database.writing()
     with engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(migrations(connection, database.holds), "base")
         tables = {row[0] for row in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert tables == {"alembic_version"}
-        upgrade(connection)
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        upgrade(connection, database.holds)
+        assert compare_metadata(MigrationContext.configure(connection), TABLES[database.holds]) == []
 
 
 async def test_an_existing_database_is_brought_up_to_date_with_its_rows(path: Path, open_store: OpenStore) -> None:
@@ -78,14 +85,14 @@ async def test_an_existing_database_is_brought_up_to_date_with_its_rows(path: Pa
         assert await store.session("a1") is None
         with store._reader._engine.connect() as read:
             assert read.exec_driver_sql("SELECT key FROM kept").scalar_one() == "a1"
-    assert revision(path) == head()
+    assert revision(path) == head(SESSIONS)
     async with open_store() as store:
         assert await store.sessions() == []
 
 
 async def test_a_migration_that_fails_leaves_the_database_as_it_was(path: Path) -> None:
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE status (somebody_elses INTEGER)")
+        connection.execute("CREATE TABLE session (somebody_elses INTEGER)")
     connection.close()
     with pytest.raises(StoreError, match=path.name):
         async with SqlStore.open(path):
@@ -93,13 +100,15 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(path: Path) 
     with sqlite3.connect(path) as connection:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     connection.close()
-    assert tables == {"status"}
+    assert tables == {"session"}
 
 
 async def test_a_new_database_is_for_its_owner_only(store: SqlStore, path: Path) -> None:
     await store.write(lambda transaction: transaction.put_session(session()))
+    await store.publish(lambda publication: publication.put_statuses([status()]))
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert modes == {"p2pnode.db": 0o600, "p2pnode.db-wal": 0o600, "p2pnode.db-shm": 0o600}
+    names = [f"{name}.db{end}" for name in ("p2pnode", "p2pnode-published") for end in ("", "-wal", "-shm")]
+    assert modes == dict.fromkeys(names, 0o600)
 
 
 async def test_every_acknowledged_write_is_flushed_to_the_disk(store: SqlStore) -> None:
@@ -109,6 +118,7 @@ async def test_every_acknowledged_write_is_flushed_to_the_disk(store: SqlStore) 
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     assert settings(store._writer._connection._driver) == ["wal", 2, 1]
+    assert settings(store._publisher._connection._driver) == ["wal", 2, 1]
 
 
 async def test_the_connections_that_read_cannot_write(store: SqlStore) -> None:
@@ -125,11 +135,11 @@ async def test_a_path_and_a_url_name_the_same_file(path: Path, form: str) -> Non
         assert await store.session("a1") is not None
 
 
-@pytest.mark.parametrize("name", ["50% charged?.db", "sp ace#1.db", "umläut.db"])
+@pytest.mark.parametrize("name", ["50% charged?.db", "sp ace#1.db", "umläut.db", "it's.db"])
 async def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     async with SqlStore.open(tmp_path / name) as store:
         assert await store.sessions() == []
-    assert files(tmp_path) == [name]
+    assert sorted(files(tmp_path)) == sorted([name, f"{Path(name).stem}-published.db"])
 
 
 @pytest.mark.parametrize(
@@ -212,10 +222,15 @@ async def test_a_check_tells_what_is_wrong(path: Path, open_store: OpenStore) ->
             "UPDATE sqlite_master SET sql = 'CREATE INDEX ix_session_updated_at ON session (created_at)'"
             " WHERE name = 'ix_session_updated_at'"
         )
-        connection.execute("INSERT INTO mark VALUES ('x', 1)")
+    connection.close()
+    with sqlite3.connect(Database.at(path, 1).published.path) as connection:
+        connection.execute("INSERT INTO evse_body VALUES (1, 'x', 'x', 'x', x'')")
     connection.close()
     async with open_store() as store:
-        assert await store.check() == ["a row of session_event refers to a row of session that does not exist"]
+        assert await store.check() == [
+            "a row of session_event refers to a row of session that does not exist",
+            "a row of evse_body refers to a row of evse that does not exist",
+        ]
 
 
 async def test_a_check_tells_of_a_damaged_file(path: Path, open_store: OpenStore) -> None:
@@ -242,7 +257,7 @@ async def test_a_check_tells_of_a_damaged_file(path: Path, open_store: OpenStore
 
 def test_the_migrations_are_part_of_the_package_and_run_from_any_directory(tmp_path: Path) -> None:
     assert (MIGRATIONS / "__init__.py").exists()
-    assert (MIGRATIONS / "versions" / "__init__.py").exists()
+    assert all((MIGRATIONS / holds / "__init__.py").exists() for holds in TABLES)
     installed = tmp_path / "site"
     shutil.copytree(ROOT / "p2pnode", installed / "p2pnode", ignore=shutil.ignore_patterns("__pycache__"))
     elsewhere = tmp_path / "elsewhere"
@@ -253,4 +268,4 @@ def test_the_migrations_are_part_of_the_package_and_run_from_any_directory(tmp_p
         [sys.executable, "-c", program, str(installed)], cwd=elsewhere, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == str(installed / "p2pnode" / "store" / "migrations")
-    assert revision(elsewhere / "p2pnode.db") == head()
+    assert revision(elsewhere / "p2pnode.db") == head(SESSIONS)

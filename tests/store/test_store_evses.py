@@ -20,7 +20,7 @@ MOST = PageRequest(0, 2000)
 
 
 async def put(store: SqlStore, *records: EvseRecord) -> None:
-    await store.write(lambda transaction: transaction.put_evses(records, START))
+    await store.publish(lambda publication: publication.put_evses(records, START))
 
 
 async def keys(store: SqlStore, wanted: EvseFilter, page: PageRequest = MOST) -> list[str]:
@@ -61,26 +61,26 @@ async def test_it_is_told_whether_an_owner_has_published_anything(store: SqlStor
     assert await store.has_evses(OWN, "A")
     assert not await store.has_evses(OWN, "B")
     assert not await store.has_evses("lader")
-    await store.write(lambda transaction: transaction.delete_evses(OWN, ["E1"], START))
+    await store.publish(lambda publication: publication.delete_evses(OWN, ["E1"], START))
     assert not await store.has_evses(OWN)
     assert not await store.has_evses(OWN, "A")
 
 
 async def test_only_what_is_published_now_is_known(store: SqlStore) -> None:
     await put(store, evse("E1"), evse("E2"), evse("E3", owner="lader"))
-    assert await store.write(lambda transaction: transaction.delete_evses(OWN, ["E2", "E9", "E2"], START)) == 1
+    assert await store.publish(lambda publication: publication.delete_evses(OWN, ["E2", "E9", "E2"], START)) == 1
     asked = iter(["E1", "E2", "E3"])
-    assert await store.write(lambda transaction: transaction.known_evses(OWN, asked)) == {"E1"}
-    assert await store.write(lambda transaction: transaction.delete_evses(OWN, ["E2"], START)) == 0
-    assert await store.write(lambda transaction: transaction.delete_evses(OWN, [], START)) == 0
+    assert await store.publish(lambda publication: publication.known_evses(OWN, asked)) == {"E1"}
+    assert await store.publish(lambda publication: publication.delete_evses(OWN, ["E2"], START)) == 0
+    assert await store.publish(lambda publication: publication.delete_evses(OWN, [], START)) == 0
 
 
 async def test_any_number_of_evses_can_be_put_known_and_deleted_at_once(store: SqlStore) -> None:
     many = [evse(f"E{i:05d}") for i in range(12_000)]
     names = [record.evse_key for record in many]
     await put(store, *many)
-    assert await store.write(lambda transaction: transaction.known_evses(OWN, names)) == set(names)
-    assert await store.write(lambda transaction: transaction.delete_evses(OWN, names, START)) == len(names)
+    assert await store.publish(lambda publication: publication.known_evses(OWN, names)) == set(names)
+    assert await store.publish(lambda publication: publication.delete_evses(OWN, names, START)) == len(names)
 
 
 async def test_of_a_record_that_stands_twice_the_last_one_counts(store: SqlStore) -> None:
@@ -93,19 +93,19 @@ async def test_a_full_load_replaces_what_the_owner_publishes_for_the_operator(st
     await put(store, evse("E1", operator="A", owner="lader"))
     at = clock.pass_()
     new = [evse("E2", operator="A"), evse("E3", operator="A"), evse("E4", operator="A")]
-    await store.write(lambda transaction: transaction.replace_evses(OWN, "A", new, at))
+    await store.publish(lambda publication: publication.replace_evses(OWN, "A", new, at))
     found = await store.evse_page(everything(store), MOST)
     assert [unchanged(record) for record in found] == new
     assert [record.changed_at for record in found] == [START, at, at]
     assert await store.has_evses("lader", "A")
-    await store.write(lambda transaction: transaction.replace_evses(OWN, "A", [], clock.pass_()))
+    await store.publish(lambda publication: publication.replace_evses(OWN, "A", [], clock.pass_()))
     assert await store.evse_count(everything(store)) == 0
 
 
 async def test_a_record_that_is_the_same_keeps_its_version(store: SqlStore, clock: Clock) -> None:
     await put(store, evse("E1"), evse("E2"))
     at = clock.pass_()
-    await store.write(lambda transaction: transaction.put_evses([evse("E1"), evse("E2", b"new")], at))
+    await store.publish(lambda publication: publication.put_evses([evse("E1"), evse("E2", b"new")], at))
     found = await store.evse_page(everything(store), MOST)
     assert [record.changed_at for record in found] == [START, at]
 
@@ -119,7 +119,7 @@ async def test_a_record_with_another_value_beside_its_body_is_a_new_version(
 ) -> None:
     await put(store, evse())
     at = clock.pass_()
-    await store.write(lambda transaction: transaction.put_evses([evse(**change)], at))
+    await store.publish(lambda publication: publication.put_evses([evse(**change)], at))
     (found,) = await store.evse_page(everything(store), MOST)
     assert found == replace(evse(**change), changed_at=at)
 
@@ -227,7 +227,7 @@ async def test_pages_of_one_moment_do_not_shift_when_data_changes_between_them(s
     wanted = everything(store)
     first = await keys(store, wanted, PageRequest(0, 2))
     await put(store, evse("E00"), evse("E3", b"new"))
-    await store.write(lambda transaction: transaction.delete_evses(OWN, ["E0", "E4"], START))
+    await store.publish(lambda publication: publication.delete_evses(OWN, ["E0", "E4"], START))
     pages = [first] + [await keys(store, wanted, PageRequest(number, 2)) for number in (1, 2)]
     assert pages == [["E0", "E1"], ["E2", "E3"], ["E4", "E5"]]
     assert await store.evse_page_bodies(wanted, MOST) == [b"old"] * 6

@@ -15,8 +15,8 @@ from p2pnode.store import search
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
+from p2pnode.store.publication import SqlPublication
 from p2pnode.store.store import SqlStore
-from p2pnode.store.transaction import SqlTransaction
 from p2pnode.store.values import from_us
 from tests.store.store_kit import START, Clock, OpenStore, everything, evse
 
@@ -35,11 +35,11 @@ async def changes(
 
 async def test_a_difference_tells_inserts_updates_and_deletes(store: SqlStore, clock: Clock) -> None:
     old = [evse("E1", b"1"), evse("E2", b"2"), evse("E3", b"3")]
-    await store.write(lambda transaction: transaction.put_evses(old, clock()))
+    await store.publish(lambda publication: publication.put_evses(old, clock()))
     then = store.clock()
     at = clock.pass_()
     new = [evse("E1", b"1"), evse("E2", b"two"), evse("E4", b"4")]
-    await store.write(lambda transaction: transaction.replace_evses(OWN, "DE*ABC", new, at))
+    await store.publish(lambda publication: publication.replace_evses(OWN, "DE*ABC", new, at))
     wanted = replace(everything(store), changed_since=then)
     assert await changes(store, then) == [("E2", "update", b"two"), ("E3", "delete", b"3"), ("E4", "insert", b"4")]
     assert {record.changed_at for record in await store.evse_page(wanted, MOST)} == {at}
@@ -54,38 +54,38 @@ async def test_a_difference_tells_inserts_updates_and_deletes(store: SqlStore, c
 async def test_what_came_and_went_in_between_is_no_difference(store: SqlStore, clock: Clock) -> None:
     then = store.clock()
     clock.pass_()
-    await store.write(lambda transaction: transaction.put_evses([evse("E1")], clock()))
-    await store.write(lambda transaction: transaction.delete_evses(OWN, ["E1"], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1")], clock()))
+    await store.publish(lambda publication: publication.delete_evses(OWN, ["E1"], clock()))
     assert await changes(store, then) == []
 
 
 async def test_what_is_again_as_it_was_is_no_difference(store: SqlStore, clock: Clock) -> None:
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", b"a"), evse("E2")], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"a"), evse("E2")], clock()))
     then = store.clock()
     for body in (b"b", b"a"):
-        await store.write(lambda transaction, body=body: transaction.put_evses([evse("E1", body)], clock()))  # type: ignore[misc]  # a default binds the loop's variable
-    await store.write(lambda transaction: transaction.delete_evses(OWN, ["E2"], clock()))
-    await store.write(lambda transaction: transaction.put_evses([evse("E2")], clock()))
+        await store.publish(lambda publication, body=body: publication.put_evses([evse("E1", body)], clock()))  # type: ignore[misc]  # a default binds the loop's variable
+    await store.publish(lambda publication: publication.delete_evses(OWN, ["E2"], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E2")], clock()))
     assert await changes(store, then) == []
 
 
 async def test_a_delete_carries_the_last_body(store: SqlStore, clock: Clock) -> None:
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", b"old")], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"old")], clock()))
     then = store.clock()
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", b"last")], clock.pass_()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"last")], clock.pass_()))
     at = clock.pass_()
-    await store.write(lambda transaction: transaction.delete_evses(OWN, ["E1"], at))
+    await store.publish(lambda publication: publication.delete_evses(OWN, ["E1"], at))
     (gone,) = await store.evse_page(replace(everything(store), changed_since=then), MOST)
     assert (gone.delta_type, gone.body, gone.changed_at) == ("delete", b"last", at)
 
 
 async def test_what_no_longer_meets_the_filter_is_a_delete(store: SqlStore, clock: Clock) -> None:
-    await store.write(
-        lambda transaction: transaction.put_evses([evse("E1", b"green", renewable=True), evse("E2")], clock())
+    await store.publish(
+        lambda publication: publication.put_evses([evse("E1", b"green", renewable=True), evse("E2")], clock())
     )
     then = store.clock()
-    await store.write(
-        lambda transaction: transaction.put_evses([evse("E1", b"grey"), evse("E2", b"green", renewable=True)], clock())
+    await store.publish(
+        lambda publication: publication.put_evses([evse("E1", b"grey"), evse("E2", b"green", renewable=True)], clock())
     )
     wanted = replace(everything(store), changed_since=then, renewable_energy=True)
     found = await store.evse_page(wanted, MOST)
@@ -96,35 +96,35 @@ async def test_what_no_longer_meets_the_filter_is_a_delete(store: SqlStore, cloc
 
 
 async def test_an_evse_that_moves_to_another_operator_is_an_update(store: SqlStore, clock: Clock) -> None:
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", operator="A")], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", operator="A")], clock()))
     then = store.clock()
-    await store.write(lambda transaction: transaction.replace_evses(OWN, "B", [evse("E1", operator="B")], clock()))
+    await store.publish(lambda publication: publication.replace_evses(OWN, "B", [evse("E1", operator="B")], clock()))
     assert await changes(store, then) == [("E1", "update", b"{}")]
     assert await store.evse_count(everything(store)) == 1
 
 
 async def test_the_store_sees_its_own_writes_while_the_clock_stands_still(store: SqlStore) -> None:
     for body in (b"1", b"2", b"3"):
-        await store.write(lambda transaction, body=body: transaction.put_evses([evse("E1", body)], START))  # type: ignore[misc]  # as above
+        await store.publish(lambda publication, body=body: publication.put_evses([evse("E1", body)], START))  # type: ignore[misc]  # as above
         assert await store.evse_page_bodies(everything(store), MOST) == [body]
 
 
 async def test_a_clock_that_is_set_back_reorders_nothing(open_store: OpenStore, clock: Clock) -> None:
     async with open_store() as store:
-        await store.write(lambda transaction: transaction.put_evses([evse("E1", b"before")], clock()))
+        await store.publish(lambda publication: publication.put_evses([evse("E1", b"before")], clock()))
         then = store.clock()
         clock.pass_(-3600)
-        await store.write(lambda transaction: transaction.put_evses([evse("E1", b"after")], clock()))
+        await store.publish(lambda publication: publication.put_evses([evse("E1", b"after")], clock()))
         assert await store.evse_page_bodies(everything(store), MOST) == [b"after"]
         assert await changes(store, then) == [("E1", "update", b"after")]
     async with open_store() as store:
-        await store.write(lambda transaction: transaction.put_evses([evse("E1", b"restarted")], clock()))
+        await store.publish(lambda publication: publication.put_evses([evse("E1", b"restarted")], clock()))
         assert await store.evse_page_bodies(everything(store), MOST) == [b"restarted"]
         assert await changes(store, then) == [("E1", "update", b"restarted")]
 
 
 async def test_a_moment_after_the_clock_is_taken_as_now(store: SqlStore) -> None:
-    await store.write(lambda transaction: transaction.put_evses([evse("E1")], START))
+    await store.publish(lambda publication: publication.put_evses([evse("E1")], START))
     future = replace(everything(store), as_of=START + timedelta(days=9))
     assert await store.evse_count(future) == 1
     assert await store.evse_count(replace(future, changed_since=START + timedelta(days=8))) == 0
@@ -144,19 +144,19 @@ def test_readers_stay_before_a_change_that_is_not_committed() -> None:
 async def test_a_change_is_later_than_whatever_has_been_read(store: SqlStore, clock: Clock) -> None:
     clock.pass_()
     seen = store.clock()
-    await store.write(lambda transaction: transaction.put_evses([evse("E1")], START))
+    await store.publish(lambda publication: publication.put_evses([evse("E1")], START))
     assert await store.evse_count(EvseFilter((OWN,), seen)) == 0
     assert await store.evse_count(everything(store)) == 1
 
 
 async def test_purging_forgets_what_ended_and_keeps_what_holds(store: SqlStore, clock: Clock) -> None:
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", b"1"), evse("E2", b"1")], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"1"), evse("E2", b"1")], clock()))
     first = store.clock()
     clock.pass_()
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", b"2")], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"2")], clock()))
     second = store.clock()
     clock.pass_()
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", b"3")], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"3")], clock()))
     assert await store.purge(second) == 1
     assert await changes(store, second) == [("E1", "update", b"3")]
     assert await store.evse_page_bodies(replace(everything(store), as_of=second), MOST) == [b"2", b"1"]
@@ -172,8 +172,8 @@ async def test_purging_forgets_what_ended_and_keeps_what_holds(store: SqlStore, 
 
 
 async def test_purging_the_future_purges_until_now(store: SqlStore, clock: Clock) -> None:
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", b"1")], clock()))
-    await store.write(lambda transaction: transaction.put_evses([evse("E1", b"2")], clock.pass_()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"1")], clock()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"2")], clock.pass_()))
     assert await store.purge(START + timedelta(days=9)) == 1
     assert await store.evse_page_bodies(everything(store), MOST) == [b"2"]
 
@@ -237,12 +237,13 @@ class History:
 
     def __init__(self, path: Path) -> None:
         database = Database.at(path, 1)
-        database.create()
-        database.migrate()
+        for each in (database, database.published):
+            each.create()
+            each.migrate()
         self.time = START
         self.clock = LogicalClock(lambda: self.time)
-        self.connection = WriteConnection(database.writing())
-        self.transaction = SqlTransaction(self.connection, self.clock)
+        self.connection = WriteConnection(database.published.writing())
+        self.publication = SqlPublication(self.connection, self.clock)
         self.engine = database.reading(1)
         self.owners = (f"owner{i}" for i in range(10_000))
 
@@ -250,12 +251,12 @@ class History:
         self.connection.begin()
         match step:
             case Put(records):
-                self.transaction.put_evses([replace(record, owner=owner) for record in records], self.time)
+                self.publication.put_evses([replace(record, owner=owner) for record in records], self.time)
             case Delete(gone):
-                self.transaction.delete_evses(owner, gone, self.time)
+                self.publication.delete_evses(owner, gone, self.time)
             case Replace(operator, records):
                 mine = [replace(record, owner=owner) for record in records]
-                self.transaction.replace_evses(owner, operator, mine, self.time)
+                self.publication.replace_evses(owner, operator, mine, self.time)
         self.connection.keep()
         self.connection.commit()
         self.clock.settle()

@@ -22,11 +22,11 @@ async def test_no_call_of_the_store_blocks_the_event_loop(open_store: OpenStore)
     def work(transaction: SqlTransaction) -> None:
         transaction.put_session(session())
         transaction.add_event(event())
-        transaction.put_evses([evse()], START)
 
     with blockbuster_ctx():
         async with open_store() as store:
             await store.write(work)
+            await store.publish(lambda publication: publication.put_evses([evse()], START))
             assert await store.session("a1") == session()
             assert await store.history("a1") == [event()]
             assert await store.evse_page_bodies(everything(store), PageRequest()) == [b"{}"]
@@ -57,7 +57,7 @@ async def test_a_search_sees_one_state_although_others_write(store: SqlStore) ->
 
 async def test_searches_run_beside_each_other_and_beside_writing(store: SqlStore) -> None:
     many = [status(f"E{i:04d}") for i in range(1000)]
-    await store.write(lambda transaction: transaction.put_statuses(many))
+    await store.publish(lambda publication: publication.put_statuses(many))
 
     async def write(key: str) -> None:
         await store.write(lambda transaction: transaction.put_session(bare_session(key)))

@@ -4,7 +4,8 @@
 # These tests look inside.
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,9 @@ from p2pnode.roaming.records import (
     SessionRecord,
     StatusRecord,
 )
+from p2pnode.store.database import Database
 from p2pnode.store.errors import Damaged
+from p2pnode.store.publication import SqlPublication
 from p2pnode.store.rows import AUTHENTICATION, CDRS, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows
 from p2pnode.store.store import SqlStore
 from p2pnode.store.transaction import SqlTransaction
@@ -111,10 +114,19 @@ DAMAGES: list[tuple[str, Read, str | None]] = [
     ),
     (
         "UPDATE mark SET at = 'then'",
-        lambda store: store.write(lambda t: t.put_evses([evse()], START)),
+        lambda store: store.publish(lambda p: p.put_evses([evse()], START)),
         "mark cannot",
     ),
 ]
+
+
+@contextmanager
+def both(path: Path) -> Generator[sqlite3.Connection]:
+    """Both databases, as one."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("ATTACH DATABASE ? AS published", (str(Database.at(path, 1).published.path),))
+        yield connection
+    connection.close()
 
 
 @pytest.mark.parametrize(("damage", "read", "sentence"), DAMAGES)
@@ -125,15 +137,17 @@ async def test_a_row_that_the_store_has_not_written_is_told_with_its_table(
         transaction.put_session(session())
         transaction.add_event(event())
         transaction.add_cdr(cdr())
-        transaction.put_evses([evse()], START)
-        transaction.put_statuses([status()])
-        transaction.put_authentication([identification()])
+
+    def publish(publication: SqlPublication) -> None:
+        publication.put_evses([evse()], START)
+        publication.put_statuses([status()])
+        publication.put_authentication([identification()])
 
     await store.write(fill)
+    await store.publish(publish)
     await read(store)
-    with sqlite3.connect(path) as connection:
+    with both(path) as connection:
         assert connection.execute(damage).rowcount > 0
-    connection.close()
     if sentence is None:  # SQLite made a text of it
         await read(store)
         return
@@ -142,10 +156,9 @@ async def test_a_row_that_the_store_has_not_written_is_told_with_its_table(
 
 
 async def test_an_error_does_not_tell_what_is_stored(store: SqlStore, path: Path) -> None:
-    await store.write(lambda transaction: transaction.put_authentication([identification(pin="$2b$10$secret")]))
-    with sqlite3.connect(path) as connection:
+    await store.publish(lambda publication: publication.put_authentication([identification(pin="$2b$10$secret")]))
+    with both(path) as connection:
         connection.execute("UPDATE authentication SET body = 5")
-    connection.close()
     with pytest.raises(Damaged) as error:
         await store.authentication("uid", "1234ABCD")
     told: BaseException | None = error.value

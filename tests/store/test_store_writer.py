@@ -7,16 +7,20 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from p2pnode.roaming.records import OWN
+from p2pnode.roaming.records import OWN, PageRequest
 from p2pnode.store.errors import Closed, Conflict, DiskFull, Locked, ReadOnly, StoreError
 from p2pnode.store.gatherer import Job
+from p2pnode.store.publication import SqlPublication
+from p2pnode.store.rows import SESSIONS
+from p2pnode.store.statements import PUT_SESSION
 from p2pnode.store.store import SqlStore
 from p2pnode.store.transaction import SqlTransaction
-from tests.store.store_kit import START, OpenStore, cdr, event, everything, evse, session, status
+from tests.store.store_kit import START, OpenStore, bare_session, cdr, event, everything, evse, session, status
 
 Work = Callable[[SqlTransaction], object]
 
@@ -91,7 +95,9 @@ async def test_a_work_that_fails_is_undone_alone(store: SqlStore, gate: Gate) ->
 
 async def test_failures_anywhere_in_a_batch_leave_exactly_the_successes(store: SqlStore, gate: Gate) -> None:
     def put_data(key: str) -> Work:
-        return lambda transaction: transaction.put_statuses([status(key)])
+        """Changes much, as a push does."""
+        values = SESSIONS.encode(bare_session(key))
+        return lambda transaction: transaction._connection.run_many(PUT_SESSION, [values])
 
     def both(key: str) -> Work:
         def work(transaction: SqlTransaction) -> None:
@@ -117,8 +123,8 @@ async def test_failures_anywhere_in_a_batch_leave_exactly_the_successes(store: S
     ]
     outcomes = await gate.batch(*works)
     assert [i for i, one in enumerate(outcomes) if isinstance(one, Refused)] == [0, 2, 4, 7, 9]
-    assert {one.key for one in await store.sessions()} == {"k1", "k3", "k5", "k8"}
-    assert [one.evse_key for one in await store.statuses((OWN,))] == ["k3", "k6"]
+    assert {one.key for one in await store.sessions()} == {"k1", "k3", "k5", "k6", "k8"}
+    assert [len(await store.history(f"k{i}")) for i in range(10)] == [0, 1, 0, 1, 0, 1, 0, 0, 1, 0]
     assert await store.check() == []
 
 
@@ -179,11 +185,14 @@ async def test_a_read_after_a_write_sees_it(store: SqlStore) -> None:
 
 
 async def test_a_value_that_cannot_be_stored_is_refused_with_a_sentence(store: SqlStore, gate: Gate) -> None:
-    unstorable = evse(name="\ud800")
-    outcomes = await gate.batch(start("a1"), lambda transaction: transaction.put_evses([unstorable], START))
+    unstorable = replace(cdr(), evse_id="\ud800")
+    outcomes = await gate.batch(start("a1"), lambda transaction: transaction.add_cdr(unstorable))
     assert outcomes[0] == "a1"
     assert isinstance(outcomes[1], StoreError)
     assert "cannot be stored" in str(outcomes[1])
+    assert await store.cdr("a1") is None
+    with pytest.raises(StoreError, match="cannot be stored"):
+        await store.publish(lambda publication: publication.put_evses([evse(name="\ud800")], START))
     assert await store.evse_count(everything(store)) == 0
 
 
@@ -250,17 +259,17 @@ async def test_a_full_disk_is_told_and_what_fits_again_is_written(store: SqlStor
         return lambda transaction: transaction._connection.rows(f"PRAGMA max_page_count = {pages}", ())
 
     await store.write(limit(1))  # never less than there are
-    big = evse(body=bytes(1_000_000))
-    outcomes = await gate.batch(start("a1"), lambda transaction: transaction.put_evses([big], START))
+    big = replace(cdr(), body=bytes(1_000_000))
+    outcomes = await gate.batch(start("a1"), lambda transaction: transaction.add_cdr(big))
     assert isinstance(outcomes[1], DiskFull)
     assert "disk is full" in str(outcomes[1])
     stored = {one.key for one in await store.sessions()}
     acknowledged = {one for one in outcomes if isinstance(one, str)}
     assert stored == {"before"} | acknowledged
-    assert await store.evse_count(everything(store)) == 0
+    assert await store.cdr("a1") is None
     await store.write(limit(1_000_000))
-    await store.write(lambda transaction: transaction.put_evses([big], START))
-    assert await store.evse_count(everything(store)) == 1
+    await store.write(lambda transaction: transaction.add_cdr(big))
+    assert await store.cdr("a1") == big
     assert await store.check() == []
 
 
@@ -270,7 +279,7 @@ async def test_a_transaction_that_sqlite_gives_up_takes_the_batch_along_and_noth
     def give_up(transaction: SqlTransaction) -> None:
         start("b2")(transaction)
         with pytest.raises(StoreError):
-            transaction._connection.run("INSERT OR ROLLBACK INTO mark (name, at) VALUES (NULL, NULL)", ())
+            transaction._connection.run("INSERT OR ROLLBACK INTO session (key) VALUES (NULL)", ())
         with pytest.raises(StoreError):
             start("c3")(transaction)
         with pytest.raises(StoreError):
@@ -343,3 +352,60 @@ async def test_many_who_write_at_once_share_commits(store: SqlStore) -> None:
     assert sum(batches) == 500
     assert len(batches) < 100
     assert max(batches) <= 256
+
+
+async def test_sessions_are_written_while_a_push_is_and_the_push_is_seen_only_once_it_is_whole(store: SqlStore) -> None:
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"old"), evse("E2", b"old")], START))
+    before = everything(store)
+    reached = asyncio.Event()
+    go_on = threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def push(publication: SqlPublication) -> None:
+        publication.put_evses([evse("E1", b"new")], START)
+        publication.put_statuses([status("E1")])
+        loop.call_soon_threadsafe(reached.set)
+        go_on.wait(10)
+        publication.put_evses([evse("E3", b"new")], START)
+
+    async def seen() -> list[bytes]:
+        return list(await store.evse_page_bodies(everything(store), PageRequest()))
+
+    pushing = asyncio.create_task(store.publish(push))
+    await reached.wait()
+    for key in ("a1", "b2", "c3"):
+        assert await store.write(start(key)) == key
+    assert {one.key for one in await store.sessions()} == {"a1", "b2", "c3"}
+    assert await seen() == [b"old", b"old"]
+    assert await store.statuses((OWN,)) == []
+    former = await store.evse("E1")
+    assert former is not None
+    assert former.body == b"old"
+    assert not pushing.done()
+    go_on.set()
+    await pushing
+    assert await seen() == [b"new", b"old", b"new"]
+    assert await store.statuses((OWN,)) == [status("E1")]
+    assert await store.evse_page_bodies(before, PageRequest()) == [b"old", b"old"]
+
+
+async def test_a_push_that_fails_in_the_middle_leaves_what_was_there(store: SqlStore) -> None:
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"old")], START))
+
+    def push(publication: SqlPublication) -> None:
+        publication.put_evses([evse("E1", b"new"), evse("E2", b"new")], START)
+        raise Refused
+
+    with pytest.raises(Refused):
+        await store.publish(push)
+    assert await store.evse_page_bodies(everything(store), PageRequest()) == [b"old"]
+
+
+async def test_pushes_are_written_in_the_order_they_were_asked_for(store: SqlStore) -> None:
+    bodies = [str(i).encode() for i in range(50)]
+    await asyncio.gather(
+        *(store.publish(lambda publication, b=b: publication.put_evses([evse("E1", b)], START)) for b in bodies)  # type: ignore[misc]  # a default binds the loop's variable
+    )
+    last = await store.evse("E1")
+    assert last is not None
+    assert last.body == bodies[-1]

@@ -1,4 +1,4 @@
-"""The records of roaming: sessions and CDRs, EVSE data with its history, status, prices, identifications."""
+"""What parties publish: EVSE data with its history, status, prices, identifications."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,26 +34,6 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_authentication_owner_provider_key", "authentication", ["owner", "provider_key"])
-    op.create_table(
-        "cdr",
-        sa.Column("key", KEY, nullable=False),
-        sa.Column("session_id", TEXT, nullable=False),
-        sa.Column("cpo", TEXT, nullable=False),
-        sa.Column("emp", TEXT, nullable=False),
-        sa.Column("operator_key", TEXT, nullable=False),
-        sa.Column("operator_id", TEXT, nullable=False),
-        sa.Column("provider_key", TEXT, nullable=False),
-        sa.Column("provider_id", TEXT, nullable=False),
-        sa.Column("evse_id", TEXT, nullable=False),
-        sa.Column("session_start", MOMENT, nullable=False),
-        sa.Column("session_end", MOMENT, nullable=False),
-        sa.Column("energy", TEXT, nullable=False),
-        sa.Column("body", BYTES, nullable=False),
-        sa.Column("received_at", MOMENT, nullable=False),
-        sa.Column("forwarded_at", MOMENT),
-        sa.PrimaryKeyConstraint("key", name="pk_cdr"),
-    )
-    op.create_index("ix_cdr_emp_session_start_key", "cdr", ["emp", "session_start", "key"])
     op.create_table(
         "evse",
         sa.Column("id", SERIAL, nullable=False),
@@ -116,30 +96,6 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
-        "session",
-        sa.Column("key", KEY, nullable=False),
-        sa.Column("session_id", TEXT, nullable=False),
-        sa.Column("state", TEXT, nullable=False),
-        sa.Column("cpo", TEXT, nullable=False),
-        sa.Column("emp", TEXT, nullable=False),
-        sa.Column("operator_id", TEXT, nullable=False),
-        sa.Column("provider_id", TEXT, nullable=False),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("updated_at", MOMENT, nullable=False),
-        sa.Column("evse_key", TEXT),
-        sa.Column("evse_id", TEXT),
-        sa.Column("identification", BYTES),
-        sa.Column("authorized_by_push", FLAG, nullable=False),
-        sa.Column("cpo_partner_session_id", TEXT),
-        sa.Column("emp_partner_session_id", TEXT),
-        sa.Column("charging_start", MOMENT),
-        sa.Column("energy", TEXT),
-        sa.Column("expires_at", MOMENT),
-        sa.PrimaryKeyConstraint("key", name="pk_session"),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("ix_session_updated_at", "session", ["updated_at"])
-    op.create_table(
         "status",
         sa.Column("owner", KEY, nullable=False),
         sa.Column("evse_key", KEY, nullable=False),
@@ -164,33 +120,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["id"], ["evse.id"], name="fk_evse_body_id"),
         sa.PrimaryKeyConstraint("id", name="pk_evse_body"),
     )
-    op.create_table(
-        "session_event",
-        sa.Column("id", SERIAL, nullable=False),
-        sa.Column("session_key", KEY, nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
-        sa.Column("operation", TEXT, nullable=False),
-        sa.Column("verb", TEXT, nullable=False),
-        sa.Column("peer", TEXT, nullable=False),
-        sa.Column("code", TEXT, nullable=False),
-        sa.Column("body", BYTES, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["session_key"], ["session.key"], name="fk_session_event_session_key", ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name="pk_session_event"),
-    )
-    op.create_index("ix_session_event_session_key", "session_event", ["session_key"])
 
 
 def downgrade() -> None:
     """Drop the tables, and with them everything."""
-    op.drop_table("session_event")
     op.drop_table("evse_body")
     op.drop_table("status")
-    op.drop_table("session")
     op.drop_table("product")
     op.drop_table("mark")
     op.drop_table("evse_pricing")
     op.drop_table("evse")
-    op.drop_table("cdr")
     op.drop_table("authentication")
