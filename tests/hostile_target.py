@@ -61,7 +61,7 @@ PUSHES = (
 PROCESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 INTERNALS = re.compile(
     r"Traceback|File \"|\.py\b|/tmp|site-packages|p2pnode\.|pydantic|sqlalchemy|sqlite|aiohttp|msgspec|asyncio"
-    r"|object at 0x|[A-Z]\w+Error\b|NoneType|<class"
+    r"|object at 0x|[A-Z]\w+Error\b|InvalidMessage|Violation\(|NoneType|<class"
 )
 """What would tell how a node is built."""
 

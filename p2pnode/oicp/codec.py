@@ -25,11 +25,11 @@ DEEPEST = 200
 LONGEST_NUMBER = 4000
 MOST_VIOLATIONS = 1000
 REASON_LIMIT = 1000
-MOST_RECORDS = 1_000_000
-"""How many records a push or page may carry; beyond them every record has to have as many bytes as the shortest."""
-SHORTEST_RECORD = 20
+MOST_RECORDS = 1_000_000  # of a push or page
 PART_LIMIT = 1024 * 1024
 """In bytes, what a push or page may be besides its records, and what one record may be: both are decoded whole."""
+BYTES_PER_VALUE, BYTES_PER_RECORD = 8, 20
+"""How long values and records are on average in any real text of more than a million: shorter ones fill the memory."""
 BOM = b"\xef\xbb\xbf"
 
 Message = TypeVar("Message", bound=OicpModel)
@@ -80,21 +80,27 @@ def _decimal(text: str) -> Decimal:
 _VALUES = msgspec.json.Decoder(float_hook=_decimal)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ELEMENTS = msgspec.json.Decoder(Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_RECORDS)])
-_TOO_LARGE = msgspec.Raw(b'"a record of more than 1 MiB"')
-"""Stands in for such a record, so that it is refused as what is no object, and costs no other."""
+_TOO_LARGE = msgspec.Raw(b'"a record of more than 1 MiB"')  # stands in for it: what is no object is refused alone
 _ENCODER = msgspec.json.Encoder()
 
 
 def decode(body: bytes) -> object:
     """The value of a JSON text, its fractional numbers as Decimals. A byte order mark is skipped.
 
-    Raises `InvalidMessage` for what is not JSON in UTF-8, is nested deeper than 200 levels, or holds a number of
-    thousands of digits.
+    Raises `InvalidMessage` for what is not JSON in UTF-8, is nested deeper than 200 levels, holds a number of thousands
+    of digits, or millions of values that are hardly longer than the commas between them.
     """
+    _require_sparse(body, b"{[,", BYTES_PER_VALUE)
     value = _decoded(_VALUES, body.removeprefix(BOM))
     if body.count(b"{") + body.count(b"[") > DEEPEST and _is_deep(value):
         raise _not_json("The JSON text is nested too deeply.")
     return value
+
+
+def _require_sparse(text: bytes, marks: bytes, apart: int) -> None:
+    """Refuse, before it is decoded, a text that would take many times its size in memory."""
+    if len(text) > PART_LIMIT and sum(text.count(mark) for mark in marks) > MOST_RECORDS + len(text) // apart:
+        raise _not_json(f"The JSON text holds too many values, more than {MOST_RECORDS}.")
 
 
 def _decoded(decoder: msgspec.json.Decoder[Value], text: bytes) -> Value:
@@ -150,8 +156,7 @@ def read(model: type[Message], body: bytes | Mapping[str, Any]) -> Message:
 
 def reason(violations: Iterable[Violation]) -> str:
     """One text of all violations with their pointers, cut at 1000 characters."""
-    first = islice(violations, REASON_LIMIT)
-    text = " ".join(f"{violation.pointer or '/'}: {violation.message}" for violation in first)
+    text = " ".join(f"{found.pointer or '/'}: {found.message}" for found in islice(violations, REASON_LIMIT))
     return text if len(text) <= REASON_LIMIT else text[: REASON_LIMIT - 1] + "…"
 
 
@@ -212,8 +217,7 @@ def split_answer(operation: Operation[Any, Answer], body: bytes) -> Envelope[Ans
 def _split(model: type[Message], path: tuple[str, ...], body: bytes) -> Envelope[Message]:
     if not path:
         return Envelope(read(model, body), Records())
-    if len(body) > PART_LIMIT and body.count(b",") > MOST_RECORDS + len(body) // SHORTEST_RECORD:
-        raise _not_json(f"A message carries at most {MOST_RECORDS} records.")  # as commas tell before any is held
+    _require_sparse(body, b",", BYTES_PER_RECORD)
     wire, records = _take(body.removeprefix(BOM), _forms(model, path))
     return Envelope(read(model, wire), Records(records))
 

@@ -6,7 +6,7 @@ import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -328,6 +328,22 @@ def test_a_large_body_that_is_no_push_is_refused_without_being_held(body: bytes)
     tracemalloc.stop()
     assert len(body) > 2_000_000
     assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("element", [b"{},", b"[],", b"0,", b'{"a":1},'])
+def test_a_large_text_of_nothing_but_small_values_is_refused_without_being_held(element: bytes) -> None:
+    text = b"[" + element * (8_000_000 // len(element)) + b"0]"
+    tracemalloc.start()
+    with pytest.raises(InvalidMessage, match="too many values"):
+        decode(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_a_large_text_of_ordinary_records_is_read() -> None:
+    text = b"[" + b",".join([b'{"EvseID":"DE*A*E1","EvseStatus":"Reserved"}'] * 100_000) + b"]"
+    assert len(cast("list[object]", decode(text))) == 100_000
 
 
 def test_more_records_than_a_message_carries_are_refused() -> None:
