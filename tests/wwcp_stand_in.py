@@ -40,13 +40,13 @@ def sample(operation: AnyOperation, kind: str) -> Members:
     return members
 
 
-def with_numbers_as_texts(value: Any) -> Any:  # noqa: ANN401 - JSON
+def with_numbers_as_texts(value: object) -> Any:  # noqa: ANN401 - JSON
     """The value as this partner writes it: every number a text."""
     if isinstance(value, dict):
         members = cast("Members", value)
         return {name: with_numbers_as_texts(member) for name, member in members.items()}
     if isinstance(value, list):
-        return [with_numbers_as_texts(element) for element in cast("list[Any]", value)]
+        return [with_numbers_as_texts(element) for element in cast("list[object]", value)]
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -56,7 +56,7 @@ def _need(members: Mapping[str, Any], *names: str) -> None:
             raise ValueError(f"The given JSON has no valid {name}!")
 
 
-def _cards(value: Any) -> None:  # noqa: ANN401 - JSON
+def _cards(value: object) -> None:
     """Every UID in upper case."""
     if isinstance(value, dict):
         members = cast("Members", value)
@@ -66,7 +66,7 @@ def _cards(value: Any) -> None:  # noqa: ANN401 - JSON
         for member in members.values():
             _cards(member)
     elif isinstance(value, list):
-        for element in cast("list[Any]", value):
+        for element in cast("list[object]", value):
             _cards(element)
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, get_args
 
 import click
 from rich.console import Console
@@ -21,6 +21,7 @@ from p2pnode.lab.process import LOG
 from p2pnode.lab.report import Report
 from p2pnode.lab.scenario_import import read_file
 from p2pnode.lab.timeline import WIDE, Timeline, closing_table
+from p2pnode.oicp.dialects import Dialect
 from p2pnode.web.problem import Problem
 from p2pnode.web.runfile import read
 
@@ -35,21 +36,46 @@ TAIL = 15
 @click.option("--keep", is_flag=True, help="Leave the nodes running.")
 @click.option("--evse-data", type=FILE, help="A file of EVSE data that the first node imports and publishes.")
 @click.option("--evse-status", type=FILE, help="A file of EVSE status that the first node imports and publishes.")
+@click.option(
+    "--dialect",
+    type=click.Choice(get_args(Dialect)),
+    default="oicp",
+    show_default=True,
+    help="The dialect that both nodes write to each other.",
+)
+@click.option(
+    "--capture",
+    type=FILE,
+    help="A file for every message that crosses the wire, as JSON lines. It holds personal data: only you may read it. "
+    "Plain HTTP between the nodes.",
+)
 @json_option
-def lab(*, plain: bool, keep: bool, evse_data: Path | None, evse_status: Path | None, as_json: bool) -> int:
+def lab(  # noqa: PLR0913 - the options of the command
+    *,
+    plain: bool,
+    keep: bool,
+    evse_data: Path | None,
+    evse_status: Path | None,
+    dialect: Dialect,
+    capture: Path | None,
+    as_json: bool,
+) -> int:
     """Run two nodes on this machine and let them roam with each other.
 
     Each is a CPO and an EMP, a process of its own, and trusts the other by certificates made for this run. All 24
     operations cross the wire in both directions, each checked by its outcome at both nodes. The exit code is 0 only if
     everything came out as expected. With --json the report goes to stdout and the timeline to stderr.
     """
+    if keep and capture is not None:
+        raise Problem("--keep does not go with --capture: the nodes would lose each other", exit_code=2)
     named = ((evse_data, "data"), (evse_status, "status"))
     files = tuple(read_file(path, kind) for path, kind in named if path is not None)
     console = _console(to_stderr=as_json)
     root = Path(tempfile.mkdtemp(prefix="p2pnode-lab-"))
     worth_keeping = False
     try:
-        report = asyncio.run(_play(root, Options(plain=plain, keep=keep, files=files), Timeline(console)))
+        options = Options(plain=plain, keep=keep, files=files, dialect=dialect, capture=capture)
+        report = asyncio.run(_play(root, options, Timeline(console)))
         worth_keeping = keep or not report.ok
     except asyncio.CancelledError:
         raise Problem("terminated; the nodes have ended", exit_code=TERMINATED) from None

@@ -12,6 +12,7 @@ from p2pnode.lab.directory import make_directory
 from p2pnode.lab.parties import PARTIES, TIME_SCALE, Party
 from p2pnode.lab.ports import LOOPBACK, ReservedPorts
 from p2pnode.lab.process import NodeProcess
+from p2pnode.oicp.dialects import Dialect
 from p2pnode.oicp.operations import BASE_PATH
 from p2pnode.pki import Authority, create_ca
 
@@ -21,7 +22,8 @@ CA_NAME = "p2pnode lab CA"
 class Network:
     """Two running nodes below `root`; the context's end ends them, unless they are to be kept.
 
-    `sub_operators` are the OperatorIDs a party bundles besides its own, by the party's name.
+    `sub_operators` are the OperatorIDs a party bundles besides its own, by the party's name; `relays` the ports at
+    which the other node calls a party, where they are not its own; `dialect` is what both write to each other.
     """
 
     def __init__(
@@ -31,7 +33,10 @@ class Network:
         plain: bool = False,
         keep: bool = False,
         sub_operators: Mapping[str, Sequence[str]] | None = None,
+        dialect: Dialect = "oicp",
     ) -> None:
+        self.relays: Mapping[str, int] = {}
+        self._dialect: Dialect = dialect
         self.root = root
         self.kept = False
         self.nodes: dict[str, NodeProcess] = {}
@@ -49,7 +54,8 @@ class Network:
         for party, port in zip(PARTIES, ports, strict=True):
             for other in PARTIES:
                 if other is not party:
-                    save_peer(self.root / other.name, self._entry(party, port, authority))
+                    called_at = self.relays.get(party.name, port)
+                    save_peer(self.root / other.name, self._entry(party, called_at, authority))
 
     async def start(self) -> None:
         """Start both nodes and wait until they serve. Raises Problem."""
@@ -84,6 +90,7 @@ class Network:
             ca=authority.certificate_file if authority else None,
             tls="on" if authority else "off",
             pull_authentication_data=True,
+            dialect=self._dialect,
         )
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from p2pnode.lab.capture import Recorder
 from p2pnode.lab.network import Network, reserve_ports
 from p2pnode.lab.parties import ALPINE, PARTIES
 from p2pnode.lab.report import Report
@@ -33,6 +34,7 @@ from p2pnode.lab.scenario_pulls import (
 from p2pnode.lab.stage import Actor, Stage, StepFailed
 from p2pnode.lab.timeline import Cells, Timeline
 from p2pnode.lab.wire import Wire
+from p2pnode.oicp.dialects import Dialect
 from p2pnode.web.problem import Problem
 
 Result = TypeVar("Result")
@@ -43,11 +45,16 @@ LARGE_PAGE = 2000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the lab is to be played. Files are imported by the first node."""
+    """How the lab is to be played. Files are imported by the first node.
+
+    What crosses the wire is written to `capture`, for which it has to be plain.
+    """
 
     plain: bool = False
     keep: bool = False
     files: tuple[DataFile, ...] = ()
+    dialect: Dialect = "oicp"
+    capture: Path | None = None
 
 
 async def play(root: Path, options: Options, timeline: Timeline) -> Report:
@@ -59,10 +66,18 @@ async def play(root: Path, options: Options, timeline: Timeline) -> Report:
     wire = Wire()
     stage = Stage(wire, timeline, begun)
     operators = sorted({operator for file in options.files for operator in file.operators})
-    network = Network(root, plain=options.plain, keep=options.keep, sub_operators={ALPINE.name: operators})
-    async with network:
+    network = Network(
+        root,
+        plain=options.plain or options.capture is not None,
+        keep=options.keep,
+        sub_operators={ALPINE.name: operators},
+        dialect=options.dialect,
+    )
+    async with AsyncExitStack() as stack:
         try:
-            actors = await _begin(network, timeline)
+            recorder = await stack.enter_async_context(Recorder(options.capture)) if options.capture else None
+            await stack.enter_async_context(network)
+            actors = await _begin(network, timeline, recorder)
             cells = await _on_stage(Play(network, stage, *actors, options))
             network.keep()
         except Problem as problem:
@@ -70,9 +85,12 @@ async def play(root: Path, options: Options, timeline: Timeline) -> Report:
     return Report(stage.steps, cells)
 
 
-async def _begin(network: Network, timeline: Timeline) -> tuple[Actor, Actor]:
+async def _begin(network: Network, timeline: Timeline, recorder: Recorder | None) -> tuple[Actor, Actor]:
     """Start both nodes. Raises Problem."""
     with reserve_ports() as reserved:
+        if recorder is not None:
+            named = zip(PARTIES, reserved.ports, strict=True)
+            network.relays = {party.name: await recorder.relay(party.name, port) for party, port in named}
         await asyncio.to_thread(network.make, datetime.now(UTC), reserved.ports)
         await network.start()
         clients = await asyncio.gather(*(network.nodes[party.name].ready() for party in PARTIES))

@@ -233,5 +233,5 @@ async def _require_settled(checks: Checks, cpo: Actor, emp: Actor, session_id: s
 
 
 def _energy(event: Mapping[str, Any]) -> Decimal:
-    energy: Decimal = event["body"]["ConsumedEnergy"]
-    return energy
+    """The energy a notification told, which some partners write as text."""
+    return Decimal(str(event["body"]["ConsumedEnergy"]))

@@ -193,12 +193,12 @@ RULES: tuple[Rule, ...] = (
     ),
     *(
         Rule(
-            WWCP,
+            BOTH,
             (ops.PULL_EVSE_PRICING,),
             "answer",
             (outer, "EVSEPricing"),
             for_provider("ProviderID"),
-            "it refuses * as a provider",
+            "its schema, or its reader, refuses * as a provider",
         )
         for outer in E015.forms
     ),
