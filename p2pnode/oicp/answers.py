@@ -47,6 +47,7 @@ _NEGATIVE: Mapping[type[OicpModel], Mapping[str, object]] = {
     EvsePricing: {"OperatorEVSEPricing": []},
     AuthenticationData: {"AuthenticationData": {"ProviderAuthenticationData": []}},
 }
+_CODES = frozenset(code.value for code in Code)
 _WITH_SESSION = frozenset({Acknowledgement, AuthorizationStart, AuthorizationStop})
 _SESSION_MEMBERS = {
     "SessionID": "session_id",
@@ -113,9 +114,11 @@ def _may_be_echoed(member: str, value: str) -> bool:
 
 
 def code_of(answer: OicpModel) -> str:
-    """The status code in an answer, 000 where it has none."""
+    """The status code in an answer, 000 where it has none; what is no code of the specification is cut to one line."""
     status = getattr(answer, "status_code", None)
-    return status.code if isinstance(status, StatusCode) else Code.SUCCESS.value
+    if not isinstance(status, StatusCode):
+        return Code.SUCCESS.value
+    return status.code if status.code in _CODES else _one_line(status.code)
 
 
 def read_answer(

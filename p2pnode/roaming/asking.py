@@ -18,6 +18,9 @@ from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, Received
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.router import Destination, Knowledge, resolve
 
+TELLING_NOTHING = frozenset({Code.PARTNER_DID_NOT_RESPOND, Code.SYSTEM_ERROR})
+"""The refusals after which what was asked for may yet have been done: by one who had no answer itself, or failed."""
+
 Request = TypeVar("Request", bound=OicpModel)
 Answer = TypeVar("Answer", bound=OicpModel)
 
@@ -188,6 +191,8 @@ def may_have_happened(error: PeerError) -> bool:
     """Whether what a call asked for may have been done although the call failed."""
     if isinstance(error, BadStatus):
         return error.http is None or error.http >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(error, Refused):
+        return error.peer_code in TELLING_NOTHING
     return isinstance(error, NoAnswer | Unreadable)
 
 

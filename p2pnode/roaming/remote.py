@@ -15,6 +15,7 @@ from p2pnode.oicp.identifiers import Standard, evse_key, parse_session, session_
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STOP
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import (
+    TELLING_NOTHING,
     ask,
     ask_counterpart,
     may_have_happened,
@@ -32,9 +33,6 @@ from p2pnode.roaming.reservations import Reservations
 from p2pnode.roaming.router import Destination
 from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, moved_if_possible, require_between, state_at
 from p2pnode.roaming.starts import STARTED
-
-TELLING_NOTHING = frozenset({Code.PARTNER_DID_NOT_RESPOND, Code.SYSTEM_ERROR})
-"""The refusals of a CPO, a peer's or our own, after which its charging point may yet have started."""
 
 
 class Remote:

@@ -184,6 +184,13 @@ def test_whatever_a_peer_answers_is_an_answer_or_a_peer_error(
         assert isinstance(read_back, operation.answer)
 
 
+def test_a_code_of_no_specification_is_told_on_one_line() -> None:
+    forged = Acknowledgement.model_validate({"Result": True, "StatusCode": {"Code": "000\n" + "x" * 1000}})
+    told = code_of(forged)
+    assert told.startswith("000 x")
+    assert len(told) == 300
+
+
 def test_an_acknowledgement_echoes_the_session() -> None:
     request = read(AuthorizeStart, {"OperatorID": "DE*ABC", "Identification": {}, "CPOPartnerSessionID": "c-1"})
     positive = acknowledge(request, session_id="b2688855-7f00-0002-6d8e-48d883f6abb6")

@@ -97,6 +97,22 @@ async def test_a_failure_that_tells_nothing_keeps_the_session_on_both_sides(
     assert (await cpo.send(CHARGING_NOTIFICATION_START, begun)).result
 
 
+@pytest.mark.parametrize(("code", "kept"), [("021", True), ("310", True), ("602", False), ("320", False)])
+async def test_a_failure_told_with_an_http_error_is_weighed_by_its_code(
+    pair: tuple[Party, Party], code: str, *, kept: bool
+) -> None:
+    cpo, emp = pair
+    told = encode({"Result": False, "StatusCode": {"Code": code}})
+
+    async def answer(_call: Call, _process_id: str) -> tuple[int, bytes]:
+        return 500, told
+
+    cpo.answer = answer
+    error = await refused(emp.send(AUTHORIZE_REMOTE_START, start(session_id=SESSION)))
+    assert error.code.value == code
+    assert (await session_of(emp) is not None) is kept
+
+
 async def test_an_unreachable_cpo_is_320_and_leaves_no_session(pair: tuple[Party, Party]) -> None:
     _, emp = pair
     emp.wire.down = {"cpo"}
