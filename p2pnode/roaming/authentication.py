@@ -186,22 +186,28 @@ class Authentication:
         for reply in await ask_each(party, destinations, outgoing, caller_id=caller_id):
             answer: AuthenticationData = reply.answer
             peer = reply.destination.peer
+            if peer is None:
+                continue
             blocks = answer.authentication_data.provider_authentication_data
-            own = [block for block in blocks if peer is not None and peer.speaks_for(Role.EMP, block.provider_id)]
-            merged += [await self._keep(block, reply.destination.name) for block in own]
+            own = [block for block in blocks if peer.speaks_for(Role.EMP, block.provider_id)]
+            merged += [await self._keep(block, peer) for block in own]
         return AuthenticationData(
             authentication_data=AllAuthenticationData(provider_authentication_data=merged), status_code=DONE
         )
 
-    async def _keep(self, block: ProviderAuthenticationData, owner: str) -> ProviderAuthenticationData:
-        """Keep a block as all that the peer vouches for under the provider; returns it with hashed PINs."""
-        records = [encode(record) for record in block.authentication_data_record]
+    async def _keep(self, block: ProviderAuthenticationData, peer: PeerEntry) -> ProviderAuthenticationData:
+        """Keep a block as all that the peer vouches for under the provider; returns it with hashed PINs.
+
+        A record whose EvcoID is another provider's is left out.
+        """
+        providers = None if peer.hub else own_keys(peer, Role.EMP)
         rows = [
-            await self._row(raw, record.identification, owner, block.provider_id)
-            for raw, record in zip(records, block.authentication_data_record, strict=True)
+            await self._row(encode(record), record.identification, peer.name, block.provider_id)
+            for record in block.authentication_data_record
             if medium_of(record.identification) is not None
+            and (providers is None or not contracts_of_others([record.identification.evco_id], providers, ""))
         ]
-        await self._apply(ActionType.FULL_LOAD, rows, owner, block.provider_id)
+        await self._apply(ActionType.FULL_LOAD, rows, peer.name, block.provider_id)
         published = [read(AuthenticationDataRecord, _published(row)) for row in rows]
         return block.model_copy(update={"authentication_data_record": published})
 

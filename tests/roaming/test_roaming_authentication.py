@@ -170,6 +170,17 @@ async def test_what_a_peer_hands_out_of_other_providers_is_not_believed(pair: tu
     assert await vouched(cpo, "emp") == []
 
 
+async def test_contracts_of_others_that_a_peer_hands_out_are_left_out(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    foreign = {"QRCodeIdentification": {"EvcoID": "DE-TWO-C12345678-X", "PIN": "1234"}}
+    records = [{"Identification": medium} for medium in (CARD, foreign, CAR)]
+    block = {"ProviderID": "DE-ONE", "AuthenticationDataRecord": records}
+    emp.foreign = json.dumps({"AuthenticationData": {"ProviderAuthenticationData": [block]}}).encode()
+    cpo.knows(emp, pull_authentication_data=True)
+    await cpo.send(PULL_AUTHENTICATION_DATA, PullAuthenticationData(operator_id="DE*CPO"))
+    assert await kinds(cpo, "emp") == ["PlugAndCharge", "RFID"]
+
+
 async def test_an_empty_answer_of_a_provider_wipes_what_it_vouched_for(world: World) -> None:
     cpo, emp = await world.pair()
     cpo.knows(emp, pull_authentication_data=True)
