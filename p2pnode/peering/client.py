@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -261,7 +262,7 @@ def _nothing_was_sent(error: BaseException, call: _Call) -> bool:
 
 def _failure(peer: PeerEntry, call: _Call, error: BaseException) -> PeerError:
     """What a failure on the wire means for the request: not sent, perhaps processed, or answered unreadably."""
-    told = f"{type(error).__name__}: {error}"[:SHOWN_LIMIT]
+    told = _told(error)[:SHOWN_LIMIT]
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL):
         return Unreachable(peer.name, told)
     if isinstance(error, TimeoutError):
@@ -276,6 +277,25 @@ def _failure(peer: PeerEntry, call: _Call, error: BaseException) -> PeerError:
     if isinstance(error, aiohttp.ClientResponseError) or _cause(error, ContentEncodingError) is not None:
         return Unreadable(peer.name, told)
     return NoAnswer(peer.name, told)
+
+
+def _told(error: BaseException) -> str:
+    """The failure in words for people; one that has none here in the library's."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        refused = error.certificate_error
+        reason = refused.verify_message if isinstance(refused, ssl.SSLCertVerificationError) else refused
+        return f"the certificate shown at {error.host}:{error.port} is not trusted here: {reason}"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        failed = error.os_error
+        reason = (failed.reason if isinstance(failed, ssl.SSLError) else None) or failed
+        return f"no TLS connection to {error.host}:{error.port}, perhaps it is a port for plain HTTP: {reason}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the host name {error.host} is not known: {error.os_error.strerror}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        number = error.os_error.errno
+        reason = os.strerror(number) if number else error.os_error
+        return f"nobody can be reached at {error.host}:{error.port}: {reason}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _cause(error: BaseException, kind: type[E]) -> E | None:

@@ -269,7 +269,7 @@ async def test_a_refused_connection_is_unreachable(notes: Notes) -> None:
     async with wire(replying(b"")) as served:
         port = served.port
     async with client(notes) as caller:
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unreachable, match=f"nobody can be reached at 127.0.0.1:{port}: Connection refused$"):
             await ask(caller, peer_at(port))
     assert (notes.outcomes[0].http, notes.outcomes[0].code) == (0, "320")
 
@@ -277,7 +277,7 @@ async def test_a_refused_connection_is_unreachable(notes: Notes) -> None:
 async def test_a_name_that_does_not_resolve_is_unreachable(notes: Notes) -> None:
     peer = partner(url="http://nowhere.invalid/api/oicp", tls="off", insecure=True)
     async with client(notes) as caller:
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unreachable, match=r"the host name nowhere.invalid is not known"):
             await ask(caller, peer)
 
 
