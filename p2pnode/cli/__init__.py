@@ -32,7 +32,7 @@ COMMANDS = {
     "validate": ("p2pnode.cli.validate:validate", "Tell everything that is wrong with the message in FILE, and where."),
     "id": ("p2pnode.cli.identifier:identifier", "Explain the identifier VALUE in every way it can be read."),
     "errata": ("p2pnode.cli.errata:errata", "List where the documents of OICP 2.3 contradict each other."),
-    "evse": ("p2pnode.cli.evse:evse", "Charging points: import them from a file."),
+    "evse": ("p2pnode.cli.evse:evse", "Charging points: import them from a file, show or publish the status of one."),
     "sessions": (
         "p2pnode.cli.sessions:sessions",
         "List a running node's sessions, or show one with its history.",

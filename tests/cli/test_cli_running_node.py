@@ -222,3 +222,37 @@ def test_a_node_runs_until_sigterm_and_leaves_no_run_file(tmp_path: Path) -> Non
         assert process.wait(timeout=20) == 0
 
     assert not (directory / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        (["--ocpp", "Charging"], "Occupied"),
+        (["--ocpi", "INOPERATIVE"], "OutOfService"),
+        (["--oicp", "Available"], "Available"),
+    ],
+)
+def test_a_status_is_published_in_the_words_of_the_charge_point_system(
+    directories: Directories, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: list[str], status: str
+) -> None:
+    file = tmp_path / "evses.json"
+    file.write_bytes(encode(push_evse_data(ALPINE, ActionType.FULL_LOAD, ALPINE.points)))
+    where = ["--dir", str(directories["alpine"]), "--json"]
+    assert run(["evse", "import", str(file), *where]) == 0
+    evse_id = ALPINE.points[0].evse_id
+    capsys.readouterr()
+
+    assert run(["evse", "status", evse_id, *word, *where]) == 0
+    assert json.loads(capsys.readouterr().out) == {"evse_id": evse_id, "status": status}
+    assert run(["evse", "status", evse_id, *where]) == 0
+    assert json.loads(capsys.readouterr().out) == {"evse_id": evse_id, "status": status}
+
+
+def test_a_word_no_charge_point_system_says_is_refused_with_the_words_there_are(
+    directories: Directories, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--dir", str(directories["alpine"])]
+    assert run(["evse", "status", ALPINE.points[0].evse_id, "--ocpp", "Sleeping", *where]) == 2
+    assert "there are Available" in capsys.readouterr().err
+    assert run(["evse", "status", "CH*ALP*E9999*9", *where]) == 1
+    assert "is not an EVSE this node has published" in capsys.readouterr().err
