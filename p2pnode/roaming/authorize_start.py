@@ -170,8 +170,8 @@ class StartSender:
                 kept = replace(session, key=sent[0], session_id=sent[1])
                 taken = transaction.session(kept.key)
             if taken is not None:
-                if reservation is None:
-                    raise ProtocolError(Code.SESSION_INVALID, "the session has been started already")
+                if reservation is None:  # the same start was sent again while this one was asked for
+                    return same_start(taken, outgoing.message, OWN, kept.updated_at)
                 kept = from_reservation(taken, kept)
             transaction.put_session(kept)
             transaction.add_event(

@@ -1,5 +1,6 @@
 """AuthorizeStart: who lets a driver start."""
 
+import asyncio
 from functools import partial
 
 import pytest
@@ -91,6 +92,20 @@ async def test_the_same_start_again_gets_the_same_answer(pair: tuple[Party, Part
     again = await cpo.send(AUTHORIZE_START, start(session_id=SESSION.upper()))
     assert (again.authorized, again.session_id, again.provider_id) == (True, first.session_id, first.provider_id)
     assert len(emp.emp.starts) == 1
+
+
+async def test_the_same_start_again_while_the_first_is_under_way_is_authorized_too(pair: tuple[Party, Party]) -> None:
+    cpo, _ = pair
+    cpo.wire.delays = {"emp": 0.02}
+    message = start(session_id=SESSION)
+    first, second = await asyncio.gather(*(cpo.send(AUTHORIZE_START, message) for _ in range(2)))
+    assert first == second
+    assert first.authorized
+    assert len(await cpo.store.sessions()) == 1
+    other = start(rfid(OTHER_UID), session_id="11111111-2222-3333-4444-555555555555")
+    same_id = start(session_id=other.session_id)
+    told = await asyncio.gather(*(cpo.send(AUTHORIZE_START, each) for each in (other, same_id)), return_exceptions=True)
+    assert [getattr(each, "code", None) for each in told] == [None, Code.SESSION_INVALID]
 
 
 async def test_the_same_start_again_over_the_wire_gets_the_same_answer(pair: tuple[Party, Party]) -> None:
