@@ -33,7 +33,7 @@ from p2pnode.pki import Identity, Leaf, create_ca, create_identity, issue
 from tests.peering.peering_kit import Reply, own_id, sample_members
 from tests.whole_nodes import EVCO_ID as SAMPLE_EVCO_ID
 from tests.whole_nodes import UID as SAMPLE_UID
-from tests.whole_nodes import Caller, Rows, count, node_settings, peer, rows_of
+from tests.whole_nodes import MAIN_TABLES, Caller, Rows, count, node_settings, peer, rows_of
 
 BUSY, HELD, DEAD, BARE = "DE*OWN*EBUSY", "DE*OWN*EHELD", "DE*OWN*EDEAD", "DE*OWN*EBARE"
 """Charging points of the node: in use, reserved by another, out of service, without a car."""
@@ -71,14 +71,14 @@ class Target:
     """The node, its peers `partner` and `other`, and identities that belong to none of its peers."""
 
     process: NodeProcess
-    database: Path
+    store: Path
     partner: Caller
     other: Caller
     identities: dict[str, Identity]
 
     def rows(self) -> Rows:
         """Everything it remembers."""
-        return rows_of(self.database)
+        return rows_of(self.store)
 
     def log(self) -> str:
         """Everything it has logged."""
@@ -158,6 +158,8 @@ async def _filled(target: Target) -> None:
     held = {**remote(HELD, RESERVED), "ProviderID": "DE-XYZ"}
     await succeeds(other, AUTHORIZE_REMOTE_RESERVATION_START, held, "DE-XYZ")
     await settled(target)
+    rows = target.rows()
+    assert all(rows[name] for name in MAIN_TABLES)
 
 
 async def settled(target: Target) -> None:

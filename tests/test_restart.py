@@ -37,7 +37,7 @@ from p2pnode.pki import create_ca
 from p2pnode.web.client import AdminClient
 from tests.hostile_target import UID, of_session, start
 from tests.peering.peering_kit import path_of, sample_members, until
-from tests.whole_nodes import Caller, Conversation, node_settings, peer
+from tests.whole_nodes import Caller, Conversation, databases, node_settings, peer
 
 ROUNDS = 2
 """How often the node is killed."""
@@ -165,7 +165,7 @@ class Scene:
     """A node in a process of its own, and its peer."""
 
     node: NodeProcess
-    database: Path
+    store: Path
     partner: Caller
 
 
@@ -211,8 +211,9 @@ async def test_a_node_that_is_killed_while_everybody_writes_has_kept_what_it_ack
             await _cdrs_are_there(client, known)
             await _authentication_data_is_there(client, known)
         await _sessions_go_on(scene.partner, known)
-    with closing(sqlite3.connect(f"file:{scene.database}?mode=ro", uri=True)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    for database in databases(scene.store):
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 async def _sessions_are_there(client: AdminClient, known: Acknowledged) -> None:

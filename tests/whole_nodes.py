@@ -26,6 +26,11 @@ EVSE_ID = "DE*ABC*E1234*1"
 NOT_REMEMBERED = frozenset({"mark", "alembic_version"})
 """Tables that tell nothing of what passed: how far the store's clock is, and the version of the tables."""
 
+MAIN_TABLES = frozenset(
+    {"session", "session_event", "cdr", "evse", "status", "product", "evse_pricing", "authentication"}
+)
+"""Those that tell whether something was done."""
+
 Rows = dict[str, list[tuple[object, ...]]]
 
 
@@ -95,12 +100,22 @@ def make_pair(
     return pair
 
 
-def rows_of(database: Path) -> Rows:
-    """Everything a node remembers: the rows of every table of its database, as they are on disk now."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-        names = sorted({name for (name,) in listed} - NOT_REMEMBERED)
-        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for name in names}  # noqa: S608 - the names are the database's own
+def databases(store: Path) -> list[Path]:
+    """The files a node keeps its store in: the one its configuration names, and those beside it."""
+    return sorted(store.parent.glob(f"{store.stem}*{store.suffix}"))
+
+
+def rows_of(store: Path) -> Rows:
+    """Everything a node remembers: the rows of every table of its databases, as they are on disk now."""
+    found: Rows = {}
+    for database in databases(store):
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for name in sorted({name for (name,) in listed if not name.startswith("sqlite_")} - NOT_REMEMBERED):
+                rows = connection.execute(f'SELECT * FROM "{name}"')  # noqa: S608 - the names are the database's own
+                found[name] = sorted(rows, key=repr)
+    assert found.keys() >= MAIN_TABLES
+    return found
 
 
 def count(rows: Rows) -> Mapping[str, int]:
