@@ -32,8 +32,8 @@ from p2pnode.oicp.operations import (
 from p2pnode.pki import Identity, Leaf, create_ca, create_identity, issue
 from tests.peering.peering_kit import Reply, own_id, sample_members
 from tests.whole_nodes import EVCO_ID as SAMPLE_EVCO_ID
-from tests.whole_nodes import UID as SAMPLE_UID
 from tests.whole_nodes import MAIN_TABLES, Caller, Rows, count, node_settings, peer, rows_of
+from tests.whole_nodes import UID as SAMPLE_UID
 
 BUSY, HELD, DEAD, BARE = "DE*OWN*EBUSY", "DE*OWN*EHELD", "DE*OWN*EDEAD", "DE*OWN*EBARE"
 """Charging points of the node: in use, reserved by another, out of service, without a car."""
