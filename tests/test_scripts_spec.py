@@ -9,10 +9,11 @@ import pytest
 from p2pnode.oicp.errata import ERRATA
 from p2pnode.oicp.operations import PUSH_EVSE_STATUS, Role
 from spec_check.__main__ import main
-from spec_check.checks import check_examples, check_paths, check_samples, models
-from spec_check.deviations import EXAMPLES, PATHS, SAMPLES
+from spec_check.checks import check_examples, check_lab, check_paths, check_samples, models
+from spec_check.deviations import EXAMPLES, LAB, PATHS, SAMPLES, SNIPPETS
 from spec_check.documents import Description, generalized, load
 from spec_check.report import Deviation, Difference, Place, Report
+from spec_check.snippets import CHAPTERS, check_snippets, snippets
 
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
@@ -103,6 +104,82 @@ def test_a_member_our_message_does_not_know_is_reported_with_its_place() -> None
     assert pointer in [found.pointer for found in report.unexpected]
 
 
+def crossing(kind: str, body: str) -> str:
+    return json.dumps({"operation": "PushEvseStatus", "kind": kind, "body": body})
+
+
+def test_a_body_of_the_lab_that_a_schema_refuses_is_reported_once(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.jsonl"
+    lines = [crossing("request", '{"ActionType":1}'), crossing("request", '{"ActionType":2}'), crossing("answer", "{}")]
+    capture.write_text("\n".join(lines), "utf-8")
+    schema = {"type": "object", "properties": {"ActionType": {"type": "string"}}}
+    report = check_lab([push_status(eRoamingPushEvseStatus=schema)], capture)
+    assert report.compared == 3
+    assert [(found.subject, found.pointer, found.rule) for found in report.unexpected] == [
+        ("PushEvseStatus.request", "/ActionType", "type")
+    ]
+
+
+def test_an_operation_that_the_lab_left_out_is_reported(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.jsonl"
+    capture.write_text(crossing("request", "{}"), "utf-8")
+    report = check_lab([push_status()], capture)
+    assert [(found.subject, found.rule) for found in report.unexpected] == [("PushEvseStatus.answer", "missing")]
+
+
+CHAPTER = """
+= Code Snippets
+== eRoamingAuthorizeStop
+=== Request Code
+[source,JSON]
+----
+{"OperatorID": "DE*ABC"}
+----
+===  Response Code
+----
+{"AuthorizationStatus": "Authorized", "StatusCode": {"Code": "000"}}
+----
+"""
+
+
+def texts(root: Path, cpo: str, emp: str = "") -> Path:
+    for role, text in ((Role.CPO, cpo), (Role.EMP, emp)):
+        path = root / CHAPTERS[role]
+        path.parent.mkdir()
+        path.write_text(text, "utf-8")
+    return root
+
+
+def test_the_snippets_of_a_chapter_are_found_with_their_headings() -> None:
+    found = [(each.title, each.kind, each.text[:15]) for each in snippets(Role.CPO, CHAPTER)]
+    assert found == [("AuthorizeStop", "request", '{"OperatorID": '), ("AuthorizeStop", "answer", '{"Authorization')]
+
+
+def test_a_snippet_that_our_message_does_not_read_is_reported(tmp_path: Path) -> None:
+    report = check_snippets(texts(tmp_path, CHAPTER), ())
+    assert report.compared == 2
+    assert ("AuthorizeStop.request", "/SessionID", "missing") in [
+        (found.subject, found.pointer, found.rule) for found in report.unexpected
+    ]
+    assert "AuthorizeStop.answer" not in [found.subject for found in report.unexpected]
+
+
+def test_a_snippet_of_no_operation_and_one_that_is_no_json_are_reported(tmp_path: Path) -> None:
+    broken = CHAPTER.replace('{"OperatorID": "DE*ABC"}', "{,}")
+    report = check_snippets(texts(tmp_path, broken, CHAPTER.replace("AuthorizeStop", "Park")), ())
+    assert [found.rule for found in report.unexpected] == ["json", "row", "row"]
+
+
+def test_the_snippets_are_checked_also_without_the_descriptions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = texts(tmp_path, CHAPTER)
+    assert main(["--spec", str(tmp_path), "--snippets", str(directory)]) == 1
+    assert "snippets" in capsys.readouterr().out
+    assert main(["--spec", str(tmp_path), "--snippets", str(tmp_path / "elsewhere")]) == 1
+    assert "error: " in capsys.readouterr().err
+
+
 def test_a_known_deviation_is_expected_and_one_that_no_longer_occurs_fails() -> None:
     place = Place((Role.CPO,), "PushEvseStatus", "/ActionType", "type")
     difference = Difference(Role.CPO, "PushEvseStatus", "/ActionType", "type", "not a string")
@@ -121,7 +198,7 @@ def test_a_deviation_is_one_of_the_named_document_only() -> None:
 
 def test_every_deviation_cites_an_erratum_that_exists_or_says_why() -> None:
     ids = {erratum.id for erratum in ERRATA}
-    for deviation in (*PATHS, *SAMPLES, *EXAMPLES):
+    for deviation in (*PATHS, *SAMPLES, *EXAMPLES, *LAB, *SNIPPETS):
         assert deviation.reason in ids or " " in deviation.reason
 
 

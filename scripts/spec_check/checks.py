@@ -6,14 +6,14 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import p2pnode.oicp
 from p2pnode.oicp import codec, rules
 from p2pnode.oicp.errors import ProtocolError, Violation
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role, by_path
-from spec_check.deviations import EXAMPLES, PATHS, SAMPLES
+from spec_check.deviations import EXAMPLES, LAB, PATHS, SAMPLES
 from spec_check.documents import UNKNOWN_MEMBER, Description, Endpoint, generalized, model_name
 from spec_check.evidence import EVIDENCE
 from spec_check.report import Difference, Report
@@ -111,6 +111,29 @@ def check_samples(descriptions: Sequence[Description], directory: Path = SAMPLES
     return Report("samples", compared, found, SAMPLES)
 
 
+def check_lab(descriptions: Sequence[Description], capture: Path) -> Report:
+    """Every body that crossed the wire of the lab is valid by the schema of each description that has its operation.
+
+    `capture` is the file that `p2pnode lab --dialect hubject --capture` wrote. Every operation has to be in it.
+    """
+    lines: list[dict[str, Any]] = [json.loads(line) for line in capture.read_text("utf-8").splitlines()]
+    compared = 0
+    found: list[Difference] = []
+    for description in descriptions:
+        for row, schema, kind in _sampled(description):
+            subject = f"{row.name}.{kind}"
+            bodies = [line["body"] for line in lines if (line["operation"], line["kind"]) == (row.name, kind)]
+            compared += len(bodies)
+            if not bodies:
+                found.append(Difference(description.role, subject, "", "missing", "it did not cross the wire"))
+            violations = [each for body in bodies for each in description.violations(schema, json.loads(body))]
+            found.extend(
+                Difference(description.role, subject, pointer, code, message)
+                for (pointer, code), message in {(each.pointer, each.code): each.message for each in violations}.items()
+            )
+    return Report("lab", compared, found, LAB)
+
+
 def _sampled(description: Description) -> Iterator[tuple[AnyOperation, str, str]]:
     """Each operation of the description with the schema of its request, and of its answer."""
     endpoints = {_shape(endpoint.path): endpoint for endpoint in description.endpoints()}
@@ -133,7 +156,9 @@ def check_examples(descriptions: Sequence[Description]) -> Report:
         for schema, example in description.examples():
             compared += 1
             model = known.get(model_name(schema))
-            violations = _read(model, example) if model else [Violation("", "model", "there is no model of this name")]
+            violations = (
+                violations_in(model, example) if model else [Violation("", "model", "there is no model of this name")]
+            )
             found.extend(
                 Difference(description.role, schema, generalized(each.pointer.split("/")[1:]), each.code, each.message)
                 for each in violations
@@ -141,7 +166,8 @@ def check_examples(descriptions: Sequence[Description]) -> Report:
     return Report("examples", compared, found, EXAMPLES)
 
 
-def _read(model: type[OicpModel], example: Mapping[str, object]) -> Sequence[Violation]:
+def violations_in(model: type[OicpModel], example: Mapping[str, object]) -> Sequence[Violation]:
+    """What keeps a decoded message from being read, what our message does not know in it, and which rules it breaks."""
     try:
         message = codec.read(model, json.dumps(example).encode())
     except ProtocolError as error:

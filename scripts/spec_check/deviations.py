@@ -68,3 +68,79 @@ EXAMPLES = (
         )
     ),
 )
+
+LAB = (Deviation(Place((Role.EMP,), "PullEvseData.answer", "/content/*/ChargingStationID", UNKNOWN_MEMBER), "E002"),)
+
+CPO = (Role.CPO,)
+EMP = (Role.EMP,)
+PLACEHOLDER = "the snippet has the word `string` in place of a value"
+NINE_DIGITS = "the snippet's UID has 9 digits; both texts allow 8, 14 or 20"
+UID = "/RFIDMifareFamilyIdentification/UID"
+
+SNIPPETS: tuple[Deviation, ...] = (
+    *(
+        Deviation(Place(CPO, f"{name}.{kind}", "/SessionID", "grammar"), PLACEHOLDER)
+        for name, kind in (
+            ("PushEvseData", "answer"),
+            ("PushEVSEStatus", "answer"),
+            ("PushEVSEPricing", "answer"),
+            ("PushPricingProductData", "answer"),
+            ("ChargeDetailRecord", "request"),
+        )
+    ),
+    *(
+        Deviation(Place(BOTH, f"{name}.request", "/SessionID", "grammar"), PLACEHOLDER)
+        for name in ("AuthorizeRemoteStart", "RemoteReservationStart")
+    ),
+    Deviation(Place(EMP, "PushAuthenticationData.answer", "/SessionID", "grammar"), PLACEHOLDER),
+    Deviation(Place(EMP, "GetChargeDetailRecord.request", "/SessionID/*", "grammar"), PLACEHOLDER),
+    Deviation(Place(EMP, "GetChargeDetailRecord.answer", "/content/*/SessionID", "grammar"), PLACEHOLDER),
+    *(
+        Deviation(Place(EMP, f"{name}.request", f"/SearchCenter/GeoCoordinates/{member}", "grammar"), PLACEHOLDER)
+        for name in ("PullEVSEData", "PullEVSEStatus")
+        for member in (
+            "Google/Coordinates",
+            "DecimalDegree/Longitude",
+            "DecimalDegree/Latitude",
+            "DegreeMinuteSeconds/Longitude",
+            "DegreeMinuteSeconds/Latitude",
+        )
+    ),
+    *(
+        Deviation(Place(BOTH, f"{name}.request", f"/Identification{UID}", "grammar"), NINE_DIGITS)
+        for name in ("AuthorizeStart", "AuthorizeStop")
+    ),
+    Deviation(Place(EMP, "AuthorizeStart.answer", f"/AuthorizationStopIdentifications/*{UID}", "grammar"), NINE_DIGITS),
+    Deviation(
+        Place(
+            EMP,
+            "PushAuthenticationData.request",
+            f"/ProviderAuthenticationData/AuthenticationDataRecord/*/Identification{UID}",
+            "grammar",
+        ),
+        NINE_DIGITS,
+    ),
+    *(
+        Deviation(
+            Place(EMP, "PullEVSEData.request", pointer, "exclusive"),
+            "the snippet combines LastCall with what the text forbids beside it",
+        )
+        for pointer in ("/SearchCenter", "/CountryCodes", "/OperatorIds")
+    ),
+    Deviation(
+        Place(CPO, "AuthorizeStop.request", "/PartnerProductID", UNKNOWN_MEMBER),
+        "neither the texts nor the schema have it; a stop needs no product",
+    ),
+    Deviation(
+        Place(EMP, "AuthorizeStop.answer", "/Result", UNKNOWN_MEMBER),
+        "it belongs to an acknowledgement; AuthorizationStatus says the same",
+    ),
+    Deviation(
+        Place(CPO, "ChargingNotificationEnd.request", "/ChargingEnd", "times-in-order"),
+        "the snippet's session ends before it starts",
+    ),
+    Deviation(
+        Place(EMP, "PullPricingProductData.answer", "/PricingProductData", "missing"),
+        "the snippet is the acknowledgement of a push, copied",
+    ),
+)
