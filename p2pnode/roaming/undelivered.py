@@ -57,6 +57,7 @@ class Undelivered:
         self._keys: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
         self._looked = False
+        self._looking = asyncio.Lock()
 
     def add(self, key: str) -> None:
         """Note that a notification of this session waits."""
@@ -64,6 +65,7 @@ class Undelivered:
 
     async def flush(self, session: SessionRecord) -> bool:
         """Send what waits of the session, oldest first; returns whether nothing waits any more."""
+        await self._look_through()
         if session.key not in self._keys:
             return True
         async with self._locks.setdefault(session.key, asyncio.Lock()):
@@ -99,10 +101,13 @@ class Undelivered:
         """Find, once, what waited when the node ended."""
         if self._looked:
             return
-        self._looked = True
-        for session in await self._party.store.sessions(LOOKED_THROUGH):
-            if session.cpo == OWN and waiting_in(await self._party.store.history(session.key)):
-                self._keys.add(session.key)
+        async with self._looking:
+            if self._looked:
+                return
+            for session in await self._party.store.sessions(LOOKED_THROUGH):
+                if session.cpo == OWN and waiting_in(await self._party.store.history(session.key)):
+                    self._keys.add(session.key)
+            self._looked = True
 
     async def _send(self, session: SessionRecord, event: SessionEvent) -> str:
         """Send one notification again; returns the code of the answer, or of why there was none."""

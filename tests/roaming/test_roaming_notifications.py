@@ -164,6 +164,17 @@ async def test_notifications_that_wait_survive_a_restart_and_are_delivered_once(
     assert len(await cpo.store.history(session_key(SESSION))) == 5
 
 
+async def test_after_a_restart_what_waits_goes_before_the_next(pair: tuple[Party, Party]) -> None:
+    cpo, emp = await authorized(pair)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    cpo.restart()
+    cpo.wire.down = set()
+    await cpo.send(CHARGING_NOTIFICATION_END, ended("2"))
+    assert emp.emp.notifications == [begun(), ended("2")]
+    assert (await session_of(emp)).state is SessionState.ENDED
+
+
 async def test_a_notification_the_emp_refuses_is_not_sent_again(pair: tuple[Party, Party]) -> None:
     cpo, emp = await authorized(pair)
     await emp.store.write(lambda transaction: transaction.delete_session(session_key(SESSION)))
