@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2pnode.cli.options import directory_option, example, json_option
+from p2pnode.cli.options import directory_option, example, json_option, one_of_many
 from p2pnode.cli.output import say, show_json
 from p2pnode.config import ConfigError, NodeConfig, PeerEntry, PeerTable, load_node, load_peers
 from p2pnode.oicp.identifiers import operator_key, provider_key
@@ -25,7 +25,7 @@ REFUSED = 3
         "p2pnode call AuthorizeStart --dir my-node --to partner --file request.json",
     )
 )
-@click.argument("operation", type=click.Choice(tuple(BY_NAME), case_sensitive=False), metavar="OPERATION")
+@click.argument("operation", type=one_of_many("operation", BY_NAME), metavar="OPERATION")
 @click.option("--to", required=True, metavar="ID", help="The peer: its name, OperatorID or ProviderID.")
 @click.option(
     "--file",
@@ -91,7 +91,7 @@ def _find(peers: PeerTable, to: str) -> PeerEntry:
     if found is None:
         known = ", ".join(peer.name for peer in peers.peers)
         raise Problem(
-            f"no peer is called {to!r} or has this id", f"known are: {known}" if known else "see `p2pnode peer`"
+            f"no peer is called {to!r} or has this id", f"known are: {known}" if known else "enter it in peers.toml"
         )
     return found
 

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -75,7 +76,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     say(f"  {made.identity.trust}: its identity, for its peers to trust")
     say(f"  {made.config.store.path}: its store, empty")
     say(f"  pin {made.identity.pin}")
-    say(f"next: enter your peers in {directory / 'peers.toml'}, then: p2pnode run {directory}")
+    say(f"next: enter your peers in {directory / 'peers.toml'}, then: p2pnode run {quote(str(directory))}")
 
 
 def _require(kind: str, given: tuple[str, ...], grammar: Grammar, sample: str) -> None:

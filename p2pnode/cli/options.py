@@ -1,6 +1,7 @@
-"""The options that several commands share."""
+"""The options and arguments that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,20 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+
+def one_of_many(kind: str, words: Iterable[str]) -> Callable[[str], str]:
+    """One of so many words that whoever mistypes one is told the nearest, not all. Upper and lower case are one."""
+    known = {word.casefold(): word for word in words}
+
+    def word(asked: str) -> str:
+        found = known.get(asked.casefold())
+        if found is None:
+            near = "".join(f"; did you mean {known[other]}?" for other in get_close_matches(asked.casefold(), known, 1))
+            raise click.BadParameter(f"no {kind} is called {asked!r}{near}")
+        return found
+
+    return word
 
 
 def json_option(command: Command) -> Command:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from p2pnode.cli.options import directory_option, example, json_option
+from p2pnode.cli.options import directory_option, example, json_option, one_of_many
 from p2pnode.cli.output import say, show_json, show_table
 from p2pnode.config import ConfigError, load_node, load_peers
 from p2pnode.oicp.operations import BY_NAME
@@ -30,7 +30,7 @@ NOBODY = 3
         "p2pnode route AuthorizeStart --dir my-node --uid 04A1B2C3",
     )
 )
-@click.argument("operation", type=click.Choice(tuple(BY_NAME), case_sensitive=False), metavar="OPERATION")
+@click.argument("operation", type=one_of_many("operation", BY_NAME), metavar="OPERATION")
 @click.option("--evse", metavar="EVSE-ID", help="The charging point the message is about.")
 @click.option("--evco", metavar="EVCO-ID", help="The contract of the driver.")
 @click.option("--uid", help="The card of the driver.")

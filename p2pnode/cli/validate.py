@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2pnode.cli.options import example, json_option
+from p2pnode.cli.options import example, json_option, one_of_many
 from p2pnode.cli.output import say, show_json, show_table
 from p2pnode.oicp.rules import errors_in
 from p2pnode.oicp.validation import KINDS, Validation
@@ -25,7 +25,7 @@ SHOWN = 200
         "p2pnode validate evse-data evses.json --json",
     )
 )
-@click.argument("kind", type=click.Choice(tuple(KINDS), case_sensitive=False), metavar="KIND")
+@click.argument("kind", type=one_of_many("kind of message", KINDS), metavar="KIND")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default="-", metavar="[FILE]")
 @json_option
 def validate(kind: str, file: str, *, as_json: bool) -> int:

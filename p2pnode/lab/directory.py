@@ -47,7 +47,9 @@ def make_directory(
 
     Nothing that is there is overwritten. Raises Problem.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and not directory.is_dir():
+        raise Problem(f"{directory} is a file", "name a directory that is not there yet")
+    if directory.exists() and any(directory.iterdir()):
         raise Problem(f"{directory} exists and is not empty", "name a directory that is not there yet")
     try:
         config = NodeConfig.model_validate(dict(settings))
@@ -63,7 +65,9 @@ def make_directory(
         else:
             identity = issue(authority, directory / PKI, leaf, now)
         return Made(directory, load_node(directory), identity)
-    except (ConfigError, PkiError, OSError) as error:
+    except OSError as error:
+        raise Problem(f"{directory} could not be made: {error.strerror}", "is the place writable?") from error
+    except (ConfigError, PkiError) as error:
         raise Problem(f"{directory} could not be made: {error}", "is the place writable?") from error
 
 

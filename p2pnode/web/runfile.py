@@ -4,7 +4,9 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 
+from p2pnode.config.load import NODE_FILE
 from p2pnode.web.problem import Problem
 
 NAME = "run.json"
@@ -59,5 +61,16 @@ def find_running(directory: Path) -> RunFile:
     """The running node of this directory; raises Problem where there is none."""
     found = running(directory)
     if found is None:
-        raise Problem(f"no node is running in {directory}", f"start it: p2pnode run {directory}")
+        raise _nobody(directory)
     return found
+
+
+def _nobody(directory: Path) -> Problem:
+    """Why no node is found in the directory."""
+    try:
+        made = (directory / NODE_FILE).exists()
+    except OSError as error:
+        return Problem(f"{directory} cannot be read: {error.strerror}", "be the user the node runs as")
+    if not made:
+        return Problem(f"there is no node in {directory}", "name the node's directory with --dir")
+    return Problem(f"no node is running in {directory}", f"start it: p2pnode run {quote(str(directory))}")

@@ -1,6 +1,7 @@
 """A node in a process of its own: node, admin face and run file, until it is told to stop."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
@@ -8,8 +9,10 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from shlex import quote
 
 from p2pnode.config import ConfigError
+from p2pnode.config.load import NODE_FILE
 from p2pnode.node import Node
 from p2pnode.peering.trust import TrustError
 from p2pnode.pki import PkiError
@@ -54,18 +57,29 @@ async def _started(directory: Path, stack: AsyncExitStack) -> tuple[Node, AdminF
     except StoreError as error:
         raise Problem(f"the store cannot be used: {error}", "see store.path in the configuration") from error
     except OSError as error:
-        raise Problem(f"the node cannot start: {error}", "is the port taken by another node?") from error
+        raise Problem(f"the node cannot start: {error.strerror or error}", _remedy(error)) from error
     return node, face
+
+
+def _remedy(error: OSError) -> str:
+    """What to do about an address that cannot be listened at."""
+    if error.errno == errno.EADDRINUSE:
+        return "another process has this port: give the faces other ones in p2pnode.toml, or end that process"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 need a privilege: give the faces higher ones in p2pnode.toml"
+    return "see the hosts and ports of the faces in p2pnode.toml"
 
 
 @contextmanager
 def _alone(directory: Path) -> Generator[None]:
     """Hold the directory while the context lasts. Raises Problem where another process does, or there is none."""
     try:
+        if not (directory / NODE_FILE).exists():
+            name = "my-node" if directory == Path() else quote(str(directory))
+            raise Problem(f"there is no node in {directory}", f"make one: p2pnode init {name} --operator DE*ABC")
         lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        hint = f"make a node: p2pnode init {directory} --operator DE*ABC"
-        raise Problem(f"{directory} cannot be used: {error.strerror}", hint) from error
+        raise Problem(f"{directory} cannot be used: {error.strerror}", "is it writable for this user?") from error
     try:
         _require_free(lock, directory)
         yield

@@ -196,7 +196,7 @@ def test_a_mistake_in_the_peer_table_is_told_with_its_place(tmp_path: Path, caps
 def test_a_command_for_a_running_node_says_how_to_start_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
-    directory = tmp_path / "node"
+    directory = tmp_path / "my node"
     run(["init", str(directory), "--operator", "DE*ABC", "--provider", "DE-ABC"])
     (directory / "peers.toml").write_text('[[peer]]\nname = "partner"\noperators = ["DE*XYZ"]\n')
     capsys.readouterr()
@@ -204,4 +204,33 @@ def test_a_command_for_a_running_node_says_how_to_start_it(
     assert run([*arguments, "--dir", str(directory)]) == 1
 
     told = capsys.readouterr().err.splitlines()
-    assert told == [f"error: no node is running in {directory}", f"hint: start it: p2pnode run {directory}"]
+    assert told == [f"error: no node is running in {directory}", f"hint: start it: p2pnode run '{directory}'"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("call", "PullEvsData", "--to", "x"), "no operation is called 'PullEvsData'; did you mean PullEvseData?"),
+        (("route", "Xyz"), "no operation is called 'Xyz'"),
+        (("validate", "AuthorizeStart.anser"), "did you mean AuthorizeStart.answer?"),
+    ],
+)
+def test_a_mistyped_operation_is_told_the_nearest(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+) -> None:
+    assert run([*arguments]) == 2
+    error = capsys.readouterr().err.splitlines()[0]
+    assert error.endswith(told)
+
+
+def test_a_node_is_not_made_over_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes").touch()
+    assert run(["init", str(tmp_path / "notes"), "--operator", "DE*ABC"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == f"error: {tmp_path / 'notes'} is a file"
+
+
+def test_init_says_how_to_run_a_directory_with_a_blank_in_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["init", str(tmp_path / "my node"), "--operator", "DE*ABC"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"p2pnode run '{tmp_path / 'my node'}'")

@@ -197,7 +197,10 @@ def test_a_node_is_not_run_twice(directories: Directories, capsys: pytest.Captur
 
 def test_a_node_that_cannot_start_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run", str(tmp_path / "nowhere")]) == 1
-    assert f"hint: make a node: p2pnode init {tmp_path / 'nowhere'}" in capsys.readouterr().err
+    assert f"hint: make one: p2pnode init {tmp_path / 'nowhere'}" in capsys.readouterr().err
+    assert run(["run", str(tmp_path)]) == 1
+    assert f"error: there is no node in {tmp_path}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
     run(["init", str(tmp_path / "node"), "--operator", "DE*ABC", "--port", "0"])
     (tmp_path / "node" / "pki" / "node.pem").unlink()

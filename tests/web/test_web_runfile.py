@@ -27,6 +27,9 @@ def test_the_file_of_a_killed_node_finds_nobody(tmp_path: Path) -> None:
     replace(HERE, pid=NOBODY).write(tmp_path)
 
     assert running(tmp_path) is None
+    with pytest.raises(Problem, match="there is no node in"):
+        find_running(tmp_path)
+    (tmp_path / "p2pnode.toml").touch()
     with pytest.raises(Problem, match="no node is running"):
         find_running(tmp_path)
 
