@@ -141,6 +141,12 @@ STRICT: Mapping[AnyOperation, Callable[[Members], None]] = {
 }
 
 
+def strict_about(operation: AnyOperation, members: Members) -> None:
+    """Raise ValueError, KeyError or TypeError where a request is not as this partner needs it."""
+    _cards(members)
+    STRICT.get(operation, _anything)(members)
+
+
 def _own_answer(operation: AnyOperation, request: Members, page: int) -> Members:
     if operation.answer is Acknowledgement:
         return {"Result": True, "StatusCode": {"Code": "000", "Description": None}, "SessionID": None}
@@ -222,8 +228,7 @@ class StandIn:
         if operation is None:
             return self._failure("022", f"nothing is at {url.path}")
         try:
-            _cards(members)
-            STRICT.get(operation, _anything)(members)
+            strict_about(operation, members)
         except (ValueError, KeyError, TypeError) as error:
             return self._failure("022", f"{operation.name}: {type(error).__name__} {error}")
         self.requests.setdefault(operation, []).append(members)

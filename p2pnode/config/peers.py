@@ -111,7 +111,8 @@ class PeerEntry(Settings):
     insecure: bool = Field(default=False, description="Allow plain HTTP to a host that is not this machine.")
     dialect: Dialect = Field(
         default="oicp",
-        description="What it writes and reads: the specification, as Hubject does, or as WWCP_OICP does.",
+        description="How we write to it: as the specification says, as Hubject's schemas demand, or as WWCP_OICP "
+        "reads. What it sends is read in every form.",
     )
     hub: bool = Field(
         default=False,

@@ -1,6 +1,7 @@
 """The pages about the protocol: operations, status codes, errata, sessions."""
 
 from manual.markdown import code, first_line, table
+from p2pnode.oicp.dialects import FROM_SESSION, RULES
 from p2pnode.oicp.errata import ERRATA
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, OPERATIONS, AnyOperation
@@ -90,12 +91,41 @@ def errata_page() -> str:
         for each in ERRATA
     )
     contradictions = table(("id", "where", "forms that are read", "what is written", "who has which", "note"), rows)
+    dialects = table(
+        ("written to", "in", "at", "what", "why"),
+        (
+            (
+                " and ".join(code(dialect) for dialect in rule.dialects),
+                ", ".join(f"{row.name} {rule.side}" for row in rule.operations),
+                code("/".join(rule.path)) if rule.path else "",
+                rule.change.told,
+                rule.why,
+            )
+            for rule in RULES
+        ),
+    )
+    demanded = ", ".join(
+        f"{' and '.join(code(name) for name in members)} in {row.name}" for (_, row), members in FROM_SESSION.items()
+    )
     return f"""# Errata
 
 OICP 2.3 is four documents, a text and an OpenAPI description for each role, and they contradict each other. Every form
 is read; one is written, unless the dialect of a peer asks for another.
 
 {contradictions}
+
+## Dialects
+
+`dialect` in the peer table says how a peer is written to. `oicp` is what the table above says. What comes in is read in
+every form from everybody. This is all that is written otherwise to `hubject` and to `wwcp`; `at` is the way to the
+object inside the message, through every list:
+
+{dialects}
+
+To `wwcp` besides: an operation with several paths is called at its second one; a message that is not valid is refused
+with HTTP 200, since it sends again what is answered with anything else; and taken from the session, where our own
+system left it out: {demanded}. Where prices for all and prices for that provider are both published to a `wwcp` peer,
+they come to it as two sets for the same provider, and the later full load counts.
 """
 
 
