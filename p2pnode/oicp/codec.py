@@ -41,7 +41,7 @@ Value = TypeVar("Value")
 class Records(Sequence[bytes]):
     """The raw records of a push or page: views into its body, each copied when it is taken out."""
 
-    def __init__(self, raw: Sequence[msgspec.Raw] = ()) -> None:
+    def __init__(self, raw: Sequence[msgspec.Raw | bytes] = ()) -> None:
         self._raw = raw
 
     def __len__(self) -> int:

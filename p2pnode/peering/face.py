@@ -23,11 +23,12 @@ from p2pnode.config.node import LimitsSection
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import rules
 from p2pnode.oicp.answers import code_of, refusal
-from p2pnode.oicp.codec import Records, decode, encode, read, reason, split
+from p2pnode.oicp.codec import Envelope, Records, decode, encode, read, reason
 from p2pnode.oicp.dialects import http_of, write_answer
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation, Role, select
+from p2pnode.oicp.slicing import split_in_slices
 from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import check_content_type, check_length, read_body
 from p2pnode.peering.claims import CLAIMS
@@ -213,16 +214,16 @@ class OicpFace:
         self, request: BaseRequest, call: _Call, route: Route, identifier: str | None, query: str
     ) -> OicpModel | bytes:
         body = await read_body(request, route.body_limit, self.parts.limits.body_seconds)
-        received = self._read(call, route, identifier, body, query)
+        received = await self._read(call, route, identifier, body, query)
         seconds = min(received.operation.deadline, self.parts.limits.answer_seconds) + self.parts.grace
         try:
             return await self._deadlines.within(seconds, self.parts.receive(received))
         except TimeoutError:
             raise ProtocolError(Code.PARTNER_DID_NOT_RESPOND, f"No answer within {seconds:g} seconds.") from None
 
-    def _read(self, call: _Call, route: Route, identifier: str | None, body: bytes, query: str) -> Received[Any]:
+    async def _read(self, call: _Call, route: Route, identifier: str | None, body: bytes, query: str) -> Received[Any]:
         """The message in a body, once it is certain that its caller may send it and that it is valid."""
-        operation, message, records = _message(route, body)
+        operation, message, records = await _message(route, body)
         call.operation, call.message = operation, message
         claimed = CLAIMS[operation](message)
         peer = call.peer
@@ -284,13 +285,13 @@ async def _written(call: _Call, body: bytes) -> bytes:
     return await asyncio.to_thread(write_answer, peer.dialect, operation, body, provider_id=provider_id)
 
 
-def _message(route: Route, body: bytes) -> tuple[AnyOperation, OicpModel, Records]:
+async def _message(route: Route, body: bytes) -> tuple[AnyOperation, OicpModel, Records]:
     """The row a body belongs to, its message, and its records unread. Raises InvalidMessage."""
     rows = route.rows
     if len(rows) == 1:
         operation = rows[0]
         if operation.records:
-            envelope = split(operation, body)
+            envelope = await _split(operation, body)
             return operation, envelope.message, envelope.records
         return operation, read(operation.request, body), _NO_RECORDS
     decoded = decode(body)
@@ -303,6 +304,18 @@ def _message(route: Route, body: bytes) -> tuple[AnyOperation, OicpModel, Record
         told = f"Type has to be one of {', '.join(row.name.removeprefix('ChargingNotification') for row in rows)}."
         raise InvalidMessage(told, (Violation("/Type", "value", told),))
     return selected, read(selected.request, wire), _NO_RECORDS
+
+
+async def _split(operation: AnyOperation, body: bytes) -> Envelope[Any]:
+    """The envelope of a push. Raises InvalidMessage. Others get their turn while a large one is split."""
+    slices = split_in_slices(operation, body)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            envelope: Envelope[Any] = done.value
+            return envelope
+        await asyncio.sleep(0)
 
 
 _NO_RECORDS = Records()

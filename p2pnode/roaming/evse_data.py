@@ -22,7 +22,7 @@ from p2pnode.roaming.pushes import (
     refuse_foreign,
     refuse_invalid,
     refuse_misfits,
-    refuse_repeated,
+    refuse_twice,
 )
 from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
 from p2pnode.roaming.visibility import is_visible, visible_prefixes
@@ -102,7 +102,7 @@ class EvseDataService:
                 add_evse(found, index, raw, listing, strict=True)
             evse_ids = [row.evse_id for row in found.rows]
         refuse_invalid(found.violations, RECORDS)
-        refuse_repeated(evse_ids, RECORDS)
+        refuse_twice([row.evse_key for row in found.rows] or map(evse_key, evse_ids), RECORDS)
         return evse_ids, found.rows
 
     async def _apply(

@@ -19,6 +19,9 @@ EVSE = tables.evse
 BODY = tables.evse_body
 CURRENT = EVSE.c.valid_to.is_(None)
 
+AT_ONCE = 1000
+"""How many rows are made before they are written: those of a large push would take half its size in memory."""
+
 Versions = dict[str, tuple[int, bytes]]
 """The id and digest of the current version of each EVSE."""
 
@@ -133,14 +136,15 @@ def _put(connection: WriteConnection, records: Iterable[EvseRecord], current: Ve
         return
     _end(connection, ended, at)
     number = connection.select(select(func.max(EVSE.c.id)))[0][0] or 0
-    versions: list[tuple[Any, ...]] = []
-    bodies: list[tuple[Any, ...]] = []
-    for record, digest in changed:
-        number += 1
-        versions.append(_version(number, record, digest, at))
-        bodies.append((number, record.evse_id, record.operator_id, record.operator_name, record.body))
-    connection.run_many(_ADD, versions)
-    connection.run_many(_ADD_BODY, bodies)
+    for start in range(0, len(changed), AT_ONCE):
+        versions: list[tuple[Any, ...]] = []
+        bodies: list[tuple[Any, ...]] = []
+        for record, digest in changed[start : start + AT_ONCE]:
+            number += 1
+            versions.append(_version(number, record, digest, at))
+            bodies.append((number, record.evse_id, record.operator_id, record.operator_name, record.body))
+        connection.run_many(_ADD, versions)
+        connection.run_many(_ADD_BODY, bodies)
 
 
 def _searched(record: EvseRecord) -> tuple[Any, ...]:
