@@ -2,7 +2,8 @@
 
 For each peer and operation there is one lane with one push in flight, as the specification demands. A lane whose push
 failed has fallen behind: the next delivery is a full load of what we publish then, once, not the backlog. Lanes are
-not kept on disk: after a start of the node every peer may have missed something, and counts as behind.
+not kept on disk: after a start of the node every peer may have missed something and counts as behind, as does one that
+is new in the peer table.
 """
 
 import asyncio
@@ -39,8 +40,8 @@ FullLoad = Callable[[PeerEntry], Awaitable[Sequence[Parcel]]]
 class Lane:
     """The pushes of one operation to one peer.
 
-    `refused` says that the peer did not take a full load either, `unsure` that the lane is behind only because the node
-    has been started. Pushes are counted as they are `issued`; those up to
+    `refused` says that the peer did not take a full load either, `unsure` that the lane is behind only because the
+    peer is new since the start of the node. Pushes are counted as they are `issued`; those up to
     `covered` are in a full load, or left to one, and not sent any more. `dropped` is the last that was never queued.
     """
 
@@ -62,6 +63,7 @@ class Publisher:
         self._operation = operation
         self._full_load = full_load
         self._lanes: dict[str, Lane] = {}
+        self._met: set[str] = set()
 
     async def publish(self, outgoing: Outgoing[Any], parcel_for: Callable[[PeerEntry], Parcel | None]) -> str | None:
         """Deliver a push to every peer that takes it; `parcel_for` gives what of it the peer may see.
@@ -97,10 +99,11 @@ class Publisher:
         lane.behind, lane.refused, lane.unsure = True, False, False
         return await self.catch_up(peer)
 
-    def begin(self, peers: Iterable[PeerEntry]) -> None:
-        """Count these peers as behind, for a start of the node: what they have missed before it is not known."""
+    def meet(self, peers: Iterable[PeerEntry]) -> None:
+        """Count those of the peers as behind that are new since the start of the node: what they have is not known."""
         for peer in peers:
-            if peer.url is not None and peer.may_send(self._operation):
+            if peer.url is not None and peer.may_send(self._operation) and peer.name not in self._met:
+                self._met.add(peer.name)
                 lane = self._lanes.setdefault(peer.name, Lane())
                 lane.unsure = not lane.behind
                 lane.behind = True

@@ -62,7 +62,6 @@ class Roaming:
         limits: Limits | None = None,
     ) -> None:
         self._background = Background()
-        self._begun = False
         self._party = Party(
             own=own,
             peers=peers,
@@ -158,14 +157,11 @@ class Roaming:
 
         For a start of the node, and now and then. Returns what went wrong.
         """
-        if not self._begun:
-            self._begun = True
-            for publisher, role in self._publishers():
-                publisher.begin(self._party.peers().with_role(role))
         await self._undelivered.deliver()
         await self._cdrs.forward_pending()
         problems: list[str] = []
-        for publisher, _ in self._publishers():
+        for publisher, role in self._publishers():
+            publisher.meet(self._party.peers().with_role(role))
             for name in sorted(publisher.behind()):
                 peer = self._party.peers().get(name)
                 problem = await publisher.catch_up(peer) if peer is not None and peer.enabled else None

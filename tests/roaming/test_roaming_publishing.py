@@ -4,10 +4,9 @@ import asyncio
 import json
 from dataclasses import replace
 
-from roaming_world import LIMITS, Call, Party, World
-
 from p2pnode.oicp.operations import PUSH_EVSE_STATUS
 from p2pnode.roaming.publishing import MOST_WAITING
+from tests.roaming.roaming_world import LIMITS, Call, Party, World
 
 
 def push(action: str, **statuses: str) -> bytes:
@@ -129,6 +128,19 @@ async def test_after_a_start_a_push_of_what_is_left_reaches_a_peer_even_where_no
     cpo.wire.down = set()
     await cpo.roaming.deliver_pending()
     assert await statuses(emp) == {}
+
+
+async def test_a_peer_that_is_new_in_the_table_gets_everything_by_itself(world: World) -> None:
+    cpo = await world.party("cpo", operators=("DE*CPO",))
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    assert await cpo.roaming.deliver_pending() == []
+    emp = await world.party("emp", providers=("DE-ONE",))
+    cpo.knows(emp)
+    emp.knows(cpo)
+    assert await cpo.roaming.deliver_pending() == []
+    assert await statuses(emp) == {"E1": "Available"}
+    assert await cpo.roaming.deliver_pending() == []
+    assert len(cpo.wire.calls) == 1
 
 
 async def test_a_node_that_publishes_nothing_sends_nothing_when_it_begins(pair: tuple[Party, Party]) -> None:
