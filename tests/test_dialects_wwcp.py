@@ -121,7 +121,9 @@ async def test_a_crawl_of_pages_that_tell_nothing_ends_at_a_short_one(tmp_path: 
     pull = ours(ops.PULL_EVSE_DATA, LastCall=None, SearchCenter=None)
     async with StandIn() as partner, playing(tmp_path, partner) as node:
         for number in range(PAGES):
-            await send(node, ops.PULL_EVSE_DATA, pull, PageRequest(number, 2))
+            page = json.loads((await send(node, ops.PULL_EVSE_DATA, pull, PageRequest(number, 2))).answer)
+            assert (page["number"], page["last"]) == (number, number + 1 == PAGES)
+            assert page["numberOfElements"] == len(page["content"])
         wanted = EvseFilter(owners=("wwcp",), as_of=node.store.clock())
         assert await node.store.evse_count(wanted) == 2 * PAGES - 1
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.answers import code_of, refusal
-from p2pnode.oicp.codec import replace_members
+from p2pnode.oicp.codec import join_page, replace_members
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
@@ -231,3 +231,26 @@ async def ask_each(
     if failures and not replies:
         raise ProtocolError(failures[0].code, "; ".join(str(failure) for failure in failures))
     return replies
+
+
+def as_one_page(replies: Sequence[Reply], page: PageRequest) -> bytes:
+    """One page out of the answers to a paged pull; a single answer as it came, where it describes its page.
+
+    A peer that does not is taken to have one record more than have been seen as long as its pages are full.
+    """
+    if len(replies) == 1 and replies[0].answer.total_elements is not None:
+        return replies[0].body
+    return join_page(
+        [record for reply in replies for record in reply.records],
+        number=page.page,
+        size=page.size,
+        total_elements=sum(_total(reply, page) for reply in replies),
+    )
+
+
+def _total(reply: Reply, page: PageRequest) -> int:
+    told: int | None = reply.answer.total_elements
+    if told is not None:
+        return told
+    count = len(reply.records)
+    return page.page * page.size + count + (1 if count >= page.size else 0)

@@ -16,7 +16,7 @@ from p2pnode.oicp.identifiers import operator_key, provider_key, session_key
 from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
-from p2pnode.roaming.asking import ask, ask_each, ask_own
+from p2pnode.roaming.asking import as_one_page, ask, ask_each, ask_own
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionEvent, SessionRecord, Verb
@@ -203,14 +203,7 @@ class Cdrs:
         for reply in replies:
             if reply.destination.peer is not None:
                 await self._take_over(reply.destination.peer, reply.records)
-        if len(replies) == 1:
-            return replies[0].body
-        return join_page(
-            [record for reply in replies for record in reply.records],
-            number=outgoing.page.page,
-            size=outgoing.page.size,
-            total_elements=sum(reply.answer.total_elements or len(reply.records) for reply in replies),
-        )
+        return as_one_page(replies, outgoing.page)
 
     async def _take_over(self, peer: PeerEntry, records: Iterable[bytes]) -> None:
         """Store the fetched CDRs that we did not have. One of a session that is not between the two is left out."""

@@ -14,7 +14,7 @@ from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.mending import read_evse_record
 from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.asking import Reply, ask_each
+from p2pnode.roaming.asking import Reply, as_one_page, ask_each
 from p2pnode.roaming.crawls import Snapshots
 from p2pnode.roaming.evse_rows import Listing, Rows, take_evse
 from p2pnode.roaming.party import Party
@@ -86,14 +86,7 @@ class EvsePulls:
         replies = await ask_each(party, destinations, outgoing, caller_id=caller_id)
         for reply in replies:
             await self._stage(reply, message, outgoing.page)
-        if len(replies) == 1:
-            return replies[0].body
-        return join_page(
-            [record for reply in replies for record in reply.records],
-            number=outgoing.page.page,
-            size=outgoing.page.size,
-            total_elements=sum(reply.answer.total_elements or len(reply.records) for reply in replies),
-        )
+        return as_one_page(replies, outgoing.page)
 
     async def crawl(self, message: PullEvseData, to: str, process_id: str, size: int = 2000) -> int:
         """Pull all pages from one peer; returns how many records came. Raises ProtocolError as `send` does."""
