@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from roaming_world import Party, World
+
+from tests.roaming.roaming_world import Party, World
 
 
 @pytest.fixture

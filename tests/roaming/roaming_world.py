@@ -236,7 +236,7 @@ class Wire:
             await asyncio.sleep(min(deadline, 5))
             raise NoAnswer(call.target, "no answer in time")
         await asyncio.sleep(self.delays.get(call.target, 0))
-        http, body = await self.parties[call.target].answer(call, process_id)
+        http, body = await self.parties[call.target].answering(call, process_id)
         if call.target in self.lost_answers:
             raise NoAnswer(call.target, "no answer in time")
         return http, body
@@ -291,6 +291,7 @@ class Party:
 
     def restart(self) -> None:
         """Forget everything but the store."""
+        self.answering: Callable[[Call, str], Awaitable[tuple[int, bytes]]] = self.answer
         self.roaming = Roaming(
             self.own,
             peers=lambda: self.peers,

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from roaming_world import EVCO, OTHER_UID, UID, Call, Party, World, decoded, refused
 
 from p2pnode.oicp.authentication import PullAuthenticationData
 from p2pnode.oicp.codec import encode
@@ -12,6 +11,7 @@ from p2pnode.oicp.operations import PULL_AUTHENTICATION_DATA, PUSH_AUTHENTICATIO
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.pins import pin_matches
 from p2pnode.roaming.records import OWN, AuthenticationRecord
+from tests.roaming.roaming_world import EVCO, OTHER_UID, UID, Call, Party, World, decoded, refused
 
 CARD = {"RFIDMifareFamilyIdentification": {"UID": UID}}
 OTHER_CARD = {"RFIDIdentification": {"UID": OTHER_UID, "RFID": "mifareDes", "EvcoID": EVCO, "PrintedNumber": "47"}}

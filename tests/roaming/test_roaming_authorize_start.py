@@ -4,7 +4,15 @@ import asyncio
 from functools import partial
 
 import pytest
-from roaming_world import (
+
+from p2pnode.oicp.authorization import AuthorizationStart, AuthorizeStart
+from p2pnode.oicp.codec import encode
+from p2pnode.oicp.identification import Identification
+from p2pnode.oicp.identifiers import session_key
+from p2pnode.oicp.operations import AUTHORIZE_START
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.records import OWN, SessionRecord, SessionState
+from tests.roaming.roaming_world import (
     EVCO,
     EVSE,
     OTHER_UID,
@@ -21,14 +29,6 @@ from roaming_world import (
     refused,
     rfid,
 )
-
-from p2pnode.oicp.authorization import AuthorizationStart, AuthorizeStart
-from p2pnode.oicp.codec import encode
-from p2pnode.oicp.identification import Identification
-from p2pnode.oicp.identifiers import session_key
-from p2pnode.oicp.operations import AUTHORIZE_START
-from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import OWN, SessionRecord, SessionState
 
 
 def start(identification: Identification | None = None, **members: object) -> AuthorizeStart:

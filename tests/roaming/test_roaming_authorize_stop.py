@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from roaming_world import EVSE, OTHER_UID, SESSION, Party, World, plug_and_charge, qr_code, refused, rfid
 
 from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
 from p2pnode.oicp.authorization import AuthorizationStatus, AuthorizationStop, AuthorizeStart, AuthorizeStop
@@ -13,6 +12,7 @@ from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP, PUSH_AUTHEN
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.records import SessionState
+from tests.roaming.roaming_world import EVSE, OTHER_UID, SESSION, Party, World, plug_and_charge, qr_code, refused, rfid
 
 
 def start(identification: Identification | None = None) -> AuthorizeStart:

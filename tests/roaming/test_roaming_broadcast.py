@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from roaming_world import authorized, denied
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.authorization import AuthorizationStart
@@ -15,6 +14,7 @@ from p2pnode.roaming.asking import Reply
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.broadcast import first_yes, watched
 from p2pnode.roaming.router import Destination
+from tests.roaming.roaming_world import authorized, denied
 
 Answers = dict[str, AuthorizationStart | Exception | float]
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from roaming_world import EVSE, NOON, SESSION, Call, Party, World, make, refused, rfid
 
 from p2pnode.oicp.authorization import AuthorizeStart
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
@@ -14,6 +13,7 @@ from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import CdrRecord, PageRequest, SessionState
+from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, World, make, refused, rfid
 
 HOUR = timedelta(hours=1)
 
@@ -103,7 +103,7 @@ async def test_a_cdr_sent_many_times_at_once_goes_to_the_peer_once(pair: tuple[P
         await looked_again.wait()
         return await answer(call, process_id)
 
-    emp.answer = slowly
+    emp.answering = slowly
     again = asyncio.gather(*(cpo.send(CHARGE_DETAIL_RECORD, cdr()) for _ in range(5)))
     await on_its_way.wait()
     await cpo.roaming.deliver_pending()

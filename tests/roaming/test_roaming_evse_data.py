@@ -7,7 +7,6 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from roaming_world import NOON, Call, Party, World, decoded, make, refused
 
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_data import EvseData, PullEvseData
@@ -16,6 +15,7 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
+from tests.roaming.roaming_world import NOON, Call, Party, World, decoded, make, refused
 
 SAMPLE: dict[str, Any] = json.loads((files("p2pnode.oicp") / "samples" / "PushEvseData.request.json").read_text())[
     "OperatorEvseData"

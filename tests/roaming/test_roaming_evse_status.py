@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from roaming_world import NOON, Call, Party, World, decoded, refused
 
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById, PullEvseStatusByOperatorId
@@ -19,6 +18,7 @@ from p2pnode.oicp.operations import (
 )
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, EvseRecord
+from tests.roaming.roaming_world import NOON, Call, Party, World, decoded, refused
 
 IDS = [f"DE*CPO*E{number}" for number in range(1, 4)]
 NEAR, FAR = (50.1, 8.7), (47.3, 8.5)

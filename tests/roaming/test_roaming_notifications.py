@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from roaming_world import EVSE, NOON, OTHER_UID, SESSION, Call, Party, World, make, refused, rfid
 
 from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
 from p2pnode.oicp.authorization import AuthorizeStart
@@ -32,6 +31,7 @@ from p2pnode.oicp.operations import (
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
+from tests.roaming.roaming_world import EVSE, NOON, OTHER_UID, SESSION, Call, Party, World, make, refused, rfid
 
 IDS: dict[str, object] = {"session_id": SESSION, "evse_id": EVSE, "operator_id": "DE*CPO"}
 

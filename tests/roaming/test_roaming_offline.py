@@ -3,7 +3,15 @@
 from datetime import datetime, timedelta
 
 import pytest
-from roaming_world import (
+
+from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
+from p2pnode.oicp.authorization import AuthorizeStart
+from p2pnode.oicp.identification import Identification, RFIDIdentification, RfidType
+from p2pnode.oicp.identifiers import session_key
+from p2pnode.oicp.operations import AUTHORIZE_START, PUSH_AUTHENTICATION_DATA
+from p2pnode.oicp.scalars import ActionType
+from p2pnode.oicp.status import Code
+from tests.roaming.roaming_world import (
     EVCO,
     EVSE,
     NOON,
@@ -17,14 +25,6 @@ from roaming_world import (
     refused,
     rfid,
 )
-
-from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
-from p2pnode.oicp.authorization import AuthorizeStart
-from p2pnode.oicp.identification import Identification, RFIDIdentification, RfidType
-from p2pnode.oicp.identifiers import session_key
-from p2pnode.oicp.operations import AUTHORIZE_START, PUSH_AUTHENTICATION_DATA
-from p2pnode.oicp.scalars import ActionType
-from p2pnode.oicp.status import Code
 
 
 def start(identification: Identification) -> AuthorizeStart:

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from roaming_world import NOON, Call, Party, World, decoded
 
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.model import OicpModel
@@ -17,6 +16,7 @@ from p2pnode.oicp.operations import (
 )
 from p2pnode.oicp.pricing import PullEvsePricing, PullPricingProductData
 from p2pnode.roaming.records import OWN
+from tests.roaming.roaming_world import NOON, Call, Party, World, decoded
 
 
 def product(product_id: str, price: str = "0.49") -> dict[str, Any]:

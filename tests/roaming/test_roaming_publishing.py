@@ -38,7 +38,7 @@ async def test_pushes_to_a_peer_go_one_after_the_other_in_their_order(pair: tupl
         in_flight -= 1
         return result
 
-    emp.answer = slowly
+    emp.answering = slowly
     await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
     bodies = [push("update", E1=status) for status in ("Occupied", "Available", "Reserved", "OutOfService")]
     await asyncio.gather(*(cpo.send(PUSH_EVSE_STATUS, body) for body in bodies))

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, make, refused, remote
 
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop
@@ -15,6 +14,7 @@ from p2pnode.oicp.notifications import ChargingNotificationStart
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STOP, CHARGING_NOTIFICATION_START
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, EvseRecord, SessionRecord, SessionState
+from tests.roaming.roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, make, refused, remote
 
 
 def start(**members: object) -> AuthorizeRemoteStart:
@@ -107,7 +107,7 @@ async def test_a_failure_told_with_an_http_error_is_weighed_by_its_code(
     async def answer(_call: Call, _process_id: str) -> tuple[int, bytes]:
         return 500, told
 
-    cpo.answer = answer
+    cpo.answering = answer
     error = await refused(emp.send(AUTHORIZE_REMOTE_START, start(session_id=SESSION)))
     assert error.code.value == code
     assert (await session_of(emp) is not None) is kept

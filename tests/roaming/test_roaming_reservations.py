@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from roaming_world import EVSE, NOON, SESSION, Call, Party, make, refused, remote, rfid
 
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeStart
 from p2pnode.oicp.codec import encode
@@ -17,6 +16,7 @@ from p2pnode.oicp.operations import (
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import SessionRecord, SessionState
+from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, make, refused, remote, rfid
 
 
 def reserve(**members: object) -> AuthorizeRemoteReservationStart:

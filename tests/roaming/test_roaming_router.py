@@ -3,7 +3,6 @@
 from decimal import Decimal
 
 import pytest
-from roaming_world import NOON, make, plug_and_charge, rfid
 
 from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp import operations as ops
@@ -19,6 +18,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.records import OWN
 from p2pnode.roaming.router import RULES, Knowledge, resolve
+from tests.roaming.roaming_world import NOON, make, plug_and_charge, rfid
 
 
 def peer(name: str, **entry: object) -> PeerEntry:

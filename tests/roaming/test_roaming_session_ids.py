@@ -2,10 +2,9 @@
 
 from uuid import UUID
 
-from roaming_world import NOON, Clock
-
 from p2pnode.oicp.identifiers import Standard, parse_session
 from p2pnode.roaming.session_ids import session_ids
+from tests.roaming.roaming_world import NOON, Clock
 
 
 def test_session_ids_are_uuids_of_version_7_that_the_specification_accepts() -> None:

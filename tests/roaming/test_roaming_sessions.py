@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from itertools import product
 
 import pytest
-from roaming_world import EVSE, NOON, SESSION
 
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import evse_key, session_key
@@ -20,6 +19,7 @@ from p2pnode.roaming.sessions import (
     require_between,
     state_at,
 )
+from tests.roaming.roaming_world import EVSE, NOON, SESSION
 
 RESERVED, AUTHORIZED, UNCONFIRMED, CHARGING, ENDED, SETTLED, EXPIRED = SessionState
 

@@ -3,13 +3,13 @@
 from importlib.resources import files
 
 import pytest
-from roaming_world import Call, Party, World, refused
 
 from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS, AnyOperation, Role
 from p2pnode.oicp.status import Code
+from tests.roaming.roaming_world import Call, Party, World, refused
 
 ROWS = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.name for operation in OPERATIONS])
 SAMPLES = files("p2pnode.oicp") / "samples"
