@@ -285,16 +285,13 @@ def _told(error: BaseException) -> str:
         refused = error.certificate_error
         reason = refused.verify_message if isinstance(refused, ssl.SSLCertVerificationError) else refused
         return f"the certificate shown at {error.host}:{error.port} is not trusted here: {reason}"
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        failed = error.os_error
-        reason = (failed.reason if isinstance(failed, ssl.SSLError) else None) or failed
-        return f"no TLS connection to {error.host}:{error.port}, perhaps it is a port for plain HTTP: {reason}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the host name {error.host} is not known: {error.os_error.strerror}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno
-        reason = os.strerror(number) if number else error.os_error
-        return f"nobody can be reached at {error.host}:{error.port}: {reason}"
+        failed, place = error.os_error, f"{error.host}:{error.port}"
+        if isinstance(failed, ssl.SSLError):
+            return f"no TLS connection to {place}, perhaps it is a port for plain HTTP: {failed.reason or failed}"
+        return f"nobody can be reached at {place}: {os.strerror(failed.errno) if failed.errno else failed}"
     return f"{type(error).__name__}: {error}"
 
 
