@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from p2pnode.oicp.operations import BY_NAME, AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.web.client import AdminClient, Called
 from p2pnode.web.problem import Problem
-from p2pnode.web.samples import sample_request
+from p2pnode.web.samples import first_request
 
 REFUSED = 3
 
@@ -48,8 +49,8 @@ def call(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Let the running node send one OICP message to a peer, and print the answer.
 
-    OPERATION is one that `p2pnode operations` lists. Without --file its sample is sent, in the node's own name. The
-    exit code is 3 where the answer is negative.
+    OPERATION is one that `p2pnode operations` lists. Without --file its sample is sent, in the node's own name; a
+    pull then asks for everything. The exit code is 3 where the answer is negative.
     """
     row = BY_NAME[operation]
     config, peers = _load(directory)
@@ -59,7 +60,7 @@ def call(  # noqa: PLR0913 - one parameter for each option
     if as_json:
         show_json({"http": called.http, "answer": called.answer, "code": called.code, "ms": called.ms})
     else:
-        say(f"{row.name} to {peer.name}: HTTP {called.http}, {called.code} {_text(called.code)} {called.ms:.1f} ms")
+        say(f"{row.name} to {peer.name}: {called.code} {_text(called.code)} {called.ms:.1f} ms")
         show_json(called.answer)
     return 0 if called.code == Code.SUCCESS else REFUSED
 
@@ -104,7 +105,7 @@ def _sample(row: AnyOperation, config: NodeConfig, peer: PeerEntry) -> bytes:
     if not theirs:
         raise Problem(f"{row.name} is answered by an {row.callee}, and {peer.name} is none", "see `p2pnode peer list`")
     operator, provider = (own[0], theirs[0]) if row.caller is Role.CPO else (theirs[0], own[0])
-    return sample_request(row, operator, provider)
+    return first_request(row, operator, provider, datetime.now(UTC))
 
 
 def _text(code: str) -> str:

@@ -90,7 +90,8 @@ class AdminFace:
         except (CommandError, OicpError) as error:
             return _refused(error)
         except web.HTTPException as error:
-            return _error(HTTPStatus(error.status), f"{request.method} {request.path}: {error.reason}")
+            told = f"{request.method} {request.path}: {error.reason}"
+            return _error(HTTPStatus(error.status), told, f"this face has {_paths(request.app.router)}")
         except Exception:
             process_id = str(uuid4())
             self._node.log.exception("admin_failed", path=request.path, process_id=process_id)
@@ -139,7 +140,7 @@ class AdminFace:
         key = session_key(request.match_info["session"])
         session = await self._node.store.session(key)
         if session is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, "there is no such session", "GET /api/sessions lists the latest")
+            raise Refusal(HTTPStatus.NOT_FOUND, "there is no such session", "`p2pnode sessions` lists the latest")
         return _json(session_shape(session, await self._node.store.history(key)))
 
     async def _cdrs(self, request: web.Request) -> web.Response:
@@ -216,7 +217,11 @@ class AdminFace:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"there is no kind {kind!r}", "kind is data or status")
         body = await request.read()
         take = self._node.import_evse_data if kind == "data" else self._node.import_evse_status
-        return _json(import_shape(await take(body)))
+        try:
+            return _json(import_shape(await take(body)))
+        except InvalidMessage as error:
+            hint = f"`p2pnode validate evse-{kind} FILE` tells what is wrong where"
+            raise Refusal(HTTPStatus.BAD_REQUEST, error.reason, hint) from None
 
     async def _cpo(self, request: web.Request) -> web.Response:
         return await _command(request, Role.CPO, self._node.commands[Role.CPO])
@@ -228,6 +233,12 @@ class AdminFace:
         del request
         self._node.stop()
         return _json({"stopping": True})
+
+
+def _paths(router: web.UrlDispatcher) -> str:
+    """What a face serves, for who asked for something else."""
+    routes = [(route.method, route.resource) for route in router.routes() if route.method != "HEAD"]
+    return ", ".join(f"{method} {resource.canonical}" for method, resource in routes if resource is not None)
 
 
 async def _command(request: web.Request, role: Role, commands: Commands | None) -> web.Response:

@@ -58,7 +58,7 @@ def test_a_peer_is_named_by_its_name_or_by_one_of_its_ids(
 
     told = capsys.readouterr()
     assert json.loads(told.out)["StatusCode"]["Code"] == "000"
-    assert told.err.startswith("PullEvseStatus to rhine: HTTP 200, 000 Success.")
+    assert told.err.startswith("PullEvseStatus to rhine: 000 Success.")
 
 
 def test_a_message_from_a_file_and_the_pages_of_its_answer(

@@ -237,7 +237,10 @@ async def test_what_a_form_can_send_without_asking_is_refused(
 
 async def test_an_unknown_path_and_method_are_told_as_json(face: AdminFace, http: aiohttp.ClientSession) -> None:
     async with http.get(f"{face.url}/nowhere") as response:
-        assert (response.status, (await response.json())["error"]) == (404, "GET /nowhere: Not Found")
+        told = await response.json()
+        assert (response.status, told["error"]) == (404, "GET /nowhere: Not Found")
+        assert "GET /api/status" in told["hint"]
+        assert "POST /api/call/{operation}" in told["hint"]
     async with http.delete(f"{face.url}/api/status") as response:
         assert response.status == 405
 
