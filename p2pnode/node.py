@@ -19,7 +19,7 @@ from p2pnode.backends.face import GRACE, BackendFace, passed_on
 from p2pnode.backends.http_backend import HttpBackend
 from p2pnode.backends.making import BackendParts, commands_of, make_cpo, make_emp
 from p2pnode.backends.virtual_cpo import VirtualCpoBackend
-from p2pnode.config import load_node, load_peers
+from p2pnode.config import ConfigError, load_node, load_peers
 from p2pnode.config.node import NodeConfig, RoamingSection
 from p2pnode.config.peers import PeerTable
 from p2pnode.observe.events import EventBus
@@ -39,6 +39,7 @@ from p2pnode.peering.client import PeerClient
 from p2pnode.peering.face import FaceParts
 from p2pnode.peering.server import PeerFace
 from p2pnode.peering.table import PeerTableHolder
+from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.evse_import import EvseImport, ImportReport
 from p2pnode.roaming.explain import Explanation, Question, explain
@@ -131,6 +132,7 @@ class Node:
                 logger=self.library_log,
             )
         )
+        self._stack.callback(self.peers.listen(self.client.reload))
         parts = BackendParts(
             config, self.directory or Path(), self.send, self.now, self.observer.backend_call, self.log
         )
@@ -313,6 +315,18 @@ class Node:
 
     def _importer(self) -> EvseImport:
         return EvseImport(self.config.node.operators, self.store, self.roaming.send, _new_id)
+
+    def reload(self) -> None:
+        """Read the peer table and all certificates again, in the background; what is wrong with them is logged."""
+        self._background.start(self._reload(), "reading the peer table again")
+
+    async def _reload(self) -> None:
+        try:
+            table = await self.reload_peers()
+        except (ConfigError, TrustError) as error:
+            self.log.warning("not_reloaded", problem=str(error))
+        else:
+            self.log.info("reloaded", peers=len(table.peers))
 
     async def reload_peers(self) -> PeerTable:
         """Read the peer table from the directory again. Raises ConfigError or TrustError; the old table then stays."""

@@ -35,6 +35,7 @@ def run(directory: Path, *, until_eof: bool, as_json: bool) -> None:
     """Run the node in DIRECTORY until it is told to stop.
 
     By Ctrl-C, by SIGTERM, or over its admin face. Its log goes to stderr.
+    After SIGHUP it reads its peer table and certificates again.
     """
 
     def ready(found: RunFile) -> None:

@@ -28,7 +28,8 @@ LOCK = ".run.lock"
 async def serve(directory: Path, ready: Callable[[RunFile], None], *, until_eof: bool = False) -> None:
     """Run the node of the directory until SIGINT, SIGTERM or `/api/stop`; with `until_eof` also until stdin ends.
 
-    `ready` is told where it listens. Raises Problem where it cannot start.
+    SIGHUP lets it read its peer table and certificates again. `ready` is told where it listens. Raises Problem where it
+    cannot start.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(_alone(directory))
@@ -36,6 +37,7 @@ async def serve(directory: Path, ready: Callable[[RunFile], None], *, until_eof:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, node.stop)
+        loop.add_signal_handler(signal.SIGHUP, node.reload)
         if until_eof:
             loop.add_reader(sys.stdin, _at_eof, node)
         run = RunFile(os.getpid(), face.url, node.peer_url)
