@@ -1,5 +1,6 @@
 """EVSE data: what our CPO publishes, and what peers publish to our EMP."""
 
+import asyncio
 from collections.abc import Sequence
 
 from p2pnode.config.peers import PeerEntry
@@ -60,7 +61,7 @@ class EvseDataService:
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{data.operator_id} is not an operator of {peer.name}")
         action = action_of(received.message.action_type)
         evse_ids, rows = await self._read(received.records, data, action, peer.name)
-        refuse_foreign(peer, evse_ids)
+        await asyncio.to_thread(refuse_foreign, peer, evse_ids)
         await self._apply(action, evse_ids, rows, Listing(peer.name, data.operator_id, data.operator_name))
         return acknowledge()
 
@@ -109,12 +110,12 @@ class EvseDataService:
         self, action: ActionType, evse_ids: Sequence[str], rows: Sequence[EvseRecord], listing: Listing
     ) -> None:
         at = self._party.now()
-        keys = [evse_key(evse_id) for evse_id in evse_ids]
 
         def work(publication: Publication) -> None:
             if action is ActionType.FULL_LOAD:
                 publication.replace_evses(listing.owner, operator_key(listing.operator_id), rows, at)
                 return
+            keys = [evse_key(evse_id) for evse_id in evse_ids]
             refuse_misfits(action, keys, publication.known_evses(listing.owner, keys))
             if action is ActionType.DELETE:
                 publication.delete_evses(listing.owner, keys, at)

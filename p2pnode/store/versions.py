@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, literal, select, update
@@ -20,7 +21,10 @@ BODY = tables.evse_body
 CURRENT = EVSE.c.valid_to.is_(None)
 
 AT_ONCE = 1000
-"""How many rows are made before they are written: those of a large push would take half its size in memory."""
+"""How many rows are made before they are written.
+
+Those of a large push would take half its size in memory, and collecting garbage among them stop everybody for 80 ms.
+"""
 
 Versions = dict[str, tuple[int, bytes]]
 """The id and digest of the current version of each EVSE."""
@@ -123,26 +127,23 @@ def _end(connection: WriteConnection, versions: Iterable[int], at: int) -> None:
 
 
 def _put(connection: WriteConnection, records: Iterable[EvseRecord], current: Versions, at: int) -> None:
-    changed: list[tuple[EvseRecord, bytes]] = []
-    ended: list[int] = []
-    for record in records:
-        digest = _digest(record)
-        former = current.get(record.evse_key)
-        if former is None or former[1] != digest:
-            changed.append((record, digest))
-            if former is not None:
-                ended.append(former[0])
-    if not changed:
-        return
-    _end(connection, ended, at)
     number = connection.select(select(func.max(EVSE.c.id)))[0][0] or 0
-    for start in range(0, len(changed), AT_ONCE):
+    waiting = iter(records)
+    while some := list(islice(waiting, AT_ONCE)):
+        ended: list[tuple[int, int]] = []
         versions: list[tuple[Any, ...]] = []
         bodies: list[tuple[Any, ...]] = []
-        for record, digest in changed[start : start + AT_ONCE]:
+        for record in some:
+            digest = _digest(record)
+            former = current.get(record.evse_key)
+            if former is not None:
+                if former[1] == digest:
+                    continue
+                ended.append((at, former[0]))
             number += 1
             versions.append(_version(number, record, digest, at))
             bodies.append((number, record.evse_id, record.operator_id, record.operator_name, record.body))
+        connection.run_many(_END, ended)
         connection.run_many(_ADD, versions)
         connection.run_many(_ADD_BODY, bodies)
 
