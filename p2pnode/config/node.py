@@ -87,7 +87,7 @@ class PeerFaceSection(Settings):
 
 
 class AdminFaceSection(Settings):
-    """Where the admin API and the console are served."""
+    """Where the admin API and the metrics are served, to the command line among others."""
 
     host: str = Field(default="127.0.0.1", description="The address to listen at.")
     port: Port = Field(default=7002, description="The port to listen at; 0 for any free one.")
