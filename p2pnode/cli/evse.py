@@ -33,29 +33,36 @@ def evse() -> None:
 @click.option("--status", is_flag=True, help="The file holds EVSE status, not EVSE data.")
 @directory_option
 @json_option
-def import_(file: Path, *, status: bool, directory: Path, as_json: bool) -> None:
+def import_(file: Path, *, status: bool, directory: Path, as_json: bool) -> int:
     """Let the running node import FILE and publish what is in it.
 
     Read are a push, the answer to a pull or its pages in a list, and the form of national open data. Records that
-    are not quite right are mended, those that cannot be are refused, each with its reason.
+    are not quite right are mended, those that cannot be are refused, each with its reason. The exit code is 1 where
+    all are refused.
     """
     try:
         body = file.read_bytes()
     except OSError as error:
         raise Problem(f"{file} cannot be read: {error.strerror}", "name a JSON file") from error
     report = asyncio.run(_send(directory, body, "status" if status else "data"))
+    refused = report["refused"]
+    exit_code = 1 if refused and not report["taken"] else 0
     if as_json:
         show_json(report)
-        return
-    refused = report["refused"]
+        return exit_code
     say(f"{report['taken']} records taken, {report['mended']} of them mended, {len(refused)} refused")
     for kind, count in report["mends"].items():
         say(f"  mended: {kind}, {count} times")
+    for problem in report["not_delivered"]:
+        say(f"  not taken by every peer: {problem}")
     if refused:
         show_table(
             ("refused", "place", "reason"),
             [(record["evse_id"], record["pointer"], " ".join(record["reasons"])) for record in refused],
         )
+    if exit_code:
+        say(f"hint: a file of EVSE {'data is imported without' if status else 'status is imported with'} --status")
+    return exit_code
 
 
 @evse.command(

@@ -35,12 +35,13 @@ class RefusedRecord:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of a file: records taken, of them mended, mends by kind, and those refused."""
+    """What became of a file: records taken, of them mended, mends by kind, those refused, what peers did not take."""
 
     taken: int = 0
     mended: int = 0
     mends: Counter[str] = field(default_factory=Counter[str])
     refused: list[RefusedRecord] = field(default_factory=list[RefusedRecord])
+    not_delivered: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class EvseImport:
         records = list(self._taken(iterate_evse_data_file(file), report))
         keys = [taken.key for taken in records]
         known = await self._store.publish(lambda publication: publication.known_evses(OWN, keys))
-        await self._publish(PUSH_EVSE_DATA, records, known, _data_push)
+        report.not_delivered += await self._publish(PUSH_EVSE_DATA, records, known, _data_push)
         return report
 
     async def status(self, file: bytes) -> ImportReport:
@@ -79,7 +80,7 @@ class EvseImport:
         records = list(self._taken(iterate_evse_status_file(file), report))
         keys = [taken.key for taken in records]
         known = await self._store.publish(lambda publication: publication.known_statuses(OWN, keys))
-        await self._publish(PUSH_EVSE_STATUS, records, known, _status_push)
+        report.not_delivered += await self._publish(PUSH_EVSE_STATUS, records, known, _status_push)
         return report
 
     def _taken(self, records: Iterator[FileRecord[Any]], report: ImportReport) -> Iterator[_Taken]:
@@ -110,7 +111,9 @@ class EvseImport:
         records: Sequence[_Taken],
         known: set[str],
         push: Callable[[ActionType, str], Any],
-    ) -> None:
+    ) -> list[str]:
+        """Publish the records in chunks; returns what went wrong with peers, each once."""
+        problems: dict[str, None] = {}
         groups: dict[tuple[ActionType, str], list[bytes]] = {}
         for record in records:
             action = ActionType.UPDATE if record.key in known else ActionType.INSERT
@@ -121,7 +124,11 @@ class EvseImport:
                 message = push(action, operator_id)
                 body = join(operation, message, chunk)
                 outgoing = Outgoing(operation, message, body, self._new_id(), operator_id, chunk)
-                _require_stored(await self._send(outgoing))
+                answer = await self._send(outgoing)
+                _require_stored(answer)
+                if isinstance(answer, Acknowledgement) and answer.status_code.additional_info:
+                    problems[answer.status_code.additional_info] = None
+        return list(problems)
 
 
 def _require_stored(answer: object) -> None:

@@ -56,12 +56,13 @@ def evse_shape(record: EvseRecord, status: str | None) -> Shape:
 
 
 def import_shape(report: ImportReport) -> Shape:
-    """What became of a file: counts, mends by kind, and each record that was refused, with the reasons."""
+    """What became of a file: counts, mends by kind, records refused with the reasons, what peers did not take."""
     return {
         "taken": report.taken,
         "mended": report.mended,
         "mends": dict(report.mends),
         "refused": [asdict(record) for record in report.refused],
+        "not_delivered": report.not_delivered,
     }
 
 

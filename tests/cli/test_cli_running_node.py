@@ -152,6 +152,27 @@ def test_a_file_is_imported_with_each_refusal_and_its_reason(
     assert json.loads(capsys.readouterr().out)["taken"] == 2
 
 
+def test_a_file_of_which_nothing_is_taken_fails_with_the_option_it_may_need(
+    directories: Directories, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "status.json"
+    file.write_text('{"EVSEStatuses": [{"OperatorID": "CH*ALP", "EVSEStatusRecord": [{"EvseID": "CH*ALP*E1*1"}]}]}')
+
+    assert run(["evse", "import", str(file), "--dir", str(directories["alpine"])]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "hint: a file of EVSE status is imported with --status"
+
+
+def test_what_a_peer_does_not_take_of_an_import_is_told(
+    directories: Directories, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "foreign.json"
+    file.write_text('[{"EvseID": "FR*XYZ*E1*1", "EvseStatus": "Available"}]')
+
+    assert run(["evse", "import", str(file), "--status", "--dir", str(directories["alpine"])]) == 0
+    told = capsys.readouterr().err
+    assert "not taken by every peer: rhine: 018 not of this operator: FR*XYZ*E1*1" in told
+
+
 def test_a_file_that_holds_nothing_usable_is_an_error(
     directories: Directories, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
