@@ -7,7 +7,7 @@ import click
 
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import show_json, show_pairs, show_table
-from p2pnode.config import ConfigError, PeerTable, load_peers
+from p2pnode.config import ConfigError, PeerTable, load_node, load_peers
 from p2pnode.web.problem import Problem
 
 
@@ -64,9 +64,8 @@ def _text(value: object) -> object:
 
 
 def _peers(directory: Path) -> PeerTable:
-    if not directory.is_dir():
-        raise Problem(f"{directory} is no directory", f"make a node: p2pnode init {directory} --operator DE*ABC")
     try:
+        load_node(directory)  # a directory without a node has no peers, not none yet
         return load_peers(directory)
     except ConfigError as error:
-        raise Problem(str(error), "correct the file") from error
+        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error

@@ -234,3 +234,8 @@ def test_init_says_how_to_run_a_directory_with_a_blank_in_its_name(
 ) -> None:
     assert run(["init", str(tmp_path / "my node"), "--operator", "DE*ABC"]) == 0
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"p2pnode run '{tmp_path / 'my node'}'")
+
+
+def test_a_directory_without_a_node_has_no_peer_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["peer", "list", "--dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.splitlines()[1].startswith("hint: name the node's directory with --dir")
