@@ -194,6 +194,8 @@ class Node:
                     self.log.warning("not_delivered", problem=problem)
             except (OicpError, StoreError) as error:  # the next look may find the disk or the peer well again
                 self.log.warning("not_delivered", problem=str(error))
+            except Exception:
+                self.log.exception("delivery_failed")  # a fault of ours over one message does not end all delivery
             await asyncio.sleep(DELIVERY_INTERVAL)
 
     async def _forget_history(self) -> None:

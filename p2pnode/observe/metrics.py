@@ -1,9 +1,9 @@
 """The node's numbers, in a registry of its own, for Prometheus and for the table of the 48 cells."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
 
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.oicp.status import Code
@@ -49,10 +49,6 @@ class NodeMetrics:
             ("operation", "verb", "code"),
             registry=self.registry,
         )
-        self._sessions = Gauge("p2pnode_sessions", "Sessions by state.", ("state",), registry=self.registry)
-        self._waiting = Gauge(
-            "p2pnode_outbox_waiting", "Messages that wait for delivery, by peer.", ("peer",), registry=self.registry
-        )
         Info("p2pnode_build", "The version that runs.", registry=self.registry).info({"version": version})
         self._cells = {operation.name: Cell() for operation in OPERATIONS}
         self._count: dict[tuple[str, Verb, str, str], Callable[[], None]] = {}
@@ -86,18 +82,6 @@ class NodeMetrics:
 
     def _counter(self, outcome: CallOutcome) -> Callable[[], None]:
         return self._calls.labels(_operation(outcome), outcome.verb.value, outcome.peer, _code(outcome)).inc
-
-    def set_sessions(self, by_state: Mapping[str, int]) -> None:
-        """How many sessions are in each state now."""
-        self._sessions.clear()
-        for state, count in by_state.items():
-            self._sessions.labels(state).set(count)
-
-    def set_waiting(self, by_peer: Mapping[str, int]) -> None:
-        """How many messages wait for each peer now."""
-        self._waiting.clear()
-        for peer, count in by_peer.items():
-            self._waiting.labels(peer).set(count)
 
     def cells(self) -> dict[str, dict[str, int]]:
         """For each of the 24 operations how often it was sent and received since the start."""

@@ -33,10 +33,19 @@ class PeerTableHolder:
     async def replace(self, table: PeerTable) -> None:
         """Put another table in force, and wait until all listeners know.
 
-        Raises TrustError where its certificate files cannot be used; the former table then stays.
+        Raises TrustError where its certificate files or ours cannot be used; the former table then stays in force.
         """
         async with self._replacing:
+            former = self.trust
             self.trust = await asyncio.to_thread(PeerTrust, table)
             self.generation += 1
-            for listener in tuple(self._listeners):
-                await listener()
+            try:
+                await self._tell()
+            except BaseException:
+                self.trust = former
+                await self._tell()
+                raise
+
+    async def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            await listener()

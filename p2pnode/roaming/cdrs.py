@@ -226,8 +226,8 @@ class Cdrs:
         forwarded = 0
         for emp in emps:
             for body in await self._unforwarded(emp):
-                key = session_key(read(ChargeDetailRecord, body).session_id)
-                if key in self._in_hand:
+                key = _key_of(body)
+                if key is None or key in self._in_hand:
                     continue
                 self._in_hand.add(key)
                 try:
@@ -273,6 +273,14 @@ class Cdrs:
         history = await self._party.store.history(record.key)
         codes = [event.code for event in history if event.operation == CHARGE_DETAIL_RECORD.name and not event.body]
         return codes[-1] if codes else None
+
+
+def _key_of(body: bytes) -> str | None:
+    """The key of the session of a stored CDR; None where its bytes can no longer be read, which holds up no other."""
+    try:
+        return session_key(read(ChargeDetailRecord, body).session_id)
+    except InvalidMessage:
+        return None
 
 
 def _kept(  # noqa: PLR0913 - what one CDR writes

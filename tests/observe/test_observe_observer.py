@@ -62,17 +62,6 @@ def test_a_request_that_is_no_operation_is_counted_apart() -> None:
     assert sum(cell["received"] for cell in observer.metrics.cells().values()) == 0
 
 
-def test_sessions_and_waiting_messages_are_as_they_were_told_last() -> None:
-    metrics = NodeMetrics("1")
-    metrics.set_sessions({"charging": 3, "ended": 1})
-    metrics.set_sessions({"charging": 2})
-    metrics.set_waiting({"north": 7})
-    text = metrics.exposition().decode()
-    assert 'p2pnode_sessions{state="charging"} 2.0' in text
-    assert "ended" not in text
-    assert 'p2pnode_outbox_waiting{peer="north"} 7.0' in text
-
-
 def test_two_nodes_in_one_process_count_apart() -> None:
     one, two = _observer(), _observer()
     one.call(OUTCOME)
