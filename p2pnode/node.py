@@ -207,7 +207,8 @@ class Node:
             except StoreError as error:  # tomorrow the disk may be well again
                 self.log.warning("not_purged", problem=str(error))
             else:
-                self.log.info("purged", versions=purged)
+                if purged:
+                    self.log.info("purged", versions=purged)
             await asyncio.sleep(PURGE_INTERVAL)
 
     async def _enter_backends(self, *, that_send: bool) -> None:
