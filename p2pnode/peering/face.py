@@ -39,7 +39,7 @@ from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
 from p2pnode.roaming.deadline import Deadlines
 from p2pnode.roaming.ports import Received
-from p2pnode.roaming.records import CallOutcome, PageRequest, Verb
+from p2pnode.roaming.records import FIRST_PAGE, CallOutcome, Verb
 
 if TYPE_CHECKING:
     from p2pnode.peering.tls import ServerTls
@@ -58,7 +58,6 @@ process_in_hand: ContextVar[str] = ContextVar("process_in_hand", default="")
 WRITTEN_IN_THE_LOOP = 65536
 """An answer up to this many bytes is put into another dialect at once, a larger one in a thread."""
 
-FIRST_PAGE = PageRequest()
 LOGGER = logging.getLogger("p2pnode.peering")
 
 

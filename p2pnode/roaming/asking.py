@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
+
+from msgspec.structs import replace
 
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.answers import code_of, refusal

@@ -1,6 +1,6 @@
 """Sending an AuthorizeStart: pushed authentication data first, then whoever may know the driver."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from p2pnode.oicp.authorization import AuthorizationStart, AuthorizeStart
 from p2pnode.oicp.codec import replace_members

@@ -1,9 +1,9 @@
 """ChargingNotifications: how a session goes while it runs. Each one moves the session and stands in its history."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import operations as ops

@@ -1,9 +1,11 @@
 """What the roaming services need from the rest of the node: a store, a way to call peers, a backend for each role."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
@@ -26,6 +28,7 @@ from p2pnode.oicp.notifications import (
 from p2pnode.oicp.operations import Operation
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
 from p2pnode.roaming.records import (
+    FIRST_PAGE,
     AuthenticationRecord,
     CdrFilter,
     CdrRecord,
@@ -242,8 +245,7 @@ class Store(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[Request]):
+class Received(Struct, Generic[Request], frozen=True):
     """A message a peer sent us. For operations that carry records, `message` has none and `records` holds their bytes.
 
     `caller_id` is the identifier the peer speaks for, as it stands in the path (in the body for notifications): pricing
@@ -257,11 +259,10 @@ class Received(Generic[Request]):
     process_id: str
     caller_id: str = ""
     records: Sequence[bytes] = ()
-    page: PageRequest = field(default_factory=PageRequest)
+    page: PageRequest = FIRST_PAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing(Generic[Request]):
+class Outgoing(Struct, Generic[Request], frozen=True):
     """A message of our own party on its way out. `to` names the peer where the sender has chosen one.
 
     `caller_id` is the own identifier in the path our backend used; empty, it is the one in the body or our first one.
@@ -273,7 +274,7 @@ class Outgoing(Generic[Request]):
     process_id: str
     caller_id: str = ""
     records: Sequence[bytes] = ()
-    page: PageRequest = field(default_factory=PageRequest)
+    page: PageRequest = FIRST_PAGE
     to: str | None = None
 
 

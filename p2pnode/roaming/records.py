@@ -1,13 +1,16 @@
 """What a node remembers, as plain values: the rows the roaming services read and write through the store.
 
 Keys are the comparison keys of `oicp.identifiers`, never the text of an identifier; the text stands beside them.
-`owner` is the name of the peer that published a record, or `OWN`.
+`owner` is the name of the peer that published a record, or `OWN`. What is made for every message is a msgspec Struct,
+which takes a tenth of the time of a frozen dataclass.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 OWN = ""
 """The owner of what our own party published, and the name of our own side of a session. No peer can have it."""
@@ -32,8 +35,7 @@ class Verb(StrEnum):
     RECEIVE = "receive"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
+class SessionRecord(Struct, frozen=True):
     """A roaming session: who, where, with which identification, and how far it is.
 
     `cpo` and `emp` are peer names, or `OWN` for the side this node plays. `identification` is the JSON of the message's
@@ -61,8 +63,7 @@ class SessionRecord:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionEvent:
+class SessionEvent(Struct, frozen=True):
     """One line of a session's history: a message that was sent or received, with its outcome."""
 
     session_key: str
@@ -234,6 +235,9 @@ class PageRequest:
     size: int = 20
 
 
+FIRST_PAGE = PageRequest()
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Stored records of one page, as bytes, and how many there are in all."""
@@ -242,8 +246,7 @@ class Page:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class CallOutcome:
+class CallOutcome(Struct, frozen=True):
     """What became of one message on the wire, for logs, metrics and events: `ms` its duration, `code` the OICP code."""
 
     operation: str

@@ -4,7 +4,7 @@ The session is stored before anybody is asked, as `unconfirmed`: the notificatio
 and a start whose answer is lost may have happened. A refusal takes the session away again.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge

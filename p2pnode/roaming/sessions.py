@@ -4,9 +4,10 @@ A pair that is not in the table is refused with 400. `None` stands for a session
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.status import Code

@@ -1,7 +1,8 @@
 """What an authorized start makes: its session, and the answers that name it."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from p2pnode.oicp.authorization import (
     AuthorizationStart,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import msgspec
+from msgspec import structs
 
 from p2pnode.observe.events import Event
 from p2pnode.observe.masking import masked
@@ -18,7 +19,7 @@ Shape = dict[str, object]
 
 def session_shape(session: SessionRecord, history: Sequence[SessionEvent] | None = None) -> Shape:
     """A session; `cpo` and `emp` are peer names, empty for our own side."""
-    shape = asdict(session)
+    shape = structs.asdict(session)
     del shape["key"], shape["evse_key"]
     shape["identification"] = _medium(session.identification)
     if history is not None:
@@ -38,7 +39,7 @@ def event_shape(event: Event) -> Shape:
     """Something that happened in the node."""
     shape: Shape = {"kind": event.kind, "at": event.at}
     if event.call is not None:
-        shape["call"] = asdict(event.call)
+        shape["call"] = structs.asdict(event.call)
     if event.data:
         shape["data"] = {name: masked(name, value) for name, value in event.data.items()}
     return shape

@@ -5,10 +5,10 @@ import io
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from p2pnode.config import PeerEntry
 from p2pnode.config.node import LogSection

@@ -1,8 +1,7 @@
 """AuthorizeStop: who lets a driver stop."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from p2pnode.oicp.authentication import AuthenticationDataRecord, ProviderAuthenticationData, PushAuthenticationData
 from p2pnode.oicp.authorization import AuthorizationStatus, AuthorizationStop, AuthorizeStart, AuthorizeStop
