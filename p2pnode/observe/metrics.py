@@ -1,9 +1,12 @@
 """The node's numbers, in a registry of its own, for Prometheus and for the table of the 48 cells."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Info, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.oicp.status import Code
@@ -18,31 +21,22 @@ _OPERATIONS = {operation.name for operation in OPERATIONS}
 
 
 @dataclass(slots=True)
-class Cell:
-    """How often one operation was sent and received."""
+class Tally:
+    """What there is to tell of one operation in one direction: calls by peer and OICP code, and how long they took."""
 
-    sent: int = 0
-    received: int = 0
+    calls: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
+    seconds: float = 0.0
 
 
 class NodeMetrics:
-    """Counters of one node. Labels come from closed sets, whatever a peer writes: see `OTHER`."""
+    """Counters of one node. Labels come from closed sets, whatever a peer writes: see `OTHER`.
+
+    Counts every message by itself and makes the metrics when they are asked for, which is seldom.
+    """
 
     def __init__(self, version: str) -> None:
         self.registry = CollectorRegistry()
-        self._calls = Counter(
-            "p2pnode_calls",
-            "Messages on the wire by operation, verb, peer and OICP status code.",
-            ("operation", "verb", "peer", "code"),
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "p2pnode_call_seconds",
-            "Time from a message to its answer.",
-            ("operation", "verb"),
-            buckets=SECONDS,
-            registry=self.registry,
-        )
         self._backend_calls = Counter(
             "p2pnode_backend_calls",
             "Messages between the node and our own backend by operation, verb and OICP status code.",
@@ -50,42 +44,55 @@ class NodeMetrics:
             registry=self.registry,
         )
         Info("p2pnode_build", "The version that runs.", registry=self.registry).info({"version": version})
-        self._cells = {operation.name: Cell() for operation in OPERATIONS}
-        self._count: dict[tuple[str, Verb, str, str], Callable[[], None]] = {}
-        self._observe: dict[tuple[str, Verb], Callable[[float], None]] = {}
+        self._sent = {name: Tally() for name in (*_OPERATIONS, OTHER)}
+        self._received = {name: Tally() for name in (*_OPERATIONS, OTHER)}
+        self.registry.register(self)
 
     def call(self, outcome: CallOutcome) -> None:
         """Count one message."""
-        key = (outcome.operation, outcome.verb, outcome.peer, outcome.code)
-        count = self._count.get(key)
-        if count is None:
-            count = self._counter(outcome)
-            if outcome.code in _CODES and outcome.operation in _OPERATIONS:
-                self._count[key] = count
-        count()
-        verb = outcome.verb
-        if (cell := self._cells.get(outcome.operation)) is None:
-            return
-        if verb is Verb.SEND:
-            cell.sent += 1
-        else:
-            cell.received += 1
-        observe = self._observe.get((outcome.operation, verb))
-        if observe is None:
-            observe = self._seconds.labels(outcome.operation, verb.value).observe
-            self._observe[outcome.operation, verb] = observe
-        observe(outcome.ms / 1000)
+        tallies = self._sent if outcome.verb is Verb.SEND else self._received
+        tally = tallies.get(outcome.operation) or tallies[OTHER]
+        key = (outcome.peer, outcome.code)
+        if key not in tally.calls:
+            key = (outcome.peer, _code(outcome))
+        tally.calls[key] = tally.calls.get(key, 0) + 1
+        seconds = outcome.ms / 1000
+        tally.buckets[bisect_left(SECONDS, seconds)] += 1
+        tally.seconds += seconds
 
     def backend_call(self, outcome: CallOutcome) -> None:
         """Count one message between our own backend and this node; it is in no cell, since it concerns no peer."""
         self._backend_calls.labels(_operation(outcome), outcome.verb.value, _code(outcome)).inc()
 
-    def _counter(self, outcome: CallOutcome) -> Callable[[], None]:
-        return self._calls.labels(_operation(outcome), outcome.verb.value, outcome.peer, _code(outcome)).inc
+    def collect(self) -> Iterable[Metric]:
+        """The calls on the wire, for the registry."""
+        calls = CounterMetricFamily(
+            "p2pnode_calls",
+            "Messages on the wire by operation, verb, peer and OICP status code.",
+            labels=("operation", "verb", "peer", "code"),
+        )
+        seconds = HistogramMetricFamily(
+            "p2pnode_call_seconds", "Time from a message to its answer.", labels=("operation", "verb")
+        )
+        for verb, tallies in ((Verb.SEND, self._sent), (Verb.RECEIVE, self._received)):
+            for operation, tally in tallies.items():
+                for (peer, code), count in tally.calls.items():
+                    calls.add_metric((operation, verb.value, peer, code), count)
+                if tally.calls and operation != OTHER:
+                    bounds = (*map(str, SECONDS), "+Inf")
+                    buckets = list(zip(bounds, accumulate(tally.buckets), strict=True))
+                    seconds.add_metric((operation, verb.value), buckets, tally.seconds)
+        return (calls, seconds)
 
     def cells(self) -> dict[str, dict[str, int]]:
         """For each of the 24 operations how often it was sent and received since the start."""
-        return {name: {"sent": cell.sent, "received": cell.received} for name, cell in self._cells.items()}
+        return {
+            operation.name: {
+                "sent": sum(self._sent[operation.name].buckets),
+                "received": sum(self._received[operation.name].buckets),
+            }
+            for operation in OPERATIONS
+        }
 
     def exposition(self) -> bytes:
         """All numbers in the text format of Prometheus; its content type is `CONTENT_TYPE`."""

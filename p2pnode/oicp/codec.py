@@ -143,7 +143,7 @@ def read(model: type[Message], body: bytes | Mapping[str, Any]) -> Message:
     Raises `InvalidMessage` with every violation of the structure: what is missing or of the wrong type.
     """
     wire = decode(body) if isinstance(body, bytes) else body
-    if not isinstance(wire, Mapping):
+    if not isinstance(wire, _OBJECTS):
         raise InvalidMessage("An object is expected.", (Violation("", "type", "An object is expected."),))
     try:
         return model.model_validate(wire)
@@ -309,6 +309,7 @@ def encode(message: OicpModel | Mapping[str, Any]) -> bytes:
 _AS_IT_IS = frozenset({str, bool, int, type(None), msgspec.Raw})
 _SEQUENCES = (list, tuple)
 _NUMBERS = (Decimal, float)
+_OBJECTS = (dict, Mapping)  # dict first: asking for a Mapping is slow
 
 
 def _plain(value: object) -> object:
@@ -316,18 +317,22 @@ def _plain(value: object) -> object:
     kind = type(value)
     if kind in _AS_IT_IS:
         return value
-    if kind is not dict:  # asking for a Mapping is slow, so the rest is asked for first
-        if isinstance(value, _SEQUENCES):
-            return [_plain(element) for element in cast("Sequence[object]", value)]
-        if isinstance(value, _NUMBERS):
-            return _plain_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
-        if isinstance(value, datetime):
-            return time_text(value)
-        if isinstance(value, OicpModel):
-            value = value.wire()
-    if not isinstance(value, Mapping):
-        return value
-    members = cast("Mapping[str, object]", value)
+    if kind is dict:
+        return _plain_members(cast("dict[str, object]", value))
+    if isinstance(value, _SEQUENCES):
+        return [_plain(element) for element in cast("Sequence[object]", value)]
+    if isinstance(value, _NUMBERS):
+        return _plain_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(value, OicpModel):
+        value = value.wire()
+    return _plain_members(dict(cast("Mapping[str, object]", value))) if isinstance(value, Mapping) else value
+
+
+def _plain_members(members: dict[str, object]) -> dict[str, object]:
+    if _AS_IT_IS.issuperset(map(type, members.values())):
+        return members
     return {name: member if type(member) in _AS_IT_IS else _plain(member) for name, member in members.items()}
 
 

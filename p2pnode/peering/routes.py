@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import parse_qs, unquote
 
@@ -12,6 +13,9 @@ from p2pnode.roaming.records import PageRequest
 
 PLACEHOLDERS = ("{operatorID}", "{providerID}")
 LARGEST_PAGE = 2000
+REMEMBERED = 1024
+"""How many paths are kept with their route: each peer asks the same few again and again."""
+
 LONGEST_PAGE_NUMBER = 9
 
 
@@ -51,8 +55,10 @@ class Routes:
                 self._with_id["/".join(parts)] = route
         (self._position,) = positions  # the table has the id at one place only, or this has to become a search
 
-    def find(self, path: str) -> tuple[Route, str | None] | None:
+        self.find = lru_cache(REMEMBERED)(self._find)
         """The route of a path, as it stands in the request, and the caller's id in it; None for an unknown path."""
+
+    def _find(self, path: str) -> tuple[Route, str | None] | None:
         if (fixed := self._fixed.get(path)) is not None:
             return fixed, None
         parts = path.split("/")

@@ -33,10 +33,10 @@ class Deadlines:
 
         Other cancellations pass.
         """
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("a time limit needs a task")
-        loop = asyncio.get_running_loop()
         limit = _Limit(task, loop.time() + seconds)
         self._limits.add(limit)
         if limit.at < self._next:

@@ -93,16 +93,16 @@ def start_answer(
     answer: AuthorizationStart, message: AuthorizeStart, session: SessionRecord | None
 ) -> AuthorizationStart:
     """The answer with the ids of the session it made; a refusal echoes those of the message."""
-    return answer.model_copy(
-        update={
-            "session_id": session.session_id if session is not None else message.session_id,
-            "provider_id": session.provider_id if session is not None else answer.provider_id,
-            "cpo_partner_session_id": message.cpo_partner_session_id,
-            "emp_partner_session_id": session.emp_partner_session_id
-            if session is not None
-            else answer.emp_partner_session_id or message.emp_partner_session_id,
-        }
-    )
+    members = answer.__dict__ | (answer.model_extra or {})
+    members["cpo_partner_session_id"] = message.cpo_partner_session_id
+    if session is not None:
+        members["session_id"] = session.session_id
+        members["provider_id"] = session.provider_id
+        members["emp_partner_session_id"] = session.emp_partner_session_id
+    else:
+        members["session_id"] = message.session_id
+        members["emp_partner_session_id"] = answer.emp_partner_session_id or message.emp_partner_session_id
+    return AuthorizationStart.model_validate(members)
 
 
 def stop_answer(answer: AuthorizationStop, message: AuthorizeStop, session: SessionRecord) -> AuthorizationStop:
