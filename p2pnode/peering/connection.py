@@ -24,7 +24,7 @@ LINGERING_SECONDS = 2.0
 class Connection(web.RequestHandler):
     """A connection that remembers which peer it is, and under which trust that was found out."""
 
-    __slots__ = ("_failure", "_server", "known_under", "peer")
+    __slots__ = ("_is_held", "_server", "known_under", "peer")
 
     def __init__(self, server: "ConnectionServer") -> None:
         super().__init__(
@@ -36,6 +36,7 @@ class Connection(web.RequestHandler):
             lingering_time=LINGERING_SECONDS,
         )
         self._server = server
+        self._is_held = False
         self.peer: PeerEntry | None = None
         self.known_under: PeerTrust | None = None
 
@@ -45,6 +46,17 @@ class Connection(web.RequestHandler):
         if len(self._server.connections) > self._server.limits.connections:
             self._server.logger.warning("too many connections: one is closed unserved")
             self.force_close()
+
+    def pause_reading(self) -> None:
+        """Let the peer wait: more of a body has come than was taken."""
+        self._is_held = True
+        super().pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Let it go on. Asked for after every body; where nothing was held up there is nothing to parse again."""
+        if self._is_held:
+            self._is_held = False
+            super().resume_reading(resume_parser)
 
     def handle_error(
         self,
