@@ -37,6 +37,10 @@ COMMANDS = {
         "p2pnode.cli.sessions:sessions",
         "List a running node's sessions, or show one with its history.",
     ),
+    "store": (
+        "p2pnode.cli.store:store",
+        "What a node remembers: back it up while it runs, restore it, check it.",
+    ),
     "peer": ("p2pnode.cli.peer:peer", "The peer table: list and show."),
     "pki": ("p2pnode.cli.pki:pki", "Certificates: show one with its fingerprint."),
 }

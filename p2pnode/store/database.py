@@ -83,6 +83,12 @@ class Database:
         event.listen(engine, "begin", _begin)
         return engine
 
+    def looking(self) -> Engine:
+        """An engine whose connections see this database alone, one state of it at each use, and cannot write."""
+        engine = self._engine(READING, pool_size=None)
+        event.listen(engine, "begin", _begin)
+        return engine
+
     def migrate(self) -> None:
         """Bring the tables up to date, in one transaction.
 
@@ -124,8 +130,8 @@ def upgrade(connection: Connection, holds: str) -> None:
     command.upgrade(migrations(connection, holds), "head")
 
 
-def migrations(connection: Connection, holds: str) -> Config:
-    """The migrations of the tables a database holds, to be run on this connection."""
+def migrations(connection: Connection | None, holds: str) -> Config:
+    """The migrations of the tables a database holds, to be run on this connection where one is given."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("version_locations", str(MIGRATIONS / holds).replace("%", "%%"))

@@ -1,5 +1,6 @@
 """Lists and pages, as functions of a connection, so that the same queries run on a thread and on an async driver."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -141,10 +142,10 @@ def ended_versions(connection: Connection, before: int) -> list[int]:
     return list(connection.execute(select(tables.evse.c.id).where(tables.evse.c.valid_to <= before)).scalars())
 
 
-def faults(connection: Connection) -> list[str]:
+def faults(connection: Connection, databases: Iterable[str] = ("main", PUBLISHED)) -> list[str]:
     """What SQLite finds wrong with the files and with references between rows; empty where all is well."""
     wrong: list[str] = []
-    for database in ("main", PUBLISHED):
+    for database in databases:
         found = [str(row[0]) for row in connection.execute(text(f"PRAGMA {database}.integrity_check"))]
         orphans = connection.execute(text(f"PRAGMA {database}.foreign_key_check")).fetchall()
         wrong += [line for line in found if line != "ok"]

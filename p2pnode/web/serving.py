@@ -74,11 +74,22 @@ def _remedy(error: OSError) -> str:
 
 @contextmanager
 def _alone(directory: Path) -> Generator[None]:
-    """Hold the directory while the context lasts. Raises Problem where another process does, or there is none."""
+    """Hold a node's directory while the context lasts. Raises Problem where another process does, or there is none."""
     try:
-        if not (directory / NODE_FILE).exists():
-            name = "my-node" if directory == Path() else quote(str(directory))
-            raise Problem(f"there is no node in {directory}", f"make one: p2pnode init {name} --operator DE*ABC")
+        found = (directory / NODE_FILE).exists()
+    except OSError as error:
+        raise Problem(f"{directory} cannot be used: {error.strerror}", "is it writable for this user?") from error
+    if not found:
+        name = "my-node" if directory == Path() else quote(str(directory))
+        raise Problem(f"there is no node in {directory}", f"make one: p2pnode init {name} --operator DE*ABC")
+    with held(directory):
+        yield
+
+
+@contextmanager
+def held(directory: Path) -> Generator[None]:
+    """Keep every node from running in the directory while the context lasts. Raises Problem where one does."""
+    try:
         lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise Problem(f"{directory} cannot be used: {error.strerror}", "is it writable for this user?") from error
