@@ -70,6 +70,7 @@ async def test_a_backup_under_load_has_everything_acknowledged_before_and_can_be
     assert "is running already" in capsys.readouterr().err
     await node.process.kill()
     for database in databases(node.store):
+        database.with_name(f"{database.name}-wal").unlink()
         database.write_bytes(b"no database any more")
     assert await command("store", "check", node.directory, "--json") == 1
     assert not told(capsys)["sound"]

@@ -133,14 +133,13 @@ def put_back(file: Path, directory: Path, now: datetime, *, with_config: bool) -
             raise Problem(f"nothing was restored: {error}", "stop what uses it, then restore again") from error
         except OSError as error:
             raise Problem(f"{error.filename or directory}: {error.strerror}", "is the place writable?") from error
-        key = config.peer_face.key
         return Restored(
             manifest["made_at"],
             _rows(checked),
             (*(str(path) for path in swapped.databases), *placed),
             (*(str(path) for path in swapped.former), *former),
             _unreadable(checked),
-            config.peer_face.tls == "on" and key is not None and not key.exists(),
+            config.peer_face.tls == "on" and not config.peer_face.key.exists(),
         )
 
 
@@ -215,7 +214,7 @@ def _manifest(archive: tarfile.TarFile, file: Path) -> dict[str, Any]:
     """What the archive says it holds. Raises Problem where it is none of ours."""
     try:
         member = archive.extractfile(MANIFEST)
-        told: object = json.loads(member.read(LARGEST_FILE)) if member is not None else None
+        told = cast("object", json.loads(member.read(LARGEST_FILE))) if member is not None else None
     except (KeyError, ValueError):
         told = None
     if not isinstance(told, dict):
