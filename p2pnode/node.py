@@ -149,6 +149,7 @@ class Node:
                 emp=self.emp,
                 now=self.now,
                 limits=_limits(config.roaming),
+                relay=config.node.relay,
             )
         )
         self.face = PeerFace(

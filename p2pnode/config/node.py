@@ -35,11 +35,16 @@ class NodeSection(Settings):
     providers: tuple[OwnId, ...] = Field(
         default=(), description="Our ProviderIDs, the principal one first. None: the node plays no EMP."
     )
+    relay: bool = Field(
+        default=False,
+        description="Whether the node passes on what its peers send each other, as a small hub does. To them it is a "
+        "peer with `hub = true`.",
+    )
 
     @model_validator(mode="after")
     def _plays_a_role(self) -> "NodeSection":
-        if not self.operators and not self.providers:
-            message = "a node has operators, providers or both"
+        if not self.operators and not self.providers and not self.relay:
+            message = "a node has operators, providers or both, or relays"
             raise ValueError(message)
         return self
 

@@ -148,12 +148,19 @@ async def ask_counterpart(  # noqa: PLR0913 - the parts of one call
     message: OicpModel | None = None,
 ) -> Reply:
     """The answer of the other party of a session. Raises ProtocolError with the code that tells why there is none."""
-    knowledge = Knowledge(party.own, counterpart=counterpart, to=outgoing.to)
+    knowledge = Knowledge(party.own, counterpart=counterpart, to=outgoing.to, source=outgoing.source)
     destination = resolve(outgoing.operation, outgoing.message, party.peers(), knowledge)[0]
     try:
         return await ask(party, destination, outgoing, caller_id=caller_id, body=body, message=message)
     except PeerError as error:
-        raise ProtocolError(error.code, str(error)) from error
+        raise told(outgoing, error) from error
+
+
+def told(outgoing: Outgoing[Any], error: PeerError) -> ProtocolError:
+    """What the sender is told of a call that failed; a peer it was relayed for is not told where it failed."""
+    if outgoing.source is not None:
+        return unanswered(error, "the other party")
+    return ProtocolError(error.code, str(error))
 
 
 async def own_answer(party: Party, received: Received[Any]) -> Any:  # noqa: ANN401 - the answer of any operation
@@ -175,18 +182,18 @@ async def tried_own_answer(party: Party, received: Received[Any]) -> Any:  # noq
     )
 
 
-def unanswered(error: PeerError) -> ProtocolError:
-    """What a peer is told when our own backend gave no answer, 021 where it failed. Where it is stays with us."""
+def unanswered(error: PeerError, who: str = "our own system") -> ProtocolError:
+    """What a peer is told when there is no answer for it, 021 where who was asked failed. Where it is stays with us."""
     match error:
         case Unreachable():
-            code, told = error.code, "cannot be reached"
+            code, did = error.code, "cannot be reached"
         case BadStatus():
-            code, told = Code.SYSTEM_ERROR, f"answered HTTP {error.http}"
+            code, did = Code.SYSTEM_ERROR, f"answered HTTP {error.http}"
         case Unreadable():
-            code, told = Code.SYSTEM_ERROR, "gave an answer that cannot be read"
+            code, did = Code.SYSTEM_ERROR, "gave an answer that cannot be read"
         case _:
-            code, told = error.code, "did not answer"
-    return ProtocolError(code, f"our own system {told}")
+            code, did = error.code, "did not answer"
+    return ProtocolError(code, f"{who} {did}")
 
 
 def may_have_happened(error: PeerError) -> bool:

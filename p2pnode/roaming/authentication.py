@@ -29,12 +29,14 @@ from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.asking import ask_each
 from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.media import medium_of, without_pin
+from p2pnode.roaming.merged import first_hand, gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.pins import hash_pin, is_checkable, published_pin, stored_pin
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, AuthenticationRecord
+from p2pnode.roaming.relay import relayed
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.visibility import own_keys
 
@@ -72,6 +74,8 @@ class Authentication:
         providers = None if peer.hub else own_keys(peer, Role.EMP)
         rows = await self._read(received.records, peer.name, data.provider_id, action, providers)
         await self._apply(action, rows, peer.name, data.provider_id)
+        if gives_on(self._party, peer, Role.EMP, provider_key(data.provider_id)):
+            await self._publish(relayed(received), action, rows, data.provider_id)
         return acknowledge()
 
     async def send_push(self, outgoing: Outgoing[PushAuthenticationData]) -> Acknowledgement:
@@ -86,9 +90,19 @@ class Authentication:
         action = action_of(message.action_type)
         rows = await self._read(outgoing.records, OWN, provider_id, action, None)
         await self._apply(action, rows, OWN, provider_id)
-        body = join(PUSH_AUTHENTICATION_DATA, message, [_published(row) for row in rows])
+        return acknowledge(additional_info=await self._publish(outgoing, action, rows, caller_id))
+
+    async def _publish(
+        self,
+        outgoing: Outgoing[PushAuthenticationData],
+        action: ActionType,
+        rows: Sequence[AuthenticationRecord],
+        caller_id: str,
+    ) -> str | None:
+        """Deliver a push to every CPO that takes it; returns what went wrong."""
+        body = join(PUSH_AUTHENTICATION_DATA, outgoing.message, [_published(row) for row in rows])
         parcel = Parcel(caller_id, body, action is ActionType.FULL_LOAD)
-        return acknowledge(additional_info=await self.publisher.publish(outgoing, lambda _: parcel))
+        return await self.publisher.publish(outgoing, lambda _: parcel)
 
     async def _read(
         self,
@@ -158,14 +172,14 @@ class Authentication:
         await self._party.store.publish(work)
 
     async def receive_pull(self, received: Received[PullAuthenticationData]) -> AuthenticationData:
-        """eRoamingPullAuthenticationData (OICP 2.1): everything our EMP has published, with hashed PINs.
+        """eRoamingPullAuthenticationData (OICP 2.1): everything EMPs have published through us, with hashed PINs.
 
         Only a peer whose entry says so may ask: it hands out all contracts.
         """
         peer = received.peer
         if not peer.pull_authentication_data:
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "PullAuthenticationData is not allowed to this peer")
-        records = await self._party.store.authentication_of(OWN)
+        records = await self._shown(peer)
         blocks = [
             ProviderAuthenticationData(
                 provider_id=provider_id,
@@ -183,14 +197,17 @@ class Authentication:
         knowledge = Knowledge(party.own, to=outgoing.to)
         destinations = resolve(PULL_AUTHENTICATION_DATA, message, party.peers(), knowledge)
         merged: list[ProviderAuthenticationData] = []
-        for reply in await ask_each(party, destinations, outgoing, caller_id=caller_id):
+        replies = await ask_each(party, destinations, outgoing, caller_id=caller_id)
+        counts = first_hand(replies, Role.EMP)
+        for reply in replies:
             answer: AuthenticationData = reply.answer
             peer = reply.destination.peer
             if peer is None:
                 continue
             blocks = answer.authentication_data.provider_authentication_data
             own = [block for block in blocks if peer.speaks_for(Role.EMP, block.provider_id)]
-            merged += [await self._keep(block, peer) for block in own]
+            kept = [await self._keep(block, peer) for block in own]
+            merged += [block for block in kept if counts(reply, provider_key(block.provider_id))]
         return AuthenticationData(
             authentication_data=AllAuthenticationData(provider_authentication_data=merged), status_code=DONE
         )
@@ -211,10 +228,23 @@ class Authentication:
         published = [read(AuthenticationDataRecord, _published(row)) for row in rows]
         return block.model_copy(update={"authentication_data_record": published})
 
-    async def _everything(self, peer: PeerEntry) -> list[Parcel]:  # noqa: ARG002 - every CPO gets the same
-        """Our authentication data, one full load per provider."""
-        blocks: dict[str, list[bytes]] = {provider_id: [] for provider_id in self._party.own.providers}
-        for record in await self._party.store.authentication_of(OWN):
+    async def _shown(self, peer: PeerEntry) -> list[AuthenticationRecord]:
+        """The authentication data that the peer may be shown, by owner and provider."""
+        shown = shown_to(self._party, peer, Role.EMP)
+        return [
+            record
+            for owner in shown.owners
+            for record in await self._party.store.authentication_of(owner)
+            if shown.includes(owner, record.provider_key)
+        ]
+
+    async def _everything(self, peer: PeerEntry) -> list[Parcel]:
+        """The authentication data that the peer may be shown, one full load per provider."""
+        shown = shown_to(self._party, peer, Role.EMP)
+        blocks: dict[str, list[bytes]] = {
+            provider_id: [] for provider_id in published_for(self._party, shown, Role.EMP)
+        }
+        for record in await self._shown(peer):
             blocks.setdefault(record.provider_id, []).append(_published(record))
         parcels: list[Parcel] = []
         for provider_id, records in blocks.items():

@@ -13,16 +13,15 @@ from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import ask_counterpart, own_answer, with_session_id
 from p2pnode.roaming.authorize_start import StartSender
-from p2pnode.roaming.media import REFUSALS, Medium, MediumKind, body_without_pin, medium_of, medium_of_stored
+from p2pnode.roaming.media import REFUSALS, MediumKind, body_without_pin, medium_of, medium_of_stored
 from p2pnode.roaming.offline import decide
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
-from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.sessions import Event, moved, moved_if_possible, require_between
 from p2pnode.roaming.starts import (
     DONE,
-    STARTED,
+    Mint,
     from_reservation,
     same_start,
     session_of,
@@ -37,8 +36,8 @@ class Authorization:
 
     def __init__(self, party: Party) -> None:
         self._party = party
-        self._starter = StartSender(party)
-        self._minted: Recent[tuple[str, str, str | None, Medium | None], str] = Recent(party.limits.remembered_starts)
+        self._mint = Mint(party)
+        self._starter = StartSender(party, self._mint)
 
     @property
     def receivers(self) -> Receivers:
@@ -56,7 +55,7 @@ class Authorization:
         The same start again gets the same answer; a different one for the same session is refused with 400.
         """
         party, message, peer = self._party, received.message, received.peer.name
-        session_id = message.session_id or await self._minted_for(message, peer)
+        session_id = message.session_id or await self._mint.session_id(message, peer)
         answer: AuthorizationStart = await own_answer(party, with_session_id(received, session_id))
         if not answer.authorized:
             return await self._refused(answer, message, peer)
@@ -94,20 +93,6 @@ class Authorization:
             return start_answer(answer, message, None)
         return start_answer(yes(), message, same_start(known, message, peer, self._party.now()))
 
-    async def _minted_for(self, message: AuthorizeStart, peer: str) -> str:
-        """A SessionID where a foreign caller sent none; the same one for a start it sends again under its own id."""
-        if message.cpo_partner_session_id is None:
-            return self._party.new_session_id()
-        start = (peer, message.cpo_partner_session_id, message.evse_id, medium_of(message.identification))
-        minted = self._minted.get(start)
-        if minted is not None:
-            known = await self._party.store.session(session_key(minted))
-            if known is not None and known.state in STARTED:
-                return minted
-        minted = self._party.new_session_id()
-        self._minted.put(start, minted)
-        return minted
-
     async def receive_stop(self, received: Received[AuthorizeStop]) -> AuthorizationStop:
         """eRoamingAuthorizeStop from the CPO of one of our sessions. Raises ProtocolError 400 for any other."""
         party, message, peer = self._party, received.message, received.peer.name
@@ -118,14 +103,14 @@ class Authorization:
         return stop_answer(answer, message, session)
 
     async def send_stop(self, outgoing: Outgoing[AuthorizeStop]) -> AuthorizationStop:
-        """eRoamingAuthorizeStop of our CPO: asked of who authorized the session.
+        """eRoamingAuthorizeStop of our CPO, or of a peer's: asked of who authorized the session.
 
         A session that pushed data authorized stops with the medium that started it, and nobody is asked. Raises
         ProtocolError 400 for a session that is unknown, foreign or finished.
         """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.operator_id)
-        session = require_between(await party.store.session(session_key(message.session_id)), cpo=OWN)
+        session = require_between(await party.store.session(session_key(message.session_id)), cpo=outgoing.sender)
         moved(session, Event.STOP, party.now())
         if session.authorized_by_push:
             answer = await self._stop_offline(session, message)

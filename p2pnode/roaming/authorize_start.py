@@ -1,4 +1,4 @@
-"""Sending an AuthorizeStart: pushed authentication data first, then whoever may know the driver."""
+"""Sending an AuthorizeStart, or relaying one: pushed authentication data first, then whoever may know the driver."""
 
 from msgspec.structs import replace
 
@@ -18,32 +18,36 @@ from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.router import Destination, Knowledge, resolve
 from p2pnode.roaming.sessions import require_between
-from p2pnode.roaming.starts import from_reservation, same_start, session_of, start_answer, yes
+from p2pnode.roaming.starts import Mint, from_reservation, same_start, session_of, start_answer, yes
 from p2pnode.roaming.visibility import own_keys
 
 
 class StartSender:
-    """Our CPO's side of AuthorizeStart. Remembers which provider said yes to which card."""
+    """The CPO's side of AuthorizeStart. Remembers which provider said yes to which card."""
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, mint: Mint) -> None:
         self._party = party
+        self._mint = mint
         self._learned: Recent[Medium, str] = Recent(party.limits.learned_uids)
 
     async def send(self, outgoing: Outgoing[AuthorizeStart]) -> AuthorizationStart:
-        """eRoamingAuthorizeStart of our CPO: by pushed authentication data, else by asking who may know the driver.
+        """eRoamingAuthorizeStart of our CPO, or of a peer's: by pushed authentication data, else by asking around.
 
         The session is stored as authorized before the answer. Raises ProtocolError with the most useful reason where
         nobody says yes.
         """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.operator_id)
-        session_id = message.session_id or party.new_session_id()
-        known = await party.store.session(session_key(session_id)) if message.session_id else None
+        session_id = message.session_id
+        if session_id is None and outgoing.source is not None:
+            session_id = await self._mint.session_id(message, outgoing.source.name)
+        known = await party.store.session(session_key(session_id)) if session_id else None
+        session_id = session_id or party.new_session_id()
         if known is not None and known.state is not SessionState.RESERVED:
-            return start_answer(yes(), message, same_start(known, message, OWN, party.now()))
+            return start_answer(yes(), message, same_start(known, message, outgoing.sender, party.now()))
         if known is not None:
-            require_between(known, cpo=OWN)
-        verdict = await decide(party, message.identification, party.now())
+            require_between(known, cpo=outgoing.sender)
+        verdict = await decide(party, message.identification, party.now(), outgoing.sender)
         if verdict is not None and verdict.refusal is not None:
             raise ProtocolError(verdict.refusal, "by the authentication data the provider has published")
         if verdict is not None and verdict.record is not None:
@@ -51,7 +55,7 @@ class StartSender:
             session = session_of(
                 message,
                 session_id,
-                cpo=OWN,
+                cpo=outgoing.sender,
                 emp=record.owner,
                 provider_id=record.provider_id,
                 at=party.now(),
@@ -63,7 +67,10 @@ class StartSender:
         if outcome.winner is None:
             best = outcome.most_useful()
             code = best.code if best is not None else Code.NO_POSITIVE_AUTHENTICATION
-            raise ProtocolError(code, best.reason if best is not None else "nobody answered")
+            reason = best.reason if best is not None else "nobody answered"
+            if outgoing.source is not None and best is not None and best.answer is None:
+                reason = "nobody said yes"  # where a call failed is not for other peers
+            raise ProtocolError(code, reason)
         session = await self._keep(outcome.winner, outgoing, session_id, known)
         self._watch(outcome, session)
         return start_answer(outcome.winner.answer, message, session)
@@ -112,7 +119,7 @@ class StartSender:
         """
         peers = self._party.peers()
         to = known.emp if known is not None and known.emp != OWN else outgoing.to
-        knowledge = Knowledge(self._party.own, approved_by=approved_by, to=to)
+        knowledge = Knowledge(self._party.own, approved_by=approved_by, to=to, source=outgoing.source)
         found = resolve(AUTHORIZE_START, outgoing.message, peers, knowledge)
         reachable = [destination for destination in found if destination.peer is None or destination.peer.url]
         if reachable:
@@ -133,7 +140,7 @@ class StartSender:
         session = session_of(
             outgoing.message,
             answer.session_id if follows and answer.session_id else sent_id,
-            cpo=OWN,
+            cpo=outgoing.sender,
             emp=reply.destination.name,
             provider_id=self._provider_of(reply),
             at=self._party.now(),
@@ -171,7 +178,7 @@ class StartSender:
                 taken = transaction.session(kept.key)
             if taken is not None:
                 if reservation is None:  # the same start was sent again while this one was asked for
-                    return same_start(taken, outgoing.message, OWN, kept.updated_at)
+                    return same_start(taken, outgoing.message, outgoing.sender, kept.updated_at)
                 kept = from_reservation(taken, kept)
             transaction.put_session(kept)
             transaction.add_event(

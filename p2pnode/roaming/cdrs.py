@@ -18,7 +18,7 @@ from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECO
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.asking import as_one_page, ask, ask_each, ask_own
-from p2pnode.roaming.party import Party, Receivers, Senders
+from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.router import Knowledge, resolve
@@ -61,11 +61,11 @@ class Cdrs:
         ProtocolError 400 for a session that is not between the two, and for a second, different CDR.
         """
         message = received.message
-        record = await self._store(received.peer, message, received.body)
+        record = await self._store(received.peer, message, received.body, caller_of(received))
         self._start_hand_over(message, record)
         return acknowledge(message)
 
-    async def _store(self, peer: PeerEntry, message: ChargeDetailRecord, body: bytes) -> CdrRecord:
+    async def _store(self, peer: PeerEntry, message: ChargeDetailRecord, body: bytes, operator_id: str) -> CdrRecord:
         party = self._party
         key = session_key(message.session_id)
         at = party.now()
@@ -80,14 +80,7 @@ class Cdrs:
 
         record = await party.store.write(work)
         if record is None:
-            own = await adopted(
-                party,
-                peer,
-                session_id=message.session_id,
-                evse_id=message.evse_id,
-                identification=message.identification,
-                at=at,
-            )
+            own = await adopted(party, peer, message, operator_id, at)
             require_between(own)
             record = await party.store.write(work)
         if record is None:
@@ -126,20 +119,23 @@ class Cdrs:
         await self._party.store.write(lambda transaction: transaction.mark_cdr_forwarded(record.key, at))
 
     async def send(self, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
-        """eRoamingChargeDetailRecord of our CPO: stored as ours first, then sent to the EMP of the session.
+        """eRoamingChargeDetailRecord of our CPO, or of a peer's: stored first, then sent to the EMP of the session.
 
         The answer is positive once it is stored, as the hub's would be; only a refusal by the EMP is passed on.
         Notifications of the session that still wait are sent before it. The
         same CDR again is sent again until the EMP has acknowledged it. Raises ProtocolError 400 for a session that is
-        not ours, and for a second, different CDR.
+        not the sender's, and for a second, different CDR.
         """
         party, message = self._party, outgoing.message
-        party.own_id(outgoing)
+        caller_id = party.own_id(outgoing)
         key = session_key(message.session_id)
         at = party.now()
+        adoptable: SessionRecord | None = None
+        if outgoing.source is not None and await party.store.session(key) is None:
+            adoptable = await adopted(party, outgoing.source, message, caller_id, at)
 
         def work(transaction: Transaction) -> CdrRecord:
-            session = require_between(transaction.session(key), cpo=OWN)
+            session = require_between(transaction.session(key) or adoptable, cpo=outgoing.sender)
             return _kept(transaction, session, message, outgoing.body, at=at, verb=Verb.SEND, peer=session.emp)
 
         record = await party.store.write(work)
@@ -159,14 +155,15 @@ class Cdrs:
     async def _forward(self, record: CdrRecord, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
         """Send a stored CDR to its EMP; the EMP's answer, or ours where there is none."""
         party, message = self._party, outgoing.message
-        knowledge = Knowledge(party.own, counterpart=record.emp)
+        knowledge = Knowledge(party.own, counterpart=record.emp, source=outgoing.source)
         try:
             destination = resolve(CHARGE_DETAIL_RECORD, message, party.peers(), knowledge)[0]
-            caller_id = party.own_id(outgoing, record.operator_id)
+            caller_id = party.own_id(outgoing, record.operator_id) if record.cpo == OWN else record.operator_id
             reply = await ask(party, destination, outgoing, caller_id=caller_id, body=record.body)
         except (PeerError, ProtocolError) as error:
             await self._note(record, error.code)
-            return acknowledge(message, Code.SUCCESS, f"stored, and not forwarded yet: {error}")
+            reason = "stored, and not forwarded yet"
+            return acknowledge(message, Code.SUCCESS, f"{reason}: {error}" if outgoing.source is None else reason)
         answer: Acknowledgement = reply.answer
         if answer.result:
             await self._mark_forwarded(record)
@@ -211,7 +208,7 @@ class Cdrs:
         for body in records:
             try:
                 message = read(ChargeDetailRecord, body)
-                record = await self._store(peer, message, body)
+                record = await self._store(peer, message, body, next(iter(peer.operators), ""))
             except (InvalidMessage, ProtocolError):
                 continue
             self._start_hand_over(message, record)
@@ -259,8 +256,9 @@ class Cdrs:
         if record.emp == OWN:
             await self._hand_over(message, record)
         else:
+            source = self._party.peers().get(record.cpo) if record.cpo != OWN else None
             process_id = self._party.new_session_id()
-            await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, record.body, process_id))
+            await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, record.body, process_id, source=source))
         current = await self._party.store.cdr(key)
         is_forwarded = current is not None and current.forwarded_at is not None
         return Code.SUCCESS if is_forwarded else await self._last_code(record)

@@ -28,9 +28,12 @@ async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord |
         counterpart=session.cpo if session is not None else None,
         evse_owner=found.owner if found is not None else None,
         to=outgoing.to,
+        source=outgoing.source,
     )
     destination = resolve(outgoing.operation, outgoing.message, party.peers(), knowledge)[0]
     if destination.peer is None:
+        if outgoing.source is not None:
+            await require_own(party, evse_id, outgoing.source)
         return destination
     if found is None or found.owner != destination.name:
         found = await party.store.evse(key, destination.name)

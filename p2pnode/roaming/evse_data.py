@@ -15,6 +15,7 @@ from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_pull import EvsePulls
 from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push_form
+from p2pnode.roaming.merged import gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
@@ -26,6 +27,7 @@ from p2pnode.roaming.pushes import (
     refuse_twice,
 )
 from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
+from p2pnode.roaming.relay import relayed
 from p2pnode.roaming.visibility import is_visible, visible_prefixes
 
 RECORDS = "/OperatorEvseData/EvseDataRecord"
@@ -60,9 +62,12 @@ class EvseDataService:
         if not peer.speaks_for(Role.CPO, data.operator_id):
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{data.operator_id} is not an operator of {peer.name}")
         action = action_of(received.message.action_type)
-        evse_ids, rows = await self._read(received.records, data, action, peer.name)
+        listing = Listing(peer.name, data.operator_id, data.operator_name, is_shown=self._party.relay)
+        evse_ids, rows = await self._read(received.records, listing, action)
         await asyncio.to_thread(refuse_foreign, peer, evse_ids)
-        await self._apply(action, evse_ids, rows, Listing(peer.name, data.operator_id, data.operator_name))
+        await self._apply(action, evse_ids, rows, listing)
+        if gives_on(self._party, peer, Role.CPO, operator_key(data.operator_id)):
+            await self._publish(relayed(received), action, evse_ids, data.operator_id)
         return acknowledge()
 
     async def send_push(self, outgoing: Outgoing[PushEvseData]) -> Acknowledgement:
@@ -74,8 +79,16 @@ class EvseDataService:
         data = outgoing.message.operator_evse_data
         caller_id = self._party.own_id(outgoing, data.operator_id)
         action = action_of(outgoing.message.action_type)
-        evse_ids, rows = await self._read(outgoing.records, data, action, OWN)
-        await self._apply(action, evse_ids, rows, Listing(OWN, data.operator_id, data.operator_name))
+        listing = Listing(OWN, data.operator_id, data.operator_name, is_shown=True)
+        evse_ids, rows = await self._read(outgoing.records, listing, action)
+        await self._apply(action, evse_ids, rows, listing)
+        problems = await self._publish(outgoing, action, evse_ids, caller_id)
+        return acknowledge(code=Code.SUCCESS, additional_info=problems)
+
+    async def _publish(
+        self, outgoing: Outgoing[PushEvseData], action: ActionType, evse_ids: Sequence[str], caller_id: str
+    ) -> str | None:
+        """Deliver a push to every EMP that may see some of it; returns what went wrong."""
         keys = [evse_key(evse_id) for evse_id in evse_ids]
 
         def parcel_for(peer: PeerEntry) -> Parcel | None:
@@ -87,18 +100,16 @@ class EvseDataService:
                 return None
             return Parcel(caller_id, join(PUSH_EVSE_DATA, outgoing.message, seen), full)
 
-        problems = await self.publisher.publish(outgoing, parcel_for)
-        return acknowledge(code=Code.SUCCESS, additional_info=problems)
+        return await self.publisher.publish(outgoing, parcel_for)
 
     async def _read(
-        self, records: Sequence[bytes], data: OperatorEvseData, action: ActionType, owner: str
+        self, records: Sequence[bytes], listing: Listing, action: ActionType
     ) -> tuple[list[str], list[EvseRecord]]:
         """The EvseIDs of all records, and the rows of those that are not to be deleted."""
         found: Rows[EvseRecord] = Rows([])
         if action is ActionType.DELETE:
             evse_ids = await named_evses(records, found)
         else:
-            listing = Listing(owner, data.operator_id, data.operator_name)
             async for index, raw in found.reading(records):
                 add_evse(found, index, raw, listing, strict=True)
             evse_ids = [row.evse_id for row in found.rows]
@@ -125,11 +136,18 @@ class EvseDataService:
         await self._party.store.publish(work)
 
     async def _everything(self, peer: PeerEntry) -> list[Parcel]:
-        """Our EVSE data that the peer may see, one full load per operator."""
+        """The EVSE data that the peer may see, one full load per operator."""
+        shown = shown_to(self._party, peer, Role.CPO)
         blocks: dict[tuple[str, str], list[bytes]] = {
-            (operator_id, ""): [] for operator_id in self._party.own.operators
+            (operator_id, ""): [] for operator_id in published_for(self._party, shown, Role.CPO)
         }
-        wanted = EvseFilter(owners=(OWN,), as_of=self._party.store.clock(), evse_key_prefixes=visible_prefixes(peer))
+        wanted = EvseFilter(
+            owners=shown.owners,
+            as_of=self._party.store.clock(),
+            evse_key_prefixes=visible_prefixes(peer),
+            hubs=shown.hubs,
+            direct=tuple(sorted(shown.direct)),
+        )
         number = 0
         while page := await self._party.store.evse_page(wanted, PageRequest(number, LARGEST_PAGE_SIZE)):
             for record in page:

@@ -14,11 +14,13 @@ from p2pnode.oicp.rules import check, errors_in
 from p2pnode.oicp.scalars import ANY_PROVIDER, ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_rows import Rows
+from p2pnode.roaming.merged import gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import action_of, refuse_foreign, refuse_invalid, refuse_misfits, refuse_twice
 from p2pnode.roaming.records import OWN, EvsePricingRecord
+from p2pnode.roaming.relay import relayed
 from p2pnode.roaming.visibility import is_priced_for, is_visible
 
 RECORDS = "/EVSEPricing"
@@ -51,10 +53,14 @@ class EvsePricingPushes:
         party = self._party
         rows = await self._read(received.records, received.peer.name, caller_of(received))
         refuse_foreign(received.peer, [row.evse_key for row in rows])
-        for provider in {row.provider_key for row in rows} - {ANY_PROVIDER} - party.own.keys[Role.EMP]:
-            raise ProtocolError(Code.DATA_ERROR, f"{provider} is not a provider of this node")
+        foreign = {row.provider_key for row in rows} - {ANY_PROVIDER} - party.own.keys[Role.EMP]
+        if foreign and not party.relay:
+            raise ProtocolError(Code.DATA_ERROR, f"{min(foreign)} is not a provider of this node")
         action = action_of(received.message.action_type)
-        await self._apply(action, rows, received.peer.name, operator_key(caller_of(received)))
+        caller_id = caller_of(received)
+        await self._apply(action, rows, received.peer.name, operator_key(caller_id))
+        if gives_on(party, received.peer, Role.CPO, operator_key(caller_id)):
+            await self._publish(relayed(received), action, rows, caller_id)
         return acknowledge()
 
     async def send_push(self, outgoing: Outgoing[PushEvsePricing]) -> Acknowledgement:
@@ -66,6 +72,16 @@ class EvsePricingPushes:
         action = action_of(outgoing.message.action_type)
         rows = await self._read(outgoing.records, OWN, caller_id)
         await self._apply(action, rows, OWN, operator_key(caller_id))
+        return acknowledge(additional_info=await self._publish(outgoing, action, rows, caller_id))
+
+    async def _publish(
+        self,
+        outgoing: Outgoing[PushEvsePricing],
+        action: ActionType,
+        rows: Sequence[EvsePricingRecord],
+        caller_id: str,
+    ) -> str | None:
+        """Deliver a push to every EMP that may see some of it; returns what went wrong."""
 
         def parcel_for(peer: PeerEntry) -> Parcel | None:
             full = action is ActionType.FULL_LOAD
@@ -76,7 +92,7 @@ class EvsePricingPushes:
                 return None
             return Parcel(caller_id, join(PUSH_EVSE_PRICING, outgoing.message, seen), full)
 
-        return acknowledge(additional_info=await self.publisher.publish(outgoing, parcel_for))
+        return await self.publisher.publish(outgoing, parcel_for)
 
     async def _read(self, records: Sequence[bytes], owner: str, operator_id: str) -> list[EvsePricingRecord]:
         found: Rows[EvsePricingRecord] = Rows([])
@@ -120,10 +136,13 @@ class EvsePricingPushes:
         await self._party.store.publish(work)
 
     async def _everything(self, peer: PeerEntry) -> list[Parcel]:
-        """Our EVSE pricing that the peer may see, one full load per operator."""
-        blocks: dict[str, list[bytes]] = {operator_id: [] for operator_id in self._party.own.operators}
-        for record in await self._party.store.evse_pricing((OWN,), None):
-            if _sees(peer, record):
+        """The EVSE pricing that the peer may see, one full load per operator."""
+        shown = shown_to(self._party, peer, Role.CPO)
+        blocks: dict[str, list[bytes]] = {
+            operator_id: [] for operator_id in published_for(self._party, shown, Role.CPO)
+        }
+        for record in await self._party.store.evse_pricing(shown.owners, None):
+            if _sees(peer, record) and shown.includes(record.owner, record.operator_key):
                 blocks.setdefault(record.operator_id, []).append(record.body)
         message = PushEvsePricing(action_type=ActionType.FULL_LOAD.value, evse_pricing=[])
         return [

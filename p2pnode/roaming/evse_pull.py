@@ -1,7 +1,7 @@
 """PullEvseData: pages of our charging points cut from one snapshot, and crawls over those of our peers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -17,11 +17,12 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, as_one_page, ask_each
 from p2pnode.roaming.crawls import Snapshots
 from p2pnode.roaming.evse_rows import Listing, Rows, take_evse
+from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pushes import in_turns
 from p2pnode.roaming.recent import Recent
-from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, HistoryGone, PageRequest
+from p2pnode.roaming.records import EvseFilter, EvseRecord, HistoryGone, PageRequest
 from p2pnode.roaming.router import Destination, Knowledge, claimant, resolve
 from p2pnode.roaming.visibility import own_keys, visible_prefixes
 
@@ -51,7 +52,7 @@ class EvsePulls:
         self._operators: dict[str, set[str]] = {}
 
     async def receive(self, received: Received[PullEvseData]) -> bytes:
-        """eRoamingPullEvseData: one page of our EVSE data records that the peer may see, with their `lastUpdate`.
+        """eRoamingPullEvseData: one page of the EVSE data records that the peer may see, with their `lastUpdate`.
 
         With LastCall the records that have changed since, with their `deltaType`. Raises InvalidMessage for a
         SearchCenter that is no place.
@@ -59,7 +60,8 @@ class EvsePulls:
         party, message, page = self._party, received.message, received.page
         crawl = (received.peer.name, page.size, encode(message))
         snapshot = self._snapshots.at(crawl, page.page, party.now(), party.store.clock)
-        wanted = _filter(message, snapshot.as_of, visible_prefixes(received.peer))
+        shown = shown_to(party, received.peer, Role.CPO)
+        wanted = _filter(message, snapshot.as_of, visible_prefixes(received.peer), shown)
         try:
             if snapshot.total is None:
                 snapshot.total = await party.store.evse_count(wanted)
@@ -86,7 +88,7 @@ class EvsePulls:
         replies = await ask_each(party, destinations, outgoing, caller_id=caller_id)
         for reply in replies:
             await self._stage(reply, message, outgoing.page)
-        return as_one_page(replies, outgoing.page)
+        return as_one_page(_without_copies(replies), outgoing.page)
 
     async def crawl(self, message: PullEvseData, to: str, process_id: str, size: int = 2000) -> int:
         """Pull all pages from one peer; returns how many records came. Raises ProtocolError as `send` does."""
@@ -116,9 +118,10 @@ class EvsePulls:
         stage.next_page = page.page + 1
         stage.count += len(reply.records)
         fallback = next(iter(reply.destination.peer.operators), "") if reply.destination.peer is not None else ""
+        listing = Listing(owner, fallback, is_shown=self._party.relay)
         is_foreign = self._foreign_to(reply.destination)
         async for _, raw in in_turns(reply.records):
-            _add(stage, raw, owner, fallback, is_foreign)
+            _add(stage, raw, listing, is_foreign)
         if not _is_last(reply.answer, len(reply.records), page):
             return False
         self._stages.drop(crawl)
@@ -167,11 +170,13 @@ class EvsePulls:
         await self._party.store.publish(work)
 
 
-def _filter(message: PullEvseData, as_of: datetime, prefixes: tuple[str, ...] | None) -> EvseFilter:
+def _filter(message: PullEvseData, as_of: datetime, prefixes: tuple[str, ...] | None, shown: Shown) -> EvseFilter:
     search = message.search_center
     operators = message.operator_ids
     return EvseFilter(
-        owners=(OWN,),
+        owners=shown.owners,
+        hubs=shown.hubs,
+        direct=tuple(sorted(shown.direct)),
         as_of=as_of,
         changed_since=message.last_call.astimezone(UTC) if message.last_call is not None else None,
         operator_keys=tuple(sorted({operator_key(text) for text in operators})) if operators else None,
@@ -229,7 +234,7 @@ def _in_notation(body: bytes, notation: GeoCoordinatesResponseFormatType) -> byt
     return replace_members(body, changes) if changes else body
 
 
-def _add(stage: Stage, raw: bytes, owner: str, fallback: str, is_foreign: Callable[[str], bool]) -> None:
+def _add(stage: Stage, raw: bytes, listing: Listing, is_foreign: Callable[[str], bool]) -> None:
     """Take one record of a page; one that cannot be read, or is not the peer's to publish, costs only itself."""
     reading = read_evse_record(raw)
     if reading.evse_id and is_foreign(reading.evse_id):
@@ -239,8 +244,28 @@ def _add(stage: Stage, raw: bytes, owner: str, fallback: str, is_foreign: Callab
             stage.deleted.append(evse_key(reading.evse_id))
         return
     operator, name = reading.body.get("OperatorID"), reading.body.get("OperatorName")
-    listing = Listing(owner, operator if isinstance(operator, str) else fallback, name if isinstance(name, str) else "")
+    listing = replace(
+        listing,
+        operator_id=operator if isinstance(operator, str) else listing.operator_id,
+        operator_name=name if isinstance(name, str) else "",
+    )
     take_evse(Rows(stage.rows), 0, raw, reading, listing, strict=False)
+
+
+def _without_copies(replies: Sequence[Reply]) -> list[Reply]:
+    """The answers without the records that a hub shows for operators which have answered themselves."""
+    counts = first_hand(replies, Role.CPO)
+
+    def is_first_hand(reply: Reply, raw: bytes) -> bool:
+        operator = read_evse_record(raw).body.get("OperatorID")
+        return not isinstance(operator, str) or counts(reply, operator_key(operator))
+
+    direct = [reply for reply in replies if reply.destination.peer is None or not reply.destination.peer.hub]
+    hubs = [reply for reply in replies if reply not in direct]
+    if not direct or not hubs:
+        return list(replies)
+    new = (replace(reply, records=[raw for raw in reply.records if is_first_hand(reply, raw)]) for reply in hubs)
+    return [*direct, *new]
 
 
 def _is_last(answer: EvseData, records: int, page: PageRequest) -> bool:

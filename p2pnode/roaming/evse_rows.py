@@ -11,7 +11,7 @@ from p2pnode.oicp.codec import MOST_VIOLATIONS, encode, replace_members
 from p2pnode.oicp.coordinates import UnreadableCoordinates, position_of
 from p2pnode.oicp.errors import Violation
 from p2pnode.oicp.evse_data import EvseDataRecord
-from p2pnode.oicp.identifiers import evse_key, operator_key
+from p2pnode.oicp.identifiers import evse_key, operator_key, operator_of_evse
 from p2pnode.oicp.mending import EvseDataReading, read_evse_record, read_status_record
 from p2pnode.oicp.rules import check, errors_in
 from p2pnode.roaming.pushes import in_turns
@@ -21,15 +21,20 @@ Row = TypeVar("Row")
 
 STATION_ID = "ChargingStationID"
 STATION_ID_IN_PUSHES = "ChargingStationId"
+HUB_OPERATOR = "HubOperatorID"
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Whose records they are, and under which operator they are listed."""
+    """Whose records they are, and under which operator they are listed.
+
+    Records that peers are shown are kept as they stand in the answer to a pull.
+    """
 
     owner: str
     operator_id: str
     operator_name: str = ""
+    is_shown: bool = False
 
 
 @dataclass(slots=True)
@@ -122,7 +127,7 @@ def _evse_row(record: EvseDataRecord, raw: bytes, reading: EvseDataReading, list
         operator_key=operator_key(listing.operator_id),
         operator_id=listing.operator_id,
         operator_name=listing.operator_name,
-        body=_pull_form(raw, reading, listing) if listing.owner == OWN else raw,
+        body=_pull_form(raw, reading, record.evse_id, listing) if listing.is_shown else raw,
         country=intern(record.address.country),
         latitude=latitude,
         longitude=longitude,
@@ -141,8 +146,8 @@ def _modes(modes: tuple[str, ...]) -> frozenset[str]:
     return frozenset(modes)
 
 
-def _pull_form(raw: bytes, reading: EvseDataReading, listing: Listing) -> bytes:
-    """Our own record as a PullEvseDataRecordType (E002), so that a page is joined without touching it again."""
+def _pull_form(raw: bytes, reading: EvseDataReading, evse_id: str, listing: Listing) -> bytes:
+    """A record as a PullEvseDataRecordType (E002), so that a page is joined without touching it again."""
     members = reading.body
     changes: dict[str, object] = {
         "OperatorID": listing.operator_id,
@@ -150,13 +155,15 @@ def _pull_form(raw: bytes, reading: EvseDataReading, listing: Listing) -> bytes:
         "deltaType": None,
         "lastUpdate": None,
     }
+    if HUB_OPERATOR not in members and operator_of_evse(evse_id) != operator_key(listing.operator_id):
+        changes[HUB_OPERATOR] = listing.operator_id  # the EVSE is one of an operator that it bundles
     if STATION_ID_IN_PUSHES in members:
         changes |= {STATION_ID: members[STATION_ID_IN_PUSHES], STATION_ID_IN_PUSHES: None}
     return replace_members(encode(members) if reading.mended else raw, changes)
 
 
 def push_form(body: bytes) -> bytes:
-    """Our own stored record as an EvseDataRecordType again."""
+    """A record that is shown as an EvseDataRecordType again."""
     changes: dict[str, object] = {"OperatorID": None, "OperatorName": None}
     if b'"ChargingStationID"' in body:
         station: object = read_evse_record(body).body.get(STATION_ID)

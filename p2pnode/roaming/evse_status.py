@@ -20,6 +20,7 @@ from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_rows import Listing, Rows, add_status, named_evses
 from p2pnode.roaming.evse_status_pull import StatusPulls
+from p2pnode.roaming.merged import gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
@@ -31,6 +32,7 @@ from p2pnode.roaming.pushes import (
     refuse_repeated,
 )
 from p2pnode.roaming.records import OWN, StatusRecord
+from p2pnode.roaming.relay import relayed
 from p2pnode.roaming.visibility import is_visible, visible_prefixes
 
 RECORDS = "/OperatorEvseStatus/EvseStatusRecord"
@@ -79,6 +81,8 @@ class EvseStatusService:
         evse_ids, rows = await self._read(received.records, listing, action)
         refuse_foreign(peer, evse_ids)
         await self._apply(action, evse_ids, rows, listing)
+        if gives_on(self._party, peer, Role.CPO, operator_key(block.operator_id)):
+            await self._publish(relayed(received), action, evse_ids, block.operator_id)
         return acknowledge()
 
     async def send_push(self, outgoing: Outgoing[PushEvseStatus]) -> Acknowledgement:
@@ -93,6 +97,12 @@ class EvseStatusService:
         listing = Listing(OWN, block.operator_id, block.operator_name or "")
         evse_ids, rows = await self._read(outgoing.records, listing, action)
         await self._apply(action, evse_ids, rows, listing)
+        return acknowledge(additional_info=await self._publish(outgoing, action, evse_ids, caller_id))
+
+    async def _publish(
+        self, outgoing: Outgoing[PushEvseStatus], action: ActionType, evse_ids: Sequence[str], caller_id: str
+    ) -> str | None:
+        """Deliver a push to every EMP that may see some of it; returns what went wrong."""
         keys = [evse_key(evse_id) for evse_id in evse_ids]
 
         def parcel_for(peer: PeerEntry) -> Parcel | None:
@@ -104,7 +114,7 @@ class EvseStatusService:
                 return None
             return Parcel(caller_id, join(PUSH_EVSE_STATUS, outgoing.message, seen), full)
 
-        return acknowledge(additional_info=await self.publisher.publish(outgoing, parcel_for))
+        return await self.publisher.publish(outgoing, parcel_for)
 
     async def _read(
         self, records: Sequence[bytes], listing: Listing, action: ActionType
@@ -140,10 +150,13 @@ class EvseStatusService:
         await self._party.store.publish(work)
 
     async def _everything(self, peer: PeerEntry) -> list[Parcel]:
-        """Our statuses that the peer may see, one full load per operator."""
-        blocks: dict[str, list[StatusRecord]] = {operator_id: [] for operator_id in self._party.own.operators}
-        for record in await self._party.store.statuses((OWN,)):
-            if is_visible(peer, record.evse_key):
+        """The statuses that the peer may see, one full load per operator."""
+        shown = shown_to(self._party, peer, Role.CPO)
+        blocks: dict[str, list[StatusRecord]] = {
+            operator_id: [] for operator_id in published_for(self._party, shown, Role.CPO)
+        }
+        for record in await self._party.store.statuses(shown.owners):
+            if is_visible(peer, record.evse_key) and shown.includes(record.owner, record.operator_key):
                 blocks.setdefault(record.operator_id, []).append(record)
         parcels: list[Parcel] = []
         for operator_id, records in blocks.items():

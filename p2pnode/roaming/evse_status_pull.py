@@ -25,9 +25,10 @@ from p2pnode.oicp.operations import Role
 from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.asking import Reply, ask_each
 from p2pnode.roaming.evse_pull import center_of
+from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.records import OWN, EvseFilter, PageRequest, StatusRecord
+from p2pnode.roaming.records import EvseFilter, PageRequest, StatusRecord
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.visibility import is_visible, own_keys, visible_prefixes
 
@@ -42,37 +43,50 @@ class StatusPulls:
         self._party = party
 
     async def receive(self, received: Received[PullEvseStatus]) -> bytes:
-        """eRoamingPullEvseStatus: our statuses that the peer may see, by operator.
+        """eRoamingPullEvseStatus: the statuses that the peer may see, by operator.
 
         Raises InvalidMessage for a SearchCenter that is no place.
         """
         message = received.message
         near = await self._near(message.search_center, received.peer) if message.search_center is not None else None
-        records = await self._party.store.statuses((OWN,), evse_keys=near, status=message.evse_status)
-        return _by_operator(records, received.peer)
+        shown = shown_to(self._party, received.peer, Role.CPO)
+        records = await self._party.store.statuses(shown.owners, evse_keys=near, status=message.evse_status)
+        return _by_operator(records, received.peer, shown)
 
     async def receive_by_operator(self, received: Received[PullEvseStatusByOperatorId]) -> bytes:
-        """eRoamingPullEvseStatusByOperatorId: our statuses listed under the given operators."""
+        """eRoamingPullEvseStatusByOperatorId: the statuses listed under the given operators."""
         keys = tuple(sorted({operator_key(text) for text in received.message.operator_id}))
-        return _by_operator(await self._party.store.statuses((OWN,), operator_keys=keys), received.peer)
+        shown = shown_to(self._party, received.peer, Role.CPO)
+        records = await self._party.store.statuses(shown.owners, operator_keys=keys)
+        return _by_operator(records, received.peer, shown)
 
     async def receive_by_id(self, received: Received[PullEvseStatusById]) -> EvseStatusById:
-        """eRoamingPullEvseStatusById: the status of each EVSE, `EvseNotFound` for one that is not ours to show."""
+        """eRoamingPullEvseStatusById: the status of each EVSE, `EvseNotFound` for one that we have not to show."""
         keys = {evse_key(evse_id): evse_id for evse_id in received.message.evse_id}
         visible = tuple(key for key in keys if is_visible(received.peer, key))
-        found = {record.evse_key: record for record in await self._party.store.statuses((OWN,), evse_keys=visible)}
+        shown = shown_to(self._party, received.peer, Role.CPO)
+        stored = await self._party.store.statuses(shown.owners, evse_keys=visible)
+        found = {record.evse_key: record for record in stored if shown.includes(record.owner, record.operator_key)}
         records: list[EvseStatusRecord] = []
         for key, evse_id in keys.items():
             status = found[key].status if key in found else EvseStatusType.EVSE_NOT_FOUND.value
-            if key not in found and key in visible and await self._party.store.evse(key, OWN) is not None:
+            if key not in found and key in visible and await self._is_published(key, shown):
                 status = EvseStatusType.UNKNOWN.value
             records.append(EvseStatusRecord(evse_id=evse_id, evse_status=status))
         return EvseStatusById(evse_status_records=EvseStatusRecords(evse_status_record=records), status_code=DONE)
 
+    async def _is_published(self, key: str, shown: Shown) -> bool:
+        """Whether somebody whose data is shown has published the EVSE."""
+        for owner in shown.owners:
+            record = await self._party.store.evse(key, owner)
+            if record is not None and shown.includes(owner, record.operator_key):
+                return True
+        return False
+
     async def _near(self, search: SearchCenter, peer: PeerEntry) -> tuple[str, ...]:
-        """The keys of our EVSEs within the radius."""
+        """The keys of the EVSEs within the radius."""
         wanted = EvseFilter(
-            owners=(OWN,),
+            owners=shown_to(self._party, peer, Role.CPO).owners,
             as_of=self._party.store.clock(),
             center=center_of(search),
             radius=float(search.radius),
@@ -106,7 +120,7 @@ class StatusPulls:
         """eRoamingPullEvseStatusById of our EMP; a CPO that does not know an EVSE never overrules one that does."""
         replies = await self._ask(outgoing, outgoing.message.provider_id)
         merged: dict[str, EvseStatusRecord] = {}
-        for reply in replies:
+        for reply in sorted(replies, key=_is_of_hub):
             answer: EvseStatusById = reply.answer
             records = answer.evse_status_records.evse_status_record
             await self._keep_records(reply, records)
@@ -188,9 +202,17 @@ class StatusPulls:
         )
 
 
-def _by_operator(records: Iterable[StatusRecord], peer: PeerEntry) -> bytes:
+def _is_of_hub(reply: Reply) -> bool:
+    return reply.destination.peer is not None and reply.destination.peer.hub
+
+
+def _by_operator(records: Iterable[StatusRecord], peer: PeerEntry, shown: Shown) -> bytes:
     """An eRoamingEvseStatus joined from stored records, a block per operator."""
-    seen = [record for record in records if is_visible(peer, record.evse_key)]
+    seen = [
+        record
+        for record in records
+        if is_visible(peer, record.evse_key) and shown.includes(record.owner, record.operator_key)
+    ]
     blocks: list[bytes] = []
     for _, group in groupby(seen, key=lambda record: record.operator_key):
         listed = list(group)
@@ -203,5 +225,11 @@ def _by_operator(records: Iterable[StatusRecord], peer: PeerEntry) -> bytes:
     return b'{"EvseStatuses":{"OperatorEvseStatus":[%b]},"StatusCode":%b}' % (b",".join(blocks), encode(DONE))
 
 
-def _merged(replies: Iterable[Reply]) -> list[OperatorEvseStatus]:
-    return [block for reply in replies for block in reply.answer.evse_statuses.operator_evse_status]
+def _merged(replies: Sequence[Reply]) -> list[OperatorEvseStatus]:
+    counts = first_hand(replies, Role.CPO)
+    return [
+        block
+        for reply in replies
+        for block in reply.answer.evse_statuses.operator_evse_status
+        if counts(reply, operator_key(block.operator_id))
+    ]

@@ -24,7 +24,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.asking import ask_counterpart, own_answer
 from p2pnode.roaming.media import body_without_pin
-from p2pnode.roaming.party import Party, Receivers, Senders
+from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import ChargingNotification, Outgoing, Received, Transaction
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.sessions import Event, moved, require_between
@@ -78,33 +78,30 @@ class Notifications:
 
         own: SessionRecord | None = None
         if not await party.store.write(work):
-            own = await adopted(
-                party,
-                peer,
-                session_id=message.session_id,
-                evse_id=message.evse_id,
-                identification=message.identification,
-                at=at,
-            )
+            own = await adopted(party, peer, message, caller_of(received), at)
             require_between(own)
             await party.store.write(work)
         answer: Acknowledgement = await own_answer(party, received)
         return answer
 
     async def send(self, outgoing: Outgoing[ChargingNotification]) -> Acknowledgement:
-        """eRoamingChargingNotifications of our CPO, to the EMP of the session.
+        """eRoamingChargingNotifications of our CPO, or of a peer's, to the EMP of the session.
 
         The session moves whatever the EMP answers, since it tells what has happened. Where the EMP cannot be told now,
         the notification is stored, acknowledged and sent again before any later one. Raises ProtocolError 400 for a
-        session that is not ours.
+        session that is not the sender's.
         """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.operator_id)
         event = EVENTS[outgoing.operation]
         key = session_key(message.session_id)
 
+        adoptable: SessionRecord | None = None
+        if outgoing.source is not None and await party.store.session(key) is None:
+            adoptable = await adopted(party, outgoing.source, message, caller_id, party.now())
+
         def work(transaction: Transaction) -> SessionRecord:
-            session = require_between(transaction.session(key), cpo=OWN)
+            session = require_between(transaction.session(key) or adoptable, cpo=outgoing.sender)
             following = _told(moved(session, event, party.now()), message)
             transaction.put_session(following)
             return following

@@ -22,8 +22,10 @@ class Verdict:
     refusal: Code | None = None
 
 
-async def decide(party: Party, identification: Identification, at: datetime) -> Verdict | None:
+async def decide(party: Party, identification: Identification, at: datetime, asking: str = OWN) -> Verdict | None:
     """The verdict of the authentication data at hand; None where it says nothing about the medium.
+
+    `asking` is the CPO's side, a peer's name where we relay; what that peer has published itself says nothing to it.
 
     A record of a provider whose peer may no longer publish authentication data to us says nothing, and neither does
     one of a card that has expired: a UID names no provider, and another one may know the card.
@@ -34,7 +36,7 @@ async def decide(party: Party, identification: Identification, at: datetime) -> 
     records = await party.store.authentication(medium.kind, medium.key)
     refusal: Code | None = None
     for record in records:
-        if not _counts(party, record):
+        if not _counts(party, record) or (record.owner == asking != OWN):
             continue
         if await _vouches(record, identification, at):
             return Verdict(record)

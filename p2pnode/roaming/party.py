@@ -91,6 +91,8 @@ class Party:
     new_session_id: Callable[[], str]
     limits: Limits
     background: Background
+    relay: bool = False
+    """Whether we pass on what peers send each other."""
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     @property
@@ -108,8 +110,13 @@ class Party:
         return self.cpo
 
     def own_id(self, outgoing: Outgoing[Any], in_body: str | None = None) -> str:
-        """The own identifier a message goes out under. Raises ProtocolError 017 for one that is not ours."""
+        """The identifier a message goes out under: that of the peer it is relayed for, else one of ours.
+
+        Raises ProtocolError 017 for one that is not ours.
+        """
         role = outgoing.operation.caller
+        if outgoing.source is not None:
+            return outgoing.caller_id or in_body or next(iter(outgoing.source.ids(role)), "")
         identifiers = self.own.ids(role)
         chosen = in_body or outgoing.caller_id or (identifiers[0] if identifiers else "")
         if not self.own.is_own(role, chosen):

@@ -29,6 +29,7 @@ from p2pnode.oicp.operations import Operation
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
 from p2pnode.roaming.records import (
     FIRST_PAGE,
+    OWN,
     AuthenticationRecord,
     CdrFilter,
     CdrRecord,
@@ -263,9 +264,10 @@ class Received(Struct, Generic[Request], frozen=True):
 
 
 class Outgoing(Struct, Generic[Request], frozen=True):
-    """A message of our own party on its way out. `to` names the peer where the sender has chosen one.
+    """A message on its way out: of our own party, or of the peer `source` that this node relays it for.
 
-    `caller_id` is the own identifier in the path our backend used; empty, it is the one in the body or our first one.
+    `to` names the peer where the sender has chosen one. `caller_id` is the sender's identifier in the path; empty, it
+    is the one in the body or our first one.
     """
 
     operation: Operation[Request, Any]
@@ -276,6 +278,12 @@ class Outgoing(Struct, Generic[Request], frozen=True):
     records: Sequence[bytes] = ()
     page: PageRequest = FIRST_PAGE
     to: str | None = None
+    source: PeerEntry | None = None
+
+    @property
+    def sender(self) -> str:
+        """The sender's side of a session: `OWN`, or the name of the peer the message is relayed for."""
+        return self.source.name if self.source is not None else OWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,14 @@ from p2pnode.oicp.scalars import ANY_PROVIDER, ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_pricing import EvsePricingPushes
 from p2pnode.roaming.evse_rows import Rows
+from p2pnode.roaming.merged import gives_on, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pricing_pull import PricingPulls
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, ProductRecord
+from p2pnode.roaming.relay import relayed
 from p2pnode.roaming.visibility import is_priced_for
 
 RECORDS = "/PricingProductData/PricingProductDataRecords"
@@ -68,7 +70,9 @@ class Pricing:
         if not peer.speaks_for(Role.CPO, data.operator_id):
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{data.operator_id} is not an operator of {peer.name}")
         require_for_us(self._party, data.provider_id)
-        await self._take(received.message, received.records, peer.name)
+        action = await self._take(received.message, received.records, peer.name)
+        if gives_on(self._party, peer, Role.CPO, operator_key(data.operator_id)):
+            await self._publish(relayed(received), action, data.operator_id)
         return acknowledge()
 
     async def send_push(self, outgoing: Outgoing[PushPricingProductData]) -> Acknowledgement:
@@ -80,12 +84,19 @@ class Pricing:
         caller_id = self._party.own_id(outgoing, data.operator_id)
         action = await self._take(outgoing.message, outgoing.records, OWN)
         self._published[data.operator_id, provider_key(data.provider_id)] = encode(data)
+        return acknowledge(additional_info=await self._publish(outgoing, action, caller_id))
+
+    async def _publish(
+        self, outgoing: Outgoing[PushPricingProductData], action: ActionType, caller_id: str
+    ) -> str | None:
+        """Deliver a push to every EMP that may see it; returns what went wrong."""
+        data = outgoing.message.pricing_product_data
 
         def parcel_for(peer: PeerEntry) -> Parcel | None:
             seen = is_priced_for(peer, provider_key(data.provider_id))
             return Parcel(caller_id, outgoing.body, action is ActionType.FULL_LOAD) if seen else None
 
-        return acknowledge(additional_info=await self.publisher.publish(outgoing, parcel_for))
+        return await self.publisher.publish(outgoing, parcel_for)
 
     async def _take(self, message: PushPricingProductData, records: Sequence[bytes], owner: str) -> ActionType:
         data = message.pricing_product_data
@@ -129,8 +140,13 @@ class Pricing:
         return action
 
     async def _everything(self, peer: PeerEntry) -> list[Parcel]:
-        """Our products that the peer may see, one full load per operator and provider, also where none are left."""
-        records = await self._party.store.products((OWN,), None)
+        """The products that the peer may see, one full load per operator and provider, also where none are left."""
+        shown = shown_to(self._party, peer, Role.CPO)
+        records = [
+            record
+            for record in await self._party.store.products(shown.owners, None)
+            if shown.includes(record.owner, record.operator_key)
+        ]
         blocks: dict[tuple[str, str], list[ProductRecord]] = {key: [] for key in self._published}
         for key, group in groupby(records, key=lambda record: (record.operator_id, record.provider_key)):
             blocks.setdefault(key, []).extend(group)
@@ -147,8 +163,8 @@ class Pricing:
 
 
 def require_for_us(party: Party, provider_id: str) -> None:
-    """Raises ProtocolError 022 for prices that are for another provider."""
-    if provider_id != ANY_PROVIDER and not party.own.is_own(Role.EMP, provider_id):
+    """Raises ProtocolError 022 for prices that are for another provider; whose they are a relay finds out later."""
+    if provider_id != ANY_PROVIDER and not party.relay and not party.own.is_own(Role.EMP, provider_id):
         raise ProtocolError(Code.DATA_ERROR, f"{provider_id} is not a provider of this node")
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from p2pnode.oicp.codec import encode, replace_members
 from p2pnode.oicp.identifiers import evse_key, operator_key, provider_key
-from p2pnode.oicp.operations import PULL_EVSE_PRICING, PULL_PRICING_PRODUCT_DATA
+from p2pnode.oicp.operations import PULL_EVSE_PRICING, PULL_PRICING_PRODUCT_DATA, Role
 from p2pnode.oicp.pricing import (
     EvsePricing,
     OperatorEvsePricing,
@@ -19,9 +19,10 @@ from p2pnode.oicp.pricing import (
 from p2pnode.oicp.scalars import ANY_PROVIDER
 from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.asking import ask_each
+from p2pnode.roaming.merged import first_hand, shown_to
 from p2pnode.roaming.party import Party, caller_of
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.records import OWN, EvsePricingRecord, ProductRecord
+from p2pnode.roaming.records import EvsePricingRecord, ProductRecord
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.visibility import is_visible
 
@@ -36,11 +37,16 @@ class PricingPulls:
         self._party = party
 
     async def receive_products(self, received: Received[PullPricingProductData]) -> bytes:
-        """eRoamingPullPricingProductData: our products for the asking provider and for all, by operator."""
+        """eRoamingPullPricingProductData: the products for the asking provider and for all, by operator."""
         message = received.message
-        records = await self._party.store.products((OWN,), _operators(message.operator_ids), message.last_call)
+        shown = shown_to(self._party, received.peer, Role.CPO)
+        records = await self._party.store.products(shown.owners, _operators(message.operator_ids), message.last_call)
         providers = _shown_to(message.provider_id or caller_of(received))
-        seen = [record for record in records if record.provider_key in providers]
+        seen = [
+            record
+            for record in records
+            if record.provider_key in providers and shown.includes(record.owner, record.operator_key)
+        ]
         blocks: list[bytes] = []
         for _, group in groupby(seen, key=lambda record: (record.operator_key, record.provider_key)):
             listed = list(group)
@@ -49,11 +55,19 @@ class PricingPulls:
         return b'{"PricingProductData":[%b],"StatusCode":%b}' % (b",".join(blocks), encode(DONE))
 
     async def receive_evse_pricing(self, received: Received[PullEvsePricing]) -> bytes:
-        """eRoamingPullEVSEPricing: our EVSE pricing for the asking provider and for all, under both names (E015)."""
+        """eRoamingPullEVSEPricing: the EVSE pricing for the asking provider and for all, under both names (E015)."""
         message, peer = received.message, received.peer
-        records = await self._party.store.evse_pricing((OWN,), _operators(message.operator_ids), message.last_call)
+        shown = shown_to(self._party, peer, Role.CPO)
+        operators = _operators(message.operator_ids)
+        records = await self._party.store.evse_pricing(shown.owners, operators, message.last_call)
         providers = _shown_to(message.provider_id)
-        seen = [record for record in records if record.provider_key in providers and is_visible(peer, record.evse_key)]
+        seen = [
+            record
+            for record in records
+            if record.provider_key in providers
+            and is_visible(peer, record.evse_key)
+            and shown.includes(record.owner, record.operator_key)
+        ]
         blocks: list[bytes] = []
         for _, group in groupby(seen, key=lambda record: record.operator_key):
             listed = list(group)
@@ -64,11 +78,11 @@ class PricingPulls:
         return b'{"OperatorEVSEPricing":[%b],"EVSEPricing":[%b],"StatusCode":%b}' % (joined, joined, encode(DONE))
 
     async def _operator_name(self, records: Iterable[EvsePricingRecord]) -> str | None:
-        """The operator's name, from the EVSE data we publish: the push of prices does not tell it."""
+        """The operator's name, from the EVSE data it publishes: the push of prices does not tell it."""
         for record in records:
             if record.operator_name:
                 return record.operator_name
-            evse = await self._party.store.evse(record.evse_key, OWN)
+            evse = await self._party.store.evse(record.evse_key, record.owner)
             if evse is not None and evse.operator_name:
                 return evse.operator_name
         return None
@@ -80,9 +94,12 @@ class PricingPulls:
         knowledge = Knowledge(party.own, to=outgoing.to)
         destinations = resolve(PULL_PRICING_PRODUCT_DATA, message, party.peers(), knowledge)
         merged: list[PricingProductDataType] = []
-        for reply in await ask_each(party, destinations, outgoing, caller_id=caller_id):
+        replies = await ask_each(party, destinations, outgoing, caller_id=caller_id)
+        counts = first_hand(replies, Role.CPO)
+        for reply in replies:
             answer: PricingProductData = reply.answer
-            merged += answer.pricing_product_data
+            blocks = answer.pricing_product_data
+            merged += [block for block in blocks if counts(reply, operator_key(block.operator_id))]
             await self._keep_products(reply.destination.name, answer, whole=message.last_call is None)
         return PricingProductData(pricing_product_data=merged, status_code=DONE)
 
@@ -122,9 +139,12 @@ class PricingPulls:
         knowledge = Knowledge(party.own, to=outgoing.to)
         destinations = resolve(PULL_EVSE_PRICING, message, party.peers(), knowledge)
         merged: list[OperatorEvsePricing] = []
-        for reply in await ask_each(party, destinations, outgoing, caller_id=caller_id):
+        replies = await ask_each(party, destinations, outgoing, caller_id=caller_id)
+        counts = first_hand(replies, Role.CPO)
+        for reply in replies:
             answer: EvsePricing = reply.answer
-            merged += answer.operator_evse_pricing
+            blocks = answer.operator_evse_pricing
+            merged += [block for block in blocks if counts(reply, operator_key(block.operator_id))]
             await self._keep_evse_pricing(reply.destination.name, answer, whole=message.last_call is None)
         return EvsePricing(operator_evse_pricing=merged, status_code=DONE)
 

@@ -1,5 +1,7 @@
 """Delivering what our party publishes: to every peer that may see it, in order, and the latest state after an outage.
 
+What peers publish through us is delivered in the same way where we relay.
+
 For each peer and operation there is one lane with one push in flight, as the specification demands. A lane whose push
 failed has fallen behind: the next delivery is a full load of what we publish then, once, not the backlog. Lanes are
 not kept on disk: after a start of the node every peer may have missed something and counts as behind, as does one that
@@ -71,7 +73,7 @@ class Publisher:
         Returns when all have answered or after `push_wait`, with a sentence on those that have not taken it. What is
         not delivered by then goes on in the background.
         """
-        knowledge = Knowledge(self._party.own, to=outgoing.to)
+        knowledge = Knowledge(self._party.own, to=outgoing.to, source=outgoing.source)
         try:
             found = resolve(self._operation, outgoing.message, self._party.peers(), knowledge)
         except ProtocolError as error:

@@ -105,8 +105,8 @@ class EvseFilter:
 
     `as_of` is a moment of `Store.clock`, the same for all pages of an answer. With `changed_since` the answer is the
     difference between the state then and the state at `as_of`, each record with its `delta_type`; what no longer meets
-    the filter counts as deleted. `owners` are the owners whose records may be seen; `evse_key_prefixes` narrows by
-    visibility.
+    the filter counts as deleted. `owners` are the owners whose records may be seen, except those of `hubs`
+    for the operators with the keys in `direct`; `evse_key_prefixes` narrows by visibility.
     """
 
     owners: tuple[str, ...]
@@ -123,6 +123,8 @@ class EvseFilter:
     center: tuple[float, float] | None = None
     radius: float | None = None
     evse_key_prefixes: tuple[str, ...] | None = None
+    hubs: tuple[str, ...] = ()
+    direct: tuple[str, ...] = ()
 
 
 class HistoryGone(LookupError):

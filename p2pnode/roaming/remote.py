@@ -20,6 +20,7 @@ from p2pnode.roaming.asking import (
     ask_counterpart,
     may_have_happened,
     own_answer,
+    told,
     tried_own_answer,
     unanswered,
     with_session_id,
@@ -61,7 +62,7 @@ class Remote:
         }
 
     async def send_start(self, outgoing: Outgoing[AuthorizeRemoteStart]) -> Acknowledgement:
-        """eRoamingAuthorizeRemoteStart of our EMP, to the CPO that owns the charging point.
+        """eRoamingAuthorizeRemoteStart of our EMP, or of a peer's, to the CPO that owns the charging point.
 
         Raises ProtocolError where it could not be asked. Without an answer the session stays `unconfirmed`, and with
         `remote_start_on_timeout = "stop"` a RemoteStop follows.
@@ -70,14 +71,14 @@ class Remote:
         caller_id = party.own_id(outgoing, message.provider_id)
         session_id = message.session_id or party.new_session_id()
         known = await party.store.session(session_key(session_id)) if message.session_id else None
-        if known is not None and self._is_repeated(require_between(known, emp=OWN), message):
+        if known is not None and self._is_repeated(require_between(known, emp=outgoing.sender), message):
             return acknowledge(message)
         destination = await cpo_of(party, outgoing, known)
         body = outgoing.body
         if message.session_id is None:
             body = replace_members(body, {"SessionID": session_id})
             message = message.model_copy(update={"session_id": session_id})
-        session = self._unconfirmed(message, session_id, known, destination, emp=OWN)
+        session = self._unconfirmed(message, session_id, known, destination, emp=outgoing.sender)
         await self._begin(session)
         try:
             reply = await ask(party, destination, outgoing, caller_id=caller_id, body=body, message=message)
@@ -86,7 +87,7 @@ class Remote:
                 await self._lost(session, outgoing, error.code, caller_id)
             else:
                 await self._undo(session, known)
-            raise ProtocolError(error.code, str(error)) from error
+            raise told(outgoing, error) from error
         answer: Acknowledgement = reply.answer
         if not answer.result:
             if answer.status_code.code in TELLING_NOTHING:
@@ -248,7 +249,7 @@ class Remote:
         body = body_without_pin(outgoing.message.identification, outgoing.body)
         event = SessionEvent(session.key, at, outgoing.operation.name, Verb.SEND, session.cpo, code, body)
         await self._party.store.write(lambda transaction: transaction.add_event(event))
-        if self._party.limits.remote_start_on_timeout == "stop":
+        if self._party.limits.remote_start_on_timeout == "stop" and outgoing.source is None:
             stop = self._stop_after(session, outgoing, caller_id)
             self._party.background.start(stop, "stop after a lost remote start")
 
@@ -271,10 +272,13 @@ class Remote:
             await self._party.store.write(lambda transaction: transaction.add_event(event))
 
     async def send_stop(self, outgoing: Outgoing[AuthorizeRemoteStop]) -> Acknowledgement:
-        """eRoamingAuthorizeRemoteStop of our EMP, to the CPO of the session. Raises ProtocolError 400 without one."""
+        """eRoamingAuthorizeRemoteStop of our EMP, or of a peer's, to the CPO of the session.
+
+        Raises ProtocolError 400 without one.
+        """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.provider_id)
-        session = require_between(await party.store.session(session_key(message.session_id)), emp=OWN)
+        session = require_between(await party.store.session(session_key(message.session_id)), emp=outgoing.sender)
         moved(session, Event.STOP, party.now())
         answer: Acknowledgement = (await ask_counterpart(party, session.cpo, outgoing, caller_id=caller_id)).answer
         await self._note_stop(session, outgoing.body, Verb.SEND, answer)

@@ -52,7 +52,7 @@ class Reservations:
         session_id = message.session_id or party.new_session_id()
         known = await party.store.session(session_key(session_id)) if message.session_id else None
         if known is not None:
-            self._require_reserved(require_between(known, emp=OWN), message)
+            self._require_reserved(require_between(known, emp=outgoing.sender), message)
         destination = await cpo_of(party, outgoing, known)
         body = outgoing.body
         if message.session_id is None:
@@ -63,7 +63,9 @@ class Reservations:
         )
         answer: Acknowledgement = reply.answer
         if answer.result:
-            await self._keep(message, session_id, destination, OWN, answer=answer, verb=Verb.SEND, body=body)
+            await self._keep(
+                message, session_id, destination, outgoing.sender, answer=answer, verb=Verb.SEND, body=body
+            )
             answer = answer.model_copy(update={"session_id": session_id})
         return answer
 
@@ -151,7 +153,7 @@ class Reservations:
         """eRoamingAuthorizeRemoteReservationStop of our EMP, to the CPO of the reservation."""
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.provider_id)
-        session = require_between(await party.store.session(session_key(message.session_id)), emp=OWN)
+        session = require_between(await party.store.session(session_key(message.session_id)), emp=outgoing.sender)
         moved(session, Event.RELEASE, party.now())
         answer: Acknowledgement = (await ask_counterpart(party, session.cpo, outgoing, caller_id=caller_id)).answer
         await self._release(session, outgoing.body, Verb.SEND, answer)

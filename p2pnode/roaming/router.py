@@ -1,6 +1,7 @@
-"""Where a message of our own party goes: each destination with the reason it was chosen. No I/O, no state.
+"""Where a message goes: each destination with the reason it was chosen. No I/O, no state.
 
-A rule per operation names candidates; the peer table then decides which of them may be sent the operation.
+A rule per operation names candidates; the peer table then decides which of them may be sent the operation. The rules
+are the same for messages of our own party and for those of a peer that we relay.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,7 +39,7 @@ class Knowledge:
     """What the node has learned that bears on a route. Names are peer names, or `OWN`; None where nothing is known.
 
     `counterpart` is the other side of the message's session, `evse_owner` who published the EVSE, `approved_by` who
-    said yes to the medium before, `to` the peer the sender has named.
+    said yes to the medium before, `to` the peer the sender has named. `source` is the peer the message is relayed for.
     """
 
     own: OwnParty
@@ -46,6 +47,7 @@ class Knowledge:
     evse_owner: str | None = None
     approved_by: str | None = None
     to: str | None = None
+    source: PeerEntry | None = None
 
 
 Rule = Callable[[Any, PeerTable, Knowledge], Iterable[Destination]]
@@ -61,13 +63,21 @@ def resolve(operation: AnyOperation, message: Any, peers: PeerTable, knowledge: 
         candidates = [Destination(peer, "The sender named this peer.")] if peer is not None and peer.enabled else []
     else:
         candidates = list(RULES[operation](message, peers, knowledge))
+    if knowledge.source is not None:
+        candidates = [found for found in candidates if not comes_back(found.peer, knowledge.source)]
     if not candidates:
         raise ProtocolError(Code.PARTNER_NOT_FOUND, "no peer in the peer table is responsible")
     allowed = [found for found in candidates if found.peer is None or found.peer.may_send(operation)]
     if not allowed:
         names = ", ".join(found.name for found in candidates)
-        raise ProtocolError(Code.NO_VALID_CONTRACT, f"{operation.name} may not be sent to {names}")
+        reason = f"{operation.name} may not be sent to {names}: the setting `send` of the peer's entry forbids it"
+        raise ProtocolError(Code.NO_VALID_CONTRACT, reason)
     return allowed
+
+
+def comes_back(peer: PeerEntry | None, source: PeerEntry) -> bool:
+    """Whether a relayed message would go back: to its source, or from one hub to another, which may know the first."""
+    return peer is not None and (peer.name == source.name or (peer.hub and source.hub))
 
 
 def _hubs(peers: PeerTable, role: Role, claimed: str) -> list[Destination]:

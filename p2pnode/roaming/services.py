@@ -22,6 +22,7 @@ from p2pnode.roaming.party import Limits, OwnParty, Party, Receivers, Senders
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
 from p2pnode.roaming.pricing import Pricing
 from p2pnode.roaming.publishing import Publisher
+from p2pnode.roaming.relay import Relay
 from p2pnode.roaming.remote import Remote
 from p2pnode.roaming.session_ids import session_ids
 from p2pnode.roaming.undelivered import Undelivered
@@ -45,7 +46,8 @@ class Roaming:
     """Our party among its peers.
 
     `receivers` and `senders` have a function for each of the 24 operations; an operation whose answering role we do
-    not play is not among the receivers. An async context manager: leaving it ends the work in the background.
+    not play is not among the receivers, unless we relay. An async context manager: leaving it ends the work in the
+    background.
     """
 
     def __init__(  # noqa: PLR0913 - everything around a party, once
@@ -60,6 +62,7 @@ class Roaming:
         now: Callable[[], datetime],
         new_session_id: Callable[[], str] | None = None,
         limits: Limits | None = None,
+        relay: bool = False,
     ) -> None:
         self._background = Background()
         self._party = Party(
@@ -73,6 +76,7 @@ class Roaming:
             new_session_id=new_session_id or session_ids(now),
             limits=limits or Limits(),
             background=self._background,
+            relay=relay,
         )
         self._evse_data = EvseDataService(self._party)
         self._evse_status = EvseStatusService(self._party)
@@ -93,9 +97,13 @@ class Roaming:
         backends = {Role.CPO: cpo, Role.EMP: emp}
         receivers = {operation: handle for service in services for operation, handle in service.receivers.items()}
         senders = {operation: handle for service in services for operation, handle in service.senders.items()}
-        self.receivers: Receivers = _in_order(
-            {operation: handle for operation, handle in receivers.items() if backends[operation.callee] is not None}
-        )
+        if relay:
+            answered = Relay().receivers(receivers, senders)
+        else:
+            answered = {
+                operation: handle for operation, handle in receivers.items() if backends[operation.callee] is not None
+            }
+        self.receivers: Receivers = _in_order(answered)
         self.senders: Senders = _in_order(senders)
 
     async def __aenter__(self) -> Self:
@@ -178,14 +186,14 @@ class Roaming:
     def _publishers(self) -> list[tuple[Publisher, Role]]:
         """What we publish, and the role of who takes it."""
         found: list[tuple[Publisher, Role]] = []
-        if self._party.own.operators:
+        if self._party.own.operators or self._party.relay:
             found += [
                 (self._evse_data.publisher, Role.EMP),
                 (self._evse_status.publisher, Role.EMP),
                 (self._pricing.publisher, Role.EMP),
                 (self._pricing.evse_pricing.publisher, Role.EMP),
             ]
-        if self._party.own.providers:
+        if self._party.own.providers or self._party.relay:
             found.append((self._authentication.publisher, Role.CPO))
         return found
 

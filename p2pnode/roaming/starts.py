@@ -1,4 +1,4 @@
-"""What an authorized start makes: its session, and the answers that name it."""
+"""What an authorized start makes: its session with its SessionID, and the answers that name it."""
 
 from datetime import datetime, timedelta
 
@@ -14,12 +14,36 @@ from p2pnode.oicp.authorization import (
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.status import Code, StatusCode
-from p2pnode.roaming.media import medium_of, medium_of_stored, stored_identification
+from p2pnode.roaming.media import Medium, medium_of, medium_of_stored, stored_identification
+from p2pnode.roaming.party import Party
+from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import SessionRecord, SessionState
 from p2pnode.roaming.sessions import Event, moved, require_between, state_at
 
 DONE = StatusCode.of(Code.SUCCESS)
 STARTED = frozenset({SessionState.AUTHORIZED, SessionState.CHARGING})
+
+
+class Mint:
+    """SessionIDs for starts that came without one: the same for a start that is sent again under its CPO's own id."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self._minted: Recent[tuple[str, str, str | None, Medium | None], str] = Recent(party.limits.remembered_starts)
+
+    async def session_id(self, message: AuthorizeStart, peer: str) -> str:
+        """The SessionID for a start of this peer."""
+        if message.cpo_partner_session_id is None:
+            return self._party.new_session_id()
+        start = (peer, message.cpo_partner_session_id, message.evse_id, medium_of(message.identification))
+        minted = self._minted.get(start)
+        if minted is not None:
+            known = await self._party.store.session(session_key(minted))
+            if known is not None and known.state in STARTED:
+                return minted
+        minted = self._party.new_session_id()
+        self._minted.put(start, minted)
+        return minted
 
 
 def session_of(  # noqa: PLR0913 - what an approval tells

@@ -105,17 +105,22 @@ class Undelivered:
             if self._looked:
                 return
             for session in await self._party.store.sessions(LOOKED_THROUGH):
-                if session.cpo == OWN and waiting_in(await self._party.store.history(session.key)):
+                if self._is_told_by_us(session) and waiting_in(await self._party.store.history(session.key)):
                     self._keys.add(session.key)
             self._looked = True
+
+    def _is_told_by_us(self, session: SessionRecord) -> bool:
+        return session.cpo == OWN or self._party.relay
 
     async def _send(self, session: SessionRecord, event: SessionEvent) -> str:
         """Send one notification again; returns the code of the answer, or of why there was none."""
         operation = NOTIFICATIONS[event.operation]
         message = read(operation.request, event.body)
-        outgoing = Outgoing(operation, message, event.body, self._party.new_session_id())
+        source = self._party.peers().get(session.cpo) if session.cpo != OWN else None
+        outgoing = Outgoing(operation, message, event.body, self._party.new_session_id(), source=source)
         try:
-            caller_id = self._party.own_id(outgoing, message.operator_id)
+            own = session.cpo == OWN
+            caller_id = self._party.own_id(outgoing, message.operator_id) if own else message.operator_id
             reply = await ask_counterpart(self._party, session.emp, outgoing, caller_id=caller_id)
         except ProtocolError as error:
             return error.code

@@ -170,6 +170,8 @@ def _conditions(wanted: EvseFilter) -> list[ColumnElement[bool]]:
     ):
         if flag is not None:
             conditions.append(column == int(flag))
+    if wanted.hubs:
+        conditions.append(~and_(EVSE.c.owner.in_(wanted.hubs), EVSE.c.operator_key.in_(wanted.direct)))
     if wanted.authentication_modes is not None:
         conditions.append(_any(_contains(EVSE.c.authentication_modes, mode) for mode in wanted.authentication_modes))
     if wanted.evse_key_prefixes is not None:

@@ -281,6 +281,7 @@ class Party:
     cpo: Cpo
     emp: Emp
     limits: Limits
+    relay: bool = False
     peers: PeerTable = field(default_factory=PeerTable)
     foreign: bytes | None = None
     roaming: Roaming = field(init=False)
@@ -301,7 +302,12 @@ class Party:
             emp=self.emp if self.own.providers else None,
             now=self.clock,
             limits=self.limits,
+            relay=self.relay,
         )
+
+    def forgets(self, other: "Party") -> None:
+        """Take another out of the peer table."""
+        self.peers = PeerTable(peer for peer in self.peers.peers if peer.name != other.name)
 
     def knows(self, *others: "Party", **entry: object) -> None:
         """Put others into the peer table, the entry's members as given."""
@@ -399,11 +405,13 @@ class World:
         operators: Sequence[str] = (),
         providers: Sequence[str] = (),
         limits: Limits = LIMITS,
+        *,
+        relay: bool = False,
     ) -> Party:
         """A party with an empty store."""
         store = await self.enter(SqlStore.open(self.directory / f"{name}.db", now=self.clock))
         own = OwnParty(tuple(operators), tuple(providers))
-        made = Party(name, own, store, self.wire, self.clock, Cpo(), Emp(), limits)
+        made = Party(name, own, store, self.wire, self.clock, Cpo(), Emp(), limits, relay)
         await self.enter(_closing(made))
         return made
 
@@ -414,6 +422,16 @@ class World:
         cpo.knows(emp)
         emp.knows(cpo)
         return cpo, emp
+
+    async def star(self) -> tuple[Party, Party, Party]:
+        """A CPO and an EMP that know a relay only, and the relay between them."""
+        cpo = await self.party("cpo", operators=("DE*CPO",))
+        emp = await self.party("emp", providers=("DE-ONE",))
+        relay = await self.party("relay", relay=True)
+        relay.knows(cpo, emp)
+        for party in (cpo, emp):
+            party.knows(relay, hub=True)
+        return cpo, relay, emp
 
 
 class _closing:  # noqa: N801 - used like a function
