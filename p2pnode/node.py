@@ -36,6 +36,7 @@ from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation, Operation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.peering.client import PeerClient
+from p2pnode.peering.expiry import OWN, Expiry, expiries
 from p2pnode.peering.face import FaceParts
 from p2pnode.peering.server import PeerFace
 from p2pnode.peering.table import PeerTableHolder
@@ -54,6 +55,8 @@ Answer = TypeVar("Answer", bound=OicpModel)
 
 DELIVERY_INTERVAL = 30.0
 """Seconds between two looks for what peers have missed."""
+EXPIRY_INTERVAL = 21600.0
+"""Seconds between two looks for certificates that end soon."""
 PURGE_INTERVAL = 86400.0
 """Seconds between two purges of old versions of EVSE data."""
 LATEST_SESSIONS = 10_000
@@ -98,6 +101,7 @@ class Node:
         self.library_log = log.library
         self.observer = Observer(log, NodeMetrics(__version__), EventBus(), now)
         self.started_at = now()
+        self.expiries: tuple[Expiry, ...] = ()
         self.backend_face: BackendFace | None = None
         self._stack = AsyncExitStack()
         self._background = Background()
@@ -121,13 +125,13 @@ class Node:
         config = self.config
         own = OwnParty(config.node.operators, config.node.providers)
         self.store = await self._stack.enter_async_context(SqlStore.open(config.store.path, now=self.now))
-        encrypted = config.peer_face.tls == "on"
+        shown = config.peer_face.shows_identity
         self.client = await self._stack.enter_async_context(
             PeerClient(
                 self.observer.call,
                 limits=config.limits,
-                certificate=config.peer_face.certificate if encrypted else None,
-                key=config.peer_face.key if encrypted else None,
+                certificate=config.peer_face.certificate if shown else None,
+                key=config.peer_face.key if shown else None,
                 now=self.now,
                 logger=self.library_log,
             )
@@ -176,6 +180,7 @@ class Node:
         self._stack.push_async_callback(self._background.aclose)
         self._background.start(self._deliver_pending(), "delivery of what peers have missed")
         self._background.start(self._forget_history(), "forgetting old versions of EVSE data")
+        self._background.start(self._watch_expiry(), "watching for certificates that end")
         gc.collect()
         gc.freeze()
         self.log.info("started", version=__version__, peers=len(self.peers.current().peers), url=self.peer_url)
@@ -211,6 +216,26 @@ class Node:
                 if purged:
                     self.log.info("purged", versions=purged)
             await asyncio.sleep(PURGE_INTERVAL)
+
+    async def _watch_expiry(self) -> None:
+        """Tell of certificates that end soon: at the start, and from time to time."""
+        while True:
+            for warning in await self._expiry_warnings():
+                self.log.warning("certificate_ends", problem=warning)
+            await asyncio.sleep(EXPIRY_INTERVAL)
+
+    async def _expiry_warnings(self) -> list[str]:
+        """Measure how long certificates hold; what there is to tell of those that end soon."""
+        face, now = self.config.peer_face, self.now()
+        try:
+            ends = await asyncio.to_thread(
+                lambda: tuple(expiries(face.certificate if face.shows_identity else None, self.peers.trust))
+            )
+        except TrustError as error:
+            return [str(error)]
+        self.observer.metrics.certificates({end.peer: end.until for end in ends})
+        self.expiries = ends
+        return [warning for end in ends if (warning := end.warning(now)) is not None]
 
     async def _enter_backends(self, *, that_send: bool) -> None:
         """Enter the backends that send messages by themselves, or those that are only called.
@@ -339,6 +364,7 @@ class Node:
         table = await asyncio.to_thread(load_peers, self.directory)
         await self.peers.replace(table)
         self.observer.event("peers", count=len(table.peers))
+        await self._expiry_warnings()
         return table
 
     def status(self) -> NodeStatus:
@@ -354,6 +380,8 @@ class Node:
             at=self.now(),
             faces=self.faces(),
             pin=str((self.face.card or {}).get("pin") or ""),
+            certificate_until=next((end.until for end in self.expiries if end.peer == OWN), None),
+            warnings=tuple(warning for end in self.expiries if (warning := end.warning(self.now())) is not None),
             peers=tuple(PeerStatus.of(peer, health(peer.name)) for peer in self.peers.current().peers),
             cells=self.observer.metrics.cells(),
         )

@@ -42,7 +42,8 @@ COMMANDS = {
         "What a node remembers: back it up while it runs, restore it, check it.",
     ),
     "peer": ("p2pnode.cli.peer:peer", "The peer table: list and show."),
-    "pki": ("p2pnode.cli.pki:pki", "Certificates: show one with its fingerprint."),
+    "pki": ("p2pnode.cli.pki:pki", "Keys and certificates: a lab CA, issue, renew, show, check."),
+    "reload": ("p2pnode.cli.reload:reload", "Let a running node read its peer table and certificates again."),
 }
 
 root = LazyGroup(

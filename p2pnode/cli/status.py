@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import show_json, show_pairs, show_table
+from p2pnode.cli.output import say, show_json, show_pairs, show_table
+from p2pnode.config.pins import spoken
 from p2pnode.web.client import AdminClient
 
 
@@ -29,10 +30,13 @@ def status(directory: Path, *, as_json: bool) -> None:
             ("running since", told["started_at"]),
             *((f"{face} face", url) for face, url in told["faces"].items()),
             ("pin", told["pin"]),
+            ("pin, spoken", spoken(told["pin"]) if told["pin"] else ""),
             ("certificate until", told["certificate_until"]),
             ("sessions", ", ".join(f"{count} {state}" for state, count in told["sessions"].items())),
         )
     )
+    for warning in told["warnings"]:
+        say(f"warning: {warning}")
     click.echo()
     show_table(
         ("peer", "operators", "providers", "url", "heard", "sent", "received", "last failure"),

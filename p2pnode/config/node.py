@@ -80,6 +80,11 @@ class PeerFaceSection(Settings):
         description="The header in which such a proxy passes the client certificate on, PEM, URL-encoded.",
     )
 
+    @property
+    def shows_identity(self) -> bool:
+        """Whether the node has a certificate to show: it speaks TLS itself, or a proxy does before it."""
+        return self.tls == "on" or bool(self.proxies)
+
     @model_validator(mode="after")
     def _plain_stays_home(self) -> "PeerFaceSection":
         if self.tls == "off" and not self.insecure and not is_loopback(self.host):

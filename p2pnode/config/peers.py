@@ -105,7 +105,7 @@ class PeerEntry(Settings):
     )
     tls_name: str | None = Field(
         default=None,
-        description="The DNS name, common name or organization in its CA-issued certificate; else one of its ids.",
+        description="The DNS name, common name, organization or unit in its CA-issued certificate; else an id of its.",
     )
     tls: Literal["on", "off"] = Field(default="on", description="`off` calls it over plain HTTP, for a lab.")
     insecure: bool = Field(default=False, description="Allow plain HTTP to a host that is not this machine.")
@@ -190,7 +190,7 @@ class PeerTable:
     def __init__(self, peers: Iterable[PeerEntry] = ()) -> None:
         self.peers: tuple[PeerEntry, ...] = tuple(peers)
         self._by_name = _index("name", ((peer.name, peer.name, peer) for peer in self.peers))
-        self._by_pin = _index("pin", ((pin, pin, peer) for peer in self.peers for pin in peer.pins))
+        _index("pin", ((pin, pin, peer) for peer in self.peers for pin in peer.pins))
         self._by_operator = _index(
             "operator",
             (
@@ -212,10 +212,6 @@ class PeerTable:
     def get(self, name: str) -> PeerEntry | None:
         """The peer with this name, enabled or not."""
         return self._by_name.get(name)
-
-    def by_pin(self, pin: str) -> PeerEntry | None:
-        """The enabled peer that this public key was written down for."""
-        return _enabled(self._by_pin.get(pin))
 
     def by_operator(self, key: str) -> PeerEntry | None:
         """The enabled peer that is, or bundles, the operator with this key."""

@@ -11,6 +11,7 @@ from typing import Any
 from p2pnode.config import ConfigError, NodeConfig, load_node
 from p2pnode.config.files import write_toml
 from p2pnode.config.load import NODE_FILE, PEERS_FILE
+from p2pnode.config.node import PeerFaceSection
 from p2pnode.config.settings import is_loopback
 from p2pnode.pki import Authority, Identity, Leaf, PkiError, create_identity, issue
 from p2pnode.store.errors import StoreError
@@ -59,7 +60,7 @@ def make_directory(
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_toml(directory / NODE_FILE, dict(settings))
         (directory / PEERS_FILE).write_text(PEERS_TEXT, encoding="utf-8")
-        leaf = Leaf(config.node.name, (*config.node.operators, *config.node.providers), _hosts(config.peer_face.host))
+        leaf = Leaf(config.node.name, (*config.node.operators, *config.node.providers), hosts_of(config.peer_face))
         if authority is None:
             identity = create_identity(directory / PKI, leaf, now)
         else:
@@ -86,8 +87,9 @@ def name_from(directory: Path) -> str:
     return name[:63] or "node"
 
 
-def _hosts(host: str) -> tuple[str, ...]:
+def hosts_of(face: PeerFaceSection) -> tuple[str, ...]:
     """What the certificate names: this machine, and the address peers use where it is another."""
+    host = face.host
     local = ("localhost", "127.0.0.1", "::1")
     if host in EVERYWHERE:
         return (*local, socket.gethostname())

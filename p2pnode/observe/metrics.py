@@ -1,11 +1,12 @@
 """The node's numbers, in a registry of its own, for Prometheus and for the table of the 48 cells."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Info, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from p2pnode.oicp.operations import OPERATIONS
@@ -43,6 +44,12 @@ class NodeMetrics:
             ("operation", "verb", "code"),
             registry=self.registry,
         )
+        self._certificates = Gauge(
+            "p2pnode_certificate_not_after_seconds",
+            "When the first certificate ends that this node shows (peer empty) or knows a peer by, in Unix time.",
+            ("peer",),
+            registry=self.registry,
+        )
         Info("p2pnode_build", "The version that runs.", registry=self.registry).info({"version": version})
         self._sent = {name: Tally() for name in (*_OPERATIONS, OTHER)}
         self._received = {name: Tally() for name in (*_OPERATIONS, OTHER)}
@@ -63,6 +70,12 @@ class NodeMetrics:
     def backend_call(self, outcome: CallOutcome) -> None:
         """Count one message between our own backend and this node; it is in no cell, since it concerns no peer."""
         self._backend_calls.labels(_operation(outcome), outcome.verb.value, _code(outcome)).inc()
+
+    def certificates(self, until: Mapping[str, datetime]) -> None:
+        """Take the ends of certificates, by peer, instead of those known so far."""
+        self._certificates.clear()
+        for peer, end in until.items():
+            self._certificates.labels(peer).set(end.timestamp())
 
     def collect(self) -> Iterable[Metric]:
         """The calls on the wire, for the registry."""

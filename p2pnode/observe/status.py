@@ -43,7 +43,10 @@ class PeerStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """Everything a person asks first. `faces` maps a face to its URL, `cells` an operation to its two counts."""
+    """Everything a person asks first. `faces` maps a face to its URL, `cells` an operation to its two counts.
+
+    `warnings` are sentences about what needs somebody soon, such as a certificate that ends.
+    """
 
     name: str
     version: str
@@ -54,6 +57,7 @@ class NodeStatus:
     faces: Mapping[str, str] = field(default_factory=dict[str, str])
     pin: str = ""
     certificate_until: datetime | None = None
+    warnings: tuple[str, ...] = ()
     peers: tuple[PeerStatus, ...] = ()
     sessions: Mapping[str, int] = field(default_factory=dict[str, int])
     cells: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])

@@ -3,13 +3,11 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from cryptography import x509
-
 from p2pnode import __version__
 from p2pnode.config.node import NodeSection
 from p2pnode.config.pins import public_key_pin
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation
-from p2pnode.peering.trust import TrustError, to_pem
+from p2pnode.peering.trust import read_chain, to_pem
 
 
 def node_card(
@@ -31,19 +29,8 @@ def node_card(
         "version": __version__,
     }
     if certificate_file is not None:
-        chain = _chain(certificate_file)
+        chain = read_chain(certificate_file)
         pin = public_key_pin(chain[0])
         identity = next((issuer for issuer in chain[1:] if public_key_pin(issuer) == pin), chain[0])
         card |= {"pin": pin, "certificate": to_pem([identity])}
     return card
-
-
-def _chain(file: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(file.read_bytes())
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror}"
-        raise TrustError(message) from error
-    except ValueError as error:
-        message = f"{file} holds no certificate in PEM form"
-        raise TrustError(message) from error

@@ -10,14 +10,13 @@ Listener = Callable[[], Awaitable[None]]
 
 
 class PeerTableHolder:
-    """The current table and its trust, replaced as one. `generation` counts the replacements.
+    """The current table and its trust, replaced as one.
 
     Building trust reads certificate files: raises TrustError where they cannot be used.
     """
 
     def __init__(self, table: PeerTable) -> None:
         self.trust = PeerTrust(table)
-        self.generation = 0
         self._listeners: list[Listener] = []
         self._replacing = asyncio.Lock()
 
@@ -38,7 +37,6 @@ class PeerTableHolder:
         async with self._replacing:
             former = self.trust
             self.trust = await asyncio.to_thread(PeerTrust, table)
-            self.generation += 1
             try:
                 await self._tell()
             except BaseException:

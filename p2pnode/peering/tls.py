@@ -7,6 +7,7 @@ trusts; which peer it is, is decided afterwards.
 import ssl
 from pathlib import Path
 
+from p2pnode.config.passphrase import key_passphrase
 from p2pnode.peering.trust import Credentials, TrustError, to_pem
 
 
@@ -67,16 +68,21 @@ def client_context(certificate: Path | None, key: Path | None, credentials: Cred
 def _own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key, password=_no_password)
+        context.load_cert_chain(certificate, key, password=_passphrase)
     except FileNotFoundError as error:
         missing = certificate if not certificate.exists() else key
         message = f"{missing} does not exist"
         raise TrustError(message) from error
     except (OSError, ValueError) as error:
-        message = f"{certificate} and {key} are not a certificate in PEM form and its key"
+        message = (
+            f"{certificate} and {key} are not a certificate in PEM form and its key, or its passphrase is not known"
+        )
         raise TrustError(message) from error
 
 
-def _no_password() -> str:
-    """Instead of a question on the terminal: a key with a password cannot be used."""
-    raise ValueError
+def _passphrase() -> bytes:
+    """Asked for only where the key is encrypted. Without one: an error, instead of a question on the terminal."""
+    passphrase = key_passphrase()
+    if passphrase is None:
+        raise ValueError
+    return passphrase

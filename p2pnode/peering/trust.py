@@ -1,6 +1,6 @@
 """Which certificate is which peer's: pins first, then certificates that a CA of the peer issued in its name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -99,6 +99,18 @@ class PeerTrust:
         )
 
 
+def read_chain(file: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM file of our own, at least one. Raises TrustError."""
+    try:
+        return x509.load_pem_x509_certificates(file.read_bytes())
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror}"
+        raise TrustError(message) from error
+    except ValueError as error:
+        message = f"{file} holds no certificate in PEM form"
+        raise TrustError(message) from error
+
+
 def to_pem(certificates: Iterable[x509.Certificate]) -> str:
     """The certificates in PEM form, each once."""
     texts = (certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates)
@@ -121,7 +133,16 @@ def _parsed(der: bytes) -> tuple[x509.Certificate | None, str]:
 def credentials_of(peer: PeerEntry) -> Credentials:
     """How a peer is known. Reads its files; raises TrustError."""
     own = _read(peer, peer.certificate)
-    return Credentials(peer, frozenset((*peer.pins, *map(public_key_pin, own))), own, _read(peer, peer.ca))
+    return Credentials(peer, frozenset((*peer.pins, *_pins(own))), own, _read(peer, peer.ca))
+
+
+def _pins(certificates: Sequence[x509.Certificate]) -> Iterator[str]:
+    """The pins of a peer's own certificates; those of issuers that stand in the file behind them are not its."""
+    pins = [public_key_pin(certificate) for certificate in certificates]
+    for number, pin in enumerate(pins):
+        others = (other for other, at in zip(certificates, pins, strict=True) if at != pin)
+        if not any(_issued(other, certificates[number]) for other in others):
+            yield pin
 
 
 def _read(peer: PeerEntry, file: Path | None) -> tuple[x509.Certificate, ...]:
@@ -160,10 +181,10 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
-    """The DNS names, common names and organizations in a certificate."""
+    """The DNS names, common names, organizations and organizational units in a certificate."""
     names = [
         str(attribute.value)
-        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)
         for attribute in certificate.subject.get_attributes_for_oid(oid)
     ]
     try:

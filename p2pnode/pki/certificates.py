@@ -19,8 +19,9 @@ BACKDATED = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """What a TLS certificate says: the node's name, the party's identifiers (as organizations), its hosts.
+    """What a TLS certificate says: the node's name, the party's identifiers, its hosts.
 
+    The identifiers stand in O; with an `organization` that stands in O and they in OU, as in Hubject's certificates.
     `hosts` are DNS names or IP addresses. `days` is how long the certificate is valid.
     """
 
@@ -28,14 +29,21 @@ class Leaf:
     ids: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     days: int = 397
+    organization: str = ""
 
 
-def _name(common_name: str, organizations: Sequence[str] = ()) -> x509.Name:
+def _name(common_name: str, organizations: Sequence[str] = (), units: Sequence[str] = ()) -> x509.Name:
     if not 0 < len(common_name) <= COMMON_NAME_LIMIT:
         message = f"a certificate's name has 1 to {COMMON_NAME_LIMIT} characters, not {len(common_name)}"
         raise PkiError(message)
-    organization_names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, text) for text in organizations]
-    return x509.Name([*organization_names, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    above = [(NameOID.ORGANIZATION_NAME, text) for text in organizations]
+    above += [(NameOID.ORGANIZATIONAL_UNIT_NAME, text) for text in units]
+    try:
+        attributes = [x509.NameAttribute(oid, text) for oid, text in above]
+        return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    except ValueError as error:
+        message = f"a certificate cannot have this name: {error}"
+        raise PkiError(message) from error
 
 
 def _host(host: str) -> x509.GeneralName:
@@ -101,7 +109,8 @@ def issue_leaf(
 
     Raises PkiError where its subject would equal the issuer's, or it names no host.
     """
-    subject = _name(leaf.name, leaf.ids)
+    organizations, units = ((leaf.organization,), leaf.ids) if leaf.organization else (leaf.ids, ())
+    subject = _name(leaf.name, organizations, units)
     if subject == issuer.subject:
         message = f"a certificate for {leaf.name!r} would have the name of its issuer"
         raise PkiError(message)

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from p2pnode.config.pins import public_key_pin
+from p2pnode.config.pins import NEXT_IDENTITY_FILE, public_key_pin
 from p2pnode.pki.certificates import Leaf, issue_leaf, self_signed, to_pem
 from p2pnode.pki.inspection import describe
 from p2pnode.pki.keys import PkiError, create_key, load_certificates, load_key, write_file
@@ -19,6 +19,7 @@ from p2pnode.pki.keys import PkiError, create_key, load_certificates, load_key, 
 KEY_FILE = "node.key"
 CERTIFICATE_FILE = "node.pem"
 IDENTITY_FILE = "identity.pem"
+NEXT_KEY_FILE = "next.key"
 CA_KEY_FILE = "ca.key"
 CA_CERTIFICATE_FILE = "ca.pem"
 IDENTITY_DAYS = 7305
@@ -76,7 +77,7 @@ def issue(ca: Authority, directory: Path, leaf: Leaf, now: datetime) -> Identity
     key_file = directory / KEY_FILE
     key = load_key(key_file) if key_file.exists() else create_key(key_file)
     certificate = issue_leaf(leaf, key.public_key(), ca.certificate, ca.key, now)
-    write_file(directory / CERTIFICATE_FILE, to_pem(certificate))
+    write_file(directory / CERTIFICATE_FILE, to_pem(certificate, ca.certificate))
     return Identity(key_file, directory / CERTIFICATE_FILE, ca.certificate_file, public_key_pin(certificate))
 
 
@@ -84,7 +85,8 @@ def current_leaf(directory: Path) -> Leaf:
     """What the TLS certificate in the directory says, to be renewed as it is or with other names. Raises PkiError."""
     known = describe(load_certificates(directory / CERTIFICATE_FILE)[0])
     days = max(1, round((known.not_after - known.not_before) / timedelta(days=1)))
-    return Leaf(known.name, known.organizations, known.hosts, days)
+    organization = known.organizations[0] if known.units and known.organizations else ""
+    return Leaf(known.name, known.ids, known.hosts, days, organization)
 
 
 def renew(directory: Path, now: datetime, *, leaf: Leaf | None = None, ca: Authority | None = None) -> Identity:
@@ -104,6 +106,28 @@ def renew(directory: Path, now: datetime, *, leaf: Leaf | None = None, ca: Autho
         message = f"{directory / IDENTITY_FILE} does not belong to {directory / KEY_FILE}"
         raise PkiError(message)
     return _install(directory, issue_leaf(leaf, key.public_key(), identity, key, now), identity)
+
+
+def prepare_key(directory: Path, now: datetime) -> str:
+    """Make the key the node is going to change to, and its identity certificate for peers to trust beside the current.
+
+    Returns its pin. Raises PkiError where one is prepared already.
+    """
+    key = create_key(directory / NEXT_KEY_FILE)
+    certificate = self_signed(key, f"{current_leaf(directory).name} identity"[:64], now, IDENTITY_DAYS)
+    write_file(directory / NEXT_IDENTITY_FILE, to_pem(certificate))
+    return public_key_pin(certificate)
+
+
+def change_key(directory: Path, now: datetime) -> Identity:
+    """Put the prepared key in force, with a TLS certificate of its own. Raises PkiError where none is prepared."""
+    key = load_key(directory / NEXT_KEY_FILE)
+    identity = load_certificates(directory / NEXT_IDENTITY_FILE)[0]
+    certificate = issue_leaf(current_leaf(directory), key.public_key(), identity, key, now)
+    (directory / NEXT_KEY_FILE).replace(directory / KEY_FILE)
+    made = _install(directory, certificate, identity)
+    (directory / NEXT_IDENTITY_FILE).replace(directory / IDENTITY_FILE)
+    return made
 
 
 def _install(directory: Path, certificate: x509.Certificate, identity: x509.Certificate) -> Identity:

@@ -20,6 +20,7 @@ class CertificateInfo:
     subject: str
     issuer: str
     organizations: tuple[str, ...]
+    units: tuple[str, ...]
     hosts: tuple[str, ...]
     serial: str
     not_before: datetime
@@ -28,6 +29,11 @@ class CertificateInfo:
     fingerprint: str
     is_ca: bool
     is_self_signed: bool
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The party's identifiers: the organizational units, or, where there are none, the organizations."""
+        return self.units or self.organizations
 
     def is_valid(self, at: datetime) -> bool:
         """Whether the moment lies within the certificate's lifetime."""
@@ -62,6 +68,7 @@ def describe(certificate: x509.Certificate) -> CertificateInfo:
         subject=certificate.subject.rfc4514_string(),
         issuer=certificate.issuer.rfc4514_string(),
         organizations=_texts(certificate.subject, NameOID.ORGANIZATION_NAME),
+        units=_texts(certificate.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
         hosts=_hosts(certificate),
         serial=f"{certificate.serial_number:x}",
         not_before=certificate.not_valid_before_utc,

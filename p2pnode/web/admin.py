@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from p2pnode.backends.commands import CommandError, Commands
+from p2pnode.config import ConfigError
 from p2pnode.node import Node
 from p2pnode.observe.events import Event, Subscription
 from p2pnode.observe.metrics import CONTENT_TYPE
@@ -20,6 +21,7 @@ from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolEr
 from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT, Role
+from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.explain import Question
 from p2pnode.roaming.records import OWN, EvseFilter, PageRequest
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
@@ -62,6 +64,7 @@ class AdminFace:
                 web.post("/api/evses/import", self._import),
                 web.post("/api/cpo/{command}", self._cpo),
                 web.post("/api/emp/{command}", self._emp),
+                web.post("/api/reload", self._reload),
                 web.post("/api/stop", self._stop),
             ]
         )
@@ -228,6 +231,15 @@ class AdminFace:
 
     async def _emp(self, request: web.Request) -> web.Response:
         return await _command(request, Role.EMP, self._node.commands[Role.EMP])
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        """Read the peer table and all certificates again."""
+        del request
+        try:
+            table = await self._node.reload_peers()
+        except (ConfigError, TrustError) as error:
+            raise Refusal(HTTPStatus.CONFLICT, str(error), "correct it; the former table stays in force") from error
+        return _json({"peers": len(table.peers)})
 
     async def _stop(self, request: web.Request) -> web.Response:
         del request

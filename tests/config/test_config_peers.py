@@ -106,7 +106,6 @@ def test_a_disabled_peer_is_found_by_name_only() -> None:
     peer = PeerEntry(name="a", operators=("DE*ABC",), providers=("DE-ABC",), pins=(PIN,), enabled=False)
     table = PeerTable([peer])
     assert table.get("a") is peer
-    assert table.by_pin(PIN) is None
     assert table.by_operator(operator_key("DE*ABC")) is None
     assert table.by_provider(provider_key("DE-ABC")) is None
     assert table.with_role(Role.CPO) == ()
