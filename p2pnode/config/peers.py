@@ -1,6 +1,6 @@
 """The peer table: who may be talked to, which identifiers each peer may speak for, and what passes between the two."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, cast
 from urllib.parse import SplitResult, urlsplit
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from p2pnode.config.pins import PIN
 from p2pnode.config.settings import Settings, is_loopback
 from p2pnode.oicp.dialects import Dialect
-from p2pnode.oicp.identifiers import operator_key, provider_key
+from p2pnode.oicp.identifiers import evse_prefix_key, operator_key, provider_key
 from p2pnode.oicp.operations import BY_NAME, PULL_AUTHENTICATION_DATA, AnyOperation, Role
 
 PeerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -171,6 +171,12 @@ class PeerEntry(Settings):
         """The identifiers the peer has in this role, as they are written in the table."""
         return self.operators if role is Role.CPO else self.providers
 
+    def evse_prefix_keys(self) -> Iterator[tuple[str, str]]:
+        """The keys of the `evse_prefixes`, each with its text; one of nothing but separators is no prefix."""
+        for text in self.evse_prefixes:
+            if key := evse_prefix_key(text):
+                yield key, text
+
     def speaks_for(self, role: Role, identifier: str) -> bool:
         """Whether `identifier`, in any spelling, is one of the peer's own in this role; a hub speaks for everybody."""
         own = self.ids(role)
@@ -207,7 +213,11 @@ class PeerTable:
                 for text in (*peer.providers, *peer.sub_providers)
             ),
         )
-        _index("EVSE prefix", ((text.upper(), text, peer) for peer in self.peers for text in peer.evse_prefixes))
+        self._by_prefix = _index(
+            "EVSE prefix",
+            ((key, text, peer) for peer in self.peers for key, text in peer.evse_prefix_keys()),
+        )
+        self._prefix_lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
 
     def get(self, name: str) -> PeerEntry | None:
         """The peer with this name, enabled or not."""
@@ -220,6 +230,14 @@ class PeerTable:
     def by_provider(self, key: str) -> PeerEntry | None:
         """The enabled peer that is, or bundles, the provider with this key."""
         return _enabled(self._by_provider.get(key))
+
+    def by_evse_prefix(self, key: str) -> PeerEntry | None:
+        """The enabled peer with the longest of all `evse_prefixes` that the EVSE with this key begins with."""
+        for length in self._prefix_lengths:
+            peer = self._by_prefix.get(key[:length])
+            if peer is not None and peer.enabled:
+                return peer
+        return None
 
     def with_role(self, role: Role) -> tuple[PeerEntry, ...]:
         """The enabled peers that play this role."""

@@ -53,6 +53,7 @@ _PARTY_DIN = re.compile(r"\+?([0-9]{1,3})\*([0-9]{3})")
 _PROVIDER = re.compile(r"([A-Za-z]{2})([*-]?)([A-Za-z0-9]{3})")
 _EVSE_ISO = re.compile(r"([A-Za-z]{2})\*?([A-Za-z0-9]{3})\*?[Ee]([A-Za-z0-9*]{1,30})")
 _EVSE_DIN = re.compile(r"\+?([0-9]{1,3})\*([0-9]{3})\*([0-9*]{1,32})")
+_OPERATOR_AND_E = re.compile(r"([A-Za-z]{2})\*?([A-Za-z0-9]{3})\*?[Ee]")
 _POOL = re.compile(r"([A-Za-z]{2})\*?([A-Za-z0-9]{3})\*?[Pp]([A-Za-z0-9*]{1,30})")
 _EVCO_ISO = re.compile(r"([A-Za-z]{2})-?([A-Za-z0-9]{3})-?([Cc][A-Za-z0-9]{8})-?([A-Za-z0-9])")
 _EVCO_DIN = re.compile(r"([A-Za-z]{2})[*-]?([A-Za-z0-9]{3})[*-]?([A-Za-z0-9]{6})[*-]?([0-9Xx])")
@@ -197,6 +198,18 @@ def provider_key(text: str) -> str:
 def evse_key(text: str) -> str:
     """The key of an EvseID: `DE*AB7*E8406487`, `+49*810*000438`."""
     return _evse(text)[0] if len(text) <= LONGEST_CACHED else parse_evse(text).key
+
+
+@lru_cache(CACHED)
+def evse_prefix_key(text: str) -> str:
+    """The beginning of the keys of all EvseIDs that begin with `text`; `DEGEF` and `DE*GEF*` are one."""
+    bare = text.strip().rstrip("*")
+    operator = parse_operator(bare)
+    if operator.standard is not Standard.OTHER:
+        return f"{operator.key}*"
+    if match := _OPERATOR_AND_E.fullmatch(bare):
+        return f"{match[1]}*{match[2]}*E".upper()
+    return evse_key(bare)
 
 
 def charging_pool_key(text: str) -> str:

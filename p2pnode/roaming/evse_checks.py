@@ -9,8 +9,8 @@ from p2pnode.oicp.operations import Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing
-from p2pnode.roaming.records import OWN, EvseRecord, SessionRecord
-from p2pnode.roaming.router import Destination, Knowledge, resolve
+from p2pnode.roaming.records import OWN, SessionRecord
+from p2pnode.roaming.router import Destination, Knowledge, publisher_of, resolve
 from p2pnode.roaming.visibility import is_visible, own_keys
 
 
@@ -21,25 +21,23 @@ async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord |
     has published no EVSE is not checked.
     """
     evse_id: str = outgoing.message.evse_id
-    key = evse_key(evse_id)
-    found = await party.store.evse(key)
+    published, peers = await party.store.evse_owners(evse_key(evse_id)), party.peers()
     knowledge = Knowledge(
         party.own,
         counterpart=session.cpo if session is not None else None,
-        evse_owner=found.owner if found is not None else None,
+        evse_owner=publisher_of(published, peers),
         to=outgoing.to,
         source=outgoing.source,
     )
-    destination = resolve(outgoing.operation, outgoing.message, party.peers(), knowledge)[0]
+    destination = resolve(outgoing.operation, outgoing.message, peers, knowledge)[0]
     if destination.peer is None:
         if outgoing.source is not None:
             await require_own(party, evse_id, outgoing.source)
         return destination
-    if found is None or found.owner != destination.name:
-        found = await party.store.evse(key, destination.name)
-    if found is None and await party.store.has_evses(destination.name, _listed(destination.peer, evse_id)):
+    compatible = next((found.is_hubject_compatible for found in published if found.owner == destination.name), None)
+    if compatible is None and await party.store.has_evses(destination.name, _listed(destination.peer, evse_id)):
         raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not among the EVSEs {destination.name} published")
-    _require_compatible(found, evse_id)
+    _require_compatible(evse_id, is_compatible=compatible is not False)
     return destination
 
 
@@ -49,12 +47,14 @@ async def require_own(party: Party, evse_id: str, peer: PeerEntry) -> None:
     Raises ProtocolError 603 for one that is not ours or hidden from the peer, 604 for one that is not for roaming.
     """
     key = evse_key(evse_id)
-    found = await party.store.evse(key, OWN)
-    published = found is not None or await party.store.has_evses(OWN)
-    is_own = found is not None if published else operator_of_evse(evse_id) in party.own.keys[Role.CPO]
+    found = next((found for found in await party.store.evse_owners(key) if found.owner == OWN), None)
+    compatible = found.is_hubject_compatible if found is not None else None
+    is_own = compatible is not None
+    if not is_own and not await party.store.has_evses(OWN):
+        is_own = found is not None or operator_of_evse(evse_id) in party.own.keys[Role.CPO]
     if not is_own or not is_visible(peer, key):
         raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not an EVSE of this operator")
-    _require_compatible(found, evse_id)
+    _require_compatible(evse_id, is_compatible=compatible is not False)
 
 
 def operator_of(party: Party, destination: Destination, evse_id: str) -> str:
@@ -71,6 +71,6 @@ def _listed(peer: PeerEntry, evse_id: str) -> str | None:
     return inside if peer.hub or inside in own_keys(peer, Role.CPO) else None
 
 
-def _require_compatible(record: EvseRecord | None, evse_id: str) -> None:
-    if record is not None and not record.is_hubject_compatible:
+def _require_compatible(evse_id: str, *, is_compatible: bool) -> None:
+    if not is_compatible:
         raise ProtocolError(Code.EVSE_NOT_HUBJECT_COMPATIBLE, f"{evse_id} cannot be started from afar")

@@ -1,6 +1,6 @@
 """PullEvseData: pages of our charging points cut from one snapshot, and crawls over those of our peers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -11,7 +11,7 @@ from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.evse_data import EvseData, PullEvseData
 from p2pnode.oicp.evse_types import GeoCoordinatesResponseFormatType, SearchCenter
 from p2pnode.oicp.identifiers import evse_key, operator_key
-from p2pnode.oicp.mending import read_evse_record
+from p2pnode.oicp.mending import EvseDataReading, read_evse_record
 from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, as_one_page, ask_each
@@ -23,7 +23,7 @@ from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pushes import in_turns
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import EvseFilter, EvseRecord, HistoryGone, PageRequest
-from p2pnode.roaming.router import Destination, Knowledge, claimant, resolve
+from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
 from p2pnode.roaming.visibility import own_keys, visible_prefixes
 
 DELETED = "delete"
@@ -119,9 +119,11 @@ class EvsePulls:
         stage.count += len(reply.records)
         fallback = next(iter(reply.destination.peer.operators), "") if reply.destination.peer is not None else ""
         listing = Listing(owner, fallback, is_shown=self._party.relay)
-        is_foreign = self._foreign_to(reply.destination)
+        peers, own = self._party.peers(), self._party.own
         async for _, raw in in_turns(reply.records):
-            _add(stage, raw, listing, is_foreign)
+            reading = read_evse_record(raw)
+            if not is_foreign_to(reply.destination, reading.evse_id, peers, own):
+                _add(stage, raw, reading, listing)
         if not _is_last(reply.answer, len(reply.records), page):
             return False
         self._stages.drop(crawl)
@@ -129,22 +131,6 @@ class EvsePulls:
         whole = complete and _is_whole(message)
         await self._keep(owner, stage, whole=whole)
         return True
-
-    def _foreign_to(self, source: Destination) -> Callable[[str], bool]:
-        """Whether an EVSE is another party's than that of the peer, by the peer table; a hub shows those of all.
-
-        Remote starts go to who has published an EVSE, so that nobody may publish those of somebody else.
-        """
-        party = self._party
-        peers = party.peers()
-        if source.peer is not None and source.peer.hub:
-            return lambda _: False
-
-        def is_foreign(evse_id: str) -> bool:
-            found = claimant(evse_id, peers, party.own)
-            return found is not None and found.name != source.name
-
-        return is_foreign
 
     async def _keep(self, owner: str, stage: Stage, *, whole: bool) -> None:
         at = self._party.now()
@@ -234,11 +220,8 @@ def _in_notation(body: bytes, notation: GeoCoordinatesResponseFormatType) -> byt
     return replace_members(body, changes) if changes else body
 
 
-def _add(stage: Stage, raw: bytes, listing: Listing, is_foreign: Callable[[str], bool]) -> None:
-    """Take one record of a page; one that cannot be read, or is not the peer's to publish, costs only itself."""
-    reading = read_evse_record(raw)
-    if reading.evse_id and is_foreign(reading.evse_id):
-        return
+def _add(stage: Stage, raw: bytes, reading: EvseDataReading, listing: Listing) -> None:
+    """Take one record of a page; one that cannot be read costs only itself."""
     if reading.body.get("deltaType") == DELETED:
         if reading.evse_id:
             stage.deleted.append(evse_key(reading.evse_id))

@@ -29,7 +29,7 @@ from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.records import EvseFilter, PageRequest, StatusRecord
-from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
 from p2pnode.roaming.visibility import is_visible, own_keys, visible_prefixes
 
 DONE = StatusCode.of(Code.SUCCESS)
@@ -154,7 +154,9 @@ class StatusPulls:
             key = operator_key(block.operator_id)
             listed = rows.setdefault(key, [])
             listed += [
-                self._row(record, owner, block.operator_id, block.operator_name) for record in block.evse_status_record
+                self._row(record, owner, block.operator_id, block.operator_name)
+                for record in block.evse_status_record
+                if self._is_its(reply, record)
             ]
         whole = set(rows) | own_keys(peer, Role.CPO) if complete is None and peer is not None else set(complete or ())
 
@@ -174,7 +176,7 @@ class StatusPulls:
         gone = [record for record in records if record.evse_status == EvseStatusType.EVSE_NOT_FOUND]
         rows: list[StatusRecord] = []
         for record in records:
-            if record in gone:
+            if record in gone or not self._is_its(reply, record):
                 continue
             known = await self._party.store.evse(evse_key(record.evse_id), owner)
             operator = known.operator_id if known else operator_of_evse(record.evse_id) or first
@@ -185,6 +187,10 @@ class StatusPulls:
             publication.delete_statuses(owner, [evse_key(record.evse_id) for record in gone])
 
         await self._party.store.publish(work)
+
+    def _is_its(self, reply: Reply, record: EvseStatusRecord) -> bool:
+        """Whether the peer may publish the EVSE; the status of another's is shown to who asked, and not kept."""
+        return not is_foreign_to(reply.destination, record.evse_id, self._party.peers(), self._party.own)
 
     def _row(self, record: EvseStatusRecord, owner: str, operator_id: str, name: str | None) -> StatusRecord:
         reading = read_status_record(record.wire())

@@ -16,7 +16,7 @@ from p2pnode.roaming.media import MediumKind
 from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.ports import Store
 from p2pnode.roaming.records import OWN
-from p2pnode.roaming.router import Destination, Knowledge, resolve
+from p2pnode.roaming.router import Destination, Knowledge, publisher_of, resolve
 from p2pnode.roaming.sessions import require_between
 
 OF_A_SESSION = frozenset(
@@ -92,7 +92,7 @@ async def explain(question: Question, own: OwnParty, peers: PeerTable, store: St
         return Explanation(operation.name, (), Code.UNAUTHORIZED_ACCESS.value, reason)
     try:
         found = await _published(question, peers, store) or resolve(
-            operation, _message(question), peers, await _knowledge(question, own, store)
+            operation, _message(question), peers, await _knowledge(question, own, peers, store)
         )
     except ProtocolError as error:
         return Explanation(operation.name, (), error.code.value, error.reason)
@@ -100,7 +100,7 @@ async def explain(question: Question, own: OwnParty, peers: PeerTable, store: St
     return Explanation(operation.name, tuple(hops))
 
 
-async def _knowledge(question: Question, own: OwnParty, store: Store) -> Knowledge:
+async def _knowledge(question: Question, own: OwnParty, peers: PeerTable, store: Store) -> Knowledge:
     """What the node has learned that bears on the question. Raises ProtocolError 400 for a session that is not ours."""
     counterpart = owner = None
     if question.session_id:
@@ -110,8 +110,8 @@ async def _knowledge(question: Question, own: OwnParty, store: Store) -> Knowled
         else:
             counterpart = require_between(session, emp=OWN).cpo
     if question.evse_id:
-        record = await store.evse(evse_key(question.evse_id))
-        owner = record.owner if record is not None else None
+        published = await store.evse_owners(evse_key(question.evse_id))
+        owner = publisher_of(published, peers)
     return Knowledge(own, counterpart=counterpart, evse_owner=owner)
 
 

@@ -34,6 +34,7 @@ from p2pnode.roaming.records import (
     CdrFilter,
     CdrRecord,
     EvseFilter,
+    EvseOwner,
     EvsePricingRecord,
     EvseRecord,
     Page,
@@ -197,6 +198,13 @@ class Store(Protocol):
 
     async def evse(self, evse_key: str, owner: str | None = None) -> EvseRecord | None:
         """The current record of an EVSE, of one owner or of any: our own before those of peers."""
+
+    async def evse_owners(self, evse_key: str) -> Sequence[EvseOwner]:
+        """Who has published the EVSE, our own before peers: its data, or where nobody has, its status.
+
+        Every remote start asks this, so it has to be quick.
+        """
+        ...
 
     async def evse_page(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseRecord]:
         """One page of EVSE data records, by operator, EVSE and owner. Raises HistoryGone."""

@@ -13,7 +13,7 @@ from p2pnode.oicp.operations import Role
 from p2pnode.oicp.rules import repeated
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.visibility import longest_prefix, own_keys
+from p2pnode.roaming.visibility import has_prefix, own_keys
 
 Key = TypeVar("Key")
 
@@ -55,7 +55,7 @@ def refuse_foreign(peer: PeerEntry, evse_ids: Iterable[str]) -> None:
     foreign = [
         evse_id
         for evse_id in evse_ids
-        if operator_of_evse(evse_id) not in operators and not longest_prefix(peer, evse_key(evse_id))
+        if operator_of_evse(evse_id) not in operators and not has_prefix(peer, evse_key(evse_id))
     ]
     if foreign:
         raise ProtocolError(Code.INCONSISTENT_EVSE_ID, f"not of this operator: {_named(foreign)}")

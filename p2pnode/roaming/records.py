@@ -179,6 +179,14 @@ class EvsePricingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class EvseOwner:
+    """Who has published an EVSE, and its IsHubjectCompatible; None where only its status is published."""
+
+    owner: str
+    is_hubject_compatible: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuthenticationRecord:
     """One identification a provider vouches for. `key` compares the medium (kind and UID or EvcoID).
 

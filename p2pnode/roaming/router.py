@@ -17,8 +17,7 @@ from p2pnode.oicp.scalars import ANY_PROVIDER
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.media import provider_in
 from p2pnode.roaming.party import OwnParty
-from p2pnode.roaming.records import OWN
-from p2pnode.roaming.visibility import longest_prefix
+from p2pnode.roaming.records import OWN, EvseOwner
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +116,34 @@ def _with_operator(key: str, peers: PeerTable, own: OwnParty) -> Destination | N
 
 def claimant(evse_id: str, peers: PeerTable, own: OwnParty) -> Destination | None:
     """Whose an EVSE is by the peer table: by the longest prefix, else by the operator in its EvseID; None: nobody's."""
-    key = evse_key(evse_id)
-    lengths = {peer.name: longest_prefix(peer, key) for peer in peers.peers if peer.enabled and peer.evse_prefixes}
-    best = max(lengths, key=lengths.__getitem__, default=None)
-    if best is not None and lengths[best] > 0:
-        return Destination(peers.get(best), "The EvseID begins with one of its prefixes.")
+    peer = peers.by_evse_prefix(evse_key(evse_id))
+    if peer is not None:
+        return Destination(peer, "The EvseID begins with one of its prefixes.")
     operator = operator_of_evse(evse_id)
     return _with_operator(operator, peers, own) if operator is not None else None
+
+
+def publisher_of(published: Sequence[EvseOwner], peers: PeerTable) -> str | None:
+    """Whose an EVSE is by who has published it: ours, else an enabled peer's, a hub last: it shows those of others."""
+    through_hub = None
+    for found in published:
+        peer = peers.get(found.owner)
+        if found.owner == OWN or (peer is not None and peer.enabled and not peer.hub):
+            return found.owner
+        if through_hub is None and peer is not None and peer.enabled:
+            through_hub = found.owner
+    return through_hub
+
+
+def is_foreign_to(source: Destination, evse_id: str, peers: PeerTable, own: OwnParty) -> bool:
+    """Whether an EVSE is another party's than that of the peer, by the peer table; a hub shows those of all.
+
+    Remote starts go to who has published an EVSE, so that nobody may publish those of somebody else.
+    """
+    if source.peer is not None and source.peer.hub:
+        return False
+    found = claimant(evse_id, peers, own)
+    return found is not None and found.name != source.name
 
 
 def _all_with(role: Role, peers: PeerTable, reason: str) -> list[Destination]:
@@ -147,16 +167,16 @@ def _session(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Desti
 
 
 def _remote(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401 - as above
-    """By the session where there is one, else by who owns the charging point."""
+    """By the session where there is one, else by who owns the charging point; a hub only where nobody else does."""
     if knowledge.counterpart is not None:
         return _session(message, peers, knowledge)
     owner = _named(knowledge.evse_owner, peers, "It has published this EVSE.")
-    if owner:
+    if owner and not (owner[0].peer is not None and owner[0].peer.hub):
         return owner
     found = claimant(message.evse_id, peers, knowledge.own)
     if found is not None:
         return [found]
-    return _hubs(peers, Role.CPO, operator_of_evse(message.evse_id) or message.evse_id)
+    return owner or _hubs(peers, Role.CPO, operator_of_evse(message.evse_id) or message.evse_id)
 
 
 def _all_emps(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above

@@ -4,8 +4,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import bindparam, exists, null, select
 
-from p2pnode.roaming.records import AuthenticationRecord, CdrRecord, EvseRecord, SessionRecord
-from p2pnode.store.rows import AUTHENTICATION, CDRS, SESSIONS
+from p2pnode.roaming.records import AuthenticationRecord, CdrRecord, EvseOwner, EvseRecord, SessionRecord
+from p2pnode.store.rows import AUTHENTICATION, CDRS, SESSIONS, STATUSES
 from p2pnode.store.statements import hot
 from p2pnode.store.versions import BODY, CURRENT, EVSE, EVSES, RECORD
 
@@ -25,6 +25,18 @@ _record = (
 )
 _EVSE = hot(_record, ["evse_key"])
 _EVSE_OF = hot(_record.where(EVSE.c.owner == bindparam("owner")), ["evse_key", "owner"])
+_LISTED = hot(
+    select(EVSE.c.owner, EVSE.c.is_hubject_compatible)
+    .where(EVSE.c.evse_key == bindparam("evse_key"), CURRENT)
+    .order_by(EVSE.c.owner),
+    ["evse_key"],
+)
+_WITH_STATUS = hot(
+    select(STATUSES.table.c.owner)
+    .where(STATUSES.table.c.evse_key == bindparam("evse_key"))
+    .order_by(STATUSES.table.c.owner),
+    ["evse_key"],
+)
 _any = exists(EVSE.c.id).where(EVSE.c.owner == bindparam("owner"), CURRENT)
 _HAS = hot(select(_any), ["owner"])
 _HAS_UNDER = hot(select(_any.where(EVSE.c.operator_key == bindparam("operator_key"))), ["owner", "operator_key"])
@@ -64,6 +76,13 @@ class Lookups(SessionLookups):
             self._source.rows(_EVSE, (evse_key,)) if owner is None else self._source.rows(_EVSE_OF, (evse_key, owner))
         )
         return EVSES.decode(found[0]) if found else None
+
+    def evse_owners(self, evse_key: str) -> list[EvseOwner]:
+        """Who has published the EVSE: its data, or where nobody has, its status."""
+        found = self._source.rows(_LISTED, (evse_key,))
+        if found:
+            return [EvseOwner(owner, bool(compatible)) for owner, compatible in found]
+        return [EvseOwner(owner, None) for (owner,) in self._source.rows(_WITH_STATUS, (evse_key,))]
 
     def has_evses(self, owner: str, operator_key: str | None = None) -> bool:
         """Whether the owner has published any EVSE data (for the operator)."""

@@ -17,6 +17,7 @@ from p2pnode.roaming.records import (
     CdrFilter,
     CdrRecord,
     EvseFilter,
+    EvseOwner,
     EvsePricingRecord,
     EvseRecord,
     HistoryGone,
@@ -61,6 +62,7 @@ class Connections(NamedTuple):
     publishing: WriteConnection
     searching: Engine
     looking_up: ReadConnection
+    glancing: ReadConnection
 
 
 class SqlStore:
@@ -80,7 +82,7 @@ class SqlStore:
         self._writer = Writer("store-writer", connections.writing, SqlTransaction(connections.writing), _nothing)
         publication = SqlPublication(connections.publishing, self._clock)
         self._publisher = Writer("store-publisher", connections.publishing, publication, self._clock.settle)
-        self._reader = Reader(connections.searching, connections.looking_up)
+        self._reader = Reader(connections.searching, connections.looking_up, connections.glancing)
         # Where pages end that have been read lately: the state they are cut from never changes.
         self._ends: Recent[tuple[EvseFilter, PageRequest], search.Place] = Recent(BOOKMARKS)
 
@@ -150,6 +152,10 @@ class SqlStore:
     async def evse(self, evse_key: str, owner: str | None = None) -> EvseRecord | None:
         """The current record of an EVSE, of one owner or of any: our own before those of peers."""
         return await self._reader.look_up(lambda lookups: lookups.evse(evse_key, owner))
+
+    async def evse_owners(self, evse_key: str) -> Sequence[EvseOwner]:
+        """Who has published the EVSE, our own before peers: its data, or where nobody has, its status."""
+        return await self._reader.glance(lambda lookups: lookups.evse_owners(evse_key))
 
     async def evse_page(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseRecord]:
         """One page of EVSE data records, by operator, EVSE and owner. Raises HistoryGone."""
@@ -252,12 +258,13 @@ def _connect(database: Database) -> Connections:
     for each in (database, database.published):
         each.create()
         each.migrate()
-    searching = database.reading(SEARCHES + 1)
+    searching = database.reading(SEARCHES + 2)
     return Connections(
         WriteConnection(database.writing()),
         WriteConnection(database.published.writing()),
         searching,
         ReadConnection(searching),
+        ReadConnection(searching, waits=False),
     )
 
 

@@ -170,6 +170,7 @@ status = Table(
     Column("body", BYTES, nullable=False),
     Column("changed_at", MOMENT, nullable=False),
     Index(None, "operator_key", "evse_key"),
+    Index(None, "evse_key", "owner"),
     sqlite_with_rowid=False,
 )
 

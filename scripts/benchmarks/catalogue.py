@@ -1,7 +1,7 @@
 """The benchmarks. A new one is a module in `measures` and a line here."""
 
 from benchmarks.figures import Benchmark
-from benchmarks.measures import authorize_start, full_load, memory, page, records, startup
+from benchmarks.measures import authorize_start, full_load, memory, page, records, routing, startup
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     authorize_start.BENCHMARK,
@@ -10,4 +10,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     memory.BENCHMARK,
     page.BENCHMARK,
     full_load.BENCHMARK,
+    routing.BENCHMARK,
 )

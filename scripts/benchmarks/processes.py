@@ -113,7 +113,7 @@ class Server:
 
     def memory(self) -> float:
         """The memory the process holds (resident set), in MB."""
-        return _memory(self.pid, "VmRSS")
+        return memory_of(self.pid)
 
     def peak_memory(self) -> float:
         """The most memory the process has held since it began or since `forget_peak`, in MB."""
@@ -122,6 +122,11 @@ class Server:
     def forget_peak(self) -> None:
         """Count the peak anew from here."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
+
+
+def memory_of(pid: int) -> float:
+    """The memory a process holds (resident set), in MB."""
+    return _memory(pid, "VmRSS")
 
 
 def _memory(pid: int, field: str) -> float:

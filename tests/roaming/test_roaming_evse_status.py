@@ -179,6 +179,24 @@ async def test_pulled_statuses_are_kept_as_the_peers(world: World) -> None:
     assert await statuses(emp, "cpo") == {}
 
 
+async def test_a_status_of_what_is_another_peers_is_shown_but_makes_no_peer_its_owner(world: World) -> None:
+    emp = await world.party("emp", providers=("DE-ONE",))
+    cpo = await world.party("cpo", operators=("DE*CPO",))
+    other = await world.party("other", operators=("DE*OTH",))
+    emp.knows(cpo, other)
+    records = [{"EvseID": evse_id, "EvseStatus": "Available"} for evse_id in (IDS[0], "DE*OTH*E1", "DE*XYZ*E1")]
+    blocks = {"OperatorEvseStatus": [{"OperatorID": "DE*CPO", "EvseStatusRecord": records}]}
+    by_id = json.dumps({"EVSEStatusRecords": {"EvseStatusRecord": records}, "StatusCode": {"Code": "000"}}).encode()
+    whole = json.dumps({"EvseStatuses": blocks, "StatusCode": {"Code": "000"}}).encode()
+    for operation, message, answer in (
+        (PULL_EVSE_STATUS, PullEvseStatus(provider_id="DE-ONE"), whole),
+        (PULL_EVSE_STATUS_BY_ID, PullEvseStatusById(provider_id="DE-ONE", evse_id=["DE*OTH*E1"]), by_id),
+    ):
+        cpo.foreign = answer
+        assert b"DE*OTH*E1" in await emp.send_raw(operation, message, to="cpo")
+        assert set(await statuses(emp, "cpo")) == {IDS[0], "DE*XYZ*E1"}
+
+
 async def test_pulls_by_operator_and_by_id_change_only_what_they_asked_for(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
     cpo.knows(emp, send=("AuthorizeStart",))

@@ -117,6 +117,22 @@ CASES: list[tuple[str, AnyOperation, OicpModel, PeerTable, Knowledge, list[str]]
         Knowledge(OWN_PARTY, evse_owner="gone"),
         ["alpha"],
     ),
+    (
+        "EVSE a hub shows, of an operator that is a peer itself",
+        ops.AUTHORIZE_REMOTE_START,
+        remote_start("DE*ALF*E1"),
+        WITH_HUB,
+        Knowledge(OWN_PARTY, evse_owner="hub"),
+        ["alpha"],
+    ),
+    (
+        "EVSE one of two hubs shows",
+        ops.AUTHORIZE_REMOTE_START,
+        remote_start("DE*XYZ*E1"),
+        PeerTable([*WITH_HUB.peers, peer("hub-2", hub=True)]),
+        Knowledge(OWN_PARTY, evse_owner="hub-2"),
+        ["hub-2"],
+    ),
     ("EVSE nobody claims", ops.AUTHORIZE_REMOTE_START, remote_start("DE*XYZ*E1"), WITH_HUB, KNOWN, ["hub"]),
     ("EvseID without operator", ops.AUTHORIZE_REMOTE_START, remote_start("strange"), WITH_HUB, KNOWN, ["hub"]),
     (

@@ -2,9 +2,9 @@
 
 import pytest
 
-from p2pnode.config.peers import PeerEntry
+from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp.identifiers import evse_key
-from p2pnode.roaming.visibility import is_priced_for, is_visible, longest_prefix, prefix_key
+from p2pnode.roaming.visibility import has_prefix, is_priced_for, is_visible
 
 
 @pytest.mark.parametrize(
@@ -33,22 +33,32 @@ from p2pnode.roaming.visibility import is_priced_for, is_visible, longest_prefix
 def test_a_prefix_selects_the_evses_that_begin_with_it(prefix: str, evse_id: str, *, begins: bool) -> None:
     peer = PeerEntry(name="peer", visible=(prefix,), evse_prefixes=(prefix,))
     assert is_visible(peer, evse_key(evse_id)) is begins
-    assert (longest_prefix(peer, evse_key(evse_id)) > 0) is begins
+    assert has_prefix(peer, evse_key(evse_id)) is begins
+    assert (PeerTable([peer]).by_evse_prefix(evse_key(evse_id)) is peer) is begins
 
 
 def test_without_prefixes_everything_is_visible_and_nothing_belongs_to_the_peer() -> None:
     peer = PeerEntry(name="peer")
     assert is_visible(peer, "DE*GEF*E1")
-    assert longest_prefix(peer, "DE*GEF*E1") == 0
+    assert not has_prefix(peer, "DE*GEF*E1")
+
+
+def test_a_prefix_of_separators_alone_is_none() -> None:
+    peer = PeerEntry(name="peer", evse_prefixes=("*",))
+    assert not has_prefix(peer, "DE*GEF*E1")
+    assert PeerTable([peer]).by_evse_prefix("DE*GEF*E1") is None
 
 
 def test_an_empty_list_shows_nothing() -> None:
     assert not is_visible(PeerEntry(name="peer", visible=()), "DE*GEF*E1")
 
 
-def test_the_longest_prefix_counts() -> None:
-    peer = PeerEntry(name="peer", evse_prefixes=("DE*GEF", "DE*GEF*E12", "FR*GEF"))
-    assert longest_prefix(peer, "DE*GEF*E123") == len(prefix_key("DE*GEF*E12"))
+def test_the_longest_prefix_of_an_enabled_peer_counts() -> None:
+    short = PeerEntry(name="short", evse_prefixes=("DE*GEF", "FR*GEF"))
+    long = PeerEntry(name="long", evse_prefixes=("DEGEFE12",))
+    off = PeerEntry(name="off", evse_prefixes=("DE*GEF*E123",), enabled=False)
+    table = PeerTable([short, off, long])
+    assert [table.by_evse_prefix(key) for key in ("DE*GEF*E123", "DE*GEF*E13", "DE*GE")] == [long, short, None]
 
 
 @pytest.mark.parametrize(("provider", "shown"), [("*", True), ("DE-ONE", True), ("DE-SUB", True), ("DE-TWO", False)])

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
+from p2pnode.roaming.records import OWN, EvseFilter, EvseOwner, EvseRecord, PageRequest
 from p2pnode.store import search
 from p2pnode.store.store import SqlStore
 from p2pnode.store.versions import BODY
-from tests.store.store_kit import START, Clock, OpenStore, everything, evse
+from tests.store.store_kit import START, Clock, OpenStore, everything, evse, status
 
 MOST = PageRequest(0, 2000)
 
@@ -53,6 +53,20 @@ async def test_our_own_record_of_an_evse_comes_before_those_of_peers(store: SqlS
     assert unchanged(await store.evse("E1", "lader")) == foreign
     assert await store.evse("E1", "nobody") is None
     assert await store.evse("E9") is None
+
+
+async def test_who_has_published_an_evse_is_told_by_its_data_and_where_there_is_none_by_its_status(
+    store: SqlStore,
+) -> None:
+    await store.publish(lambda publication: publication.put_statuses([status("E1", owner="late"), status("E2")]))
+    assert await store.evse_owners("E1") == [EvseOwner("late", None)]
+    assert await store.evse_owners("E2") == [EvseOwner(OWN, None)]
+    await put(store, evse("E1", owner="lader", compatible=False), evse("E1"))
+    other = EvseOwner("lader", is_hubject_compatible=False)
+    assert await store.evse_owners("E1") == [EvseOwner(OWN, is_hubject_compatible=True), other]
+    await store.publish(lambda publication: publication.delete_evses(OWN, ["E1"], START))
+    assert await store.evse_owners("E1") == [other]
+    assert await store.evse_owners("E9") == []
 
 
 async def test_it_is_told_whether_an_owner_has_published_anything(store: SqlStore) -> None:

@@ -4,6 +4,7 @@
 # These tests look inside.
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -12,7 +13,8 @@ from sqlalchemy import Connection
 
 from p2pnode.roaming.records import OWN, PageRequest
 from p2pnode.store import reads
-from p2pnode.store.errors import StoreError
+from p2pnode.store.errors import Closed, Locked, StoreError
+from p2pnode.store.lookups import Lookups
 from p2pnode.store.store import SqlStore
 from p2pnode.store.transaction import SqlTransaction
 from tests.store.store_kit import START, OpenStore, bare_session, event, everything, evse, session, status
@@ -77,6 +79,26 @@ async def test_a_look_up_that_fails_costs_only_its_caller(store: SqlStore) -> No
     )
     assert outcomes[0] == outcomes[2] == session()
     assert isinstance(outcomes[1], StoreError)
+
+
+async def test_the_look_up_on_the_event_loop_is_handed_over_where_another_process_holds_the_database(
+    store: SqlStore,
+) -> None:
+    await store.write(lambda transaction: transaction.put_session(session()))
+    tried: list[bool] = []
+
+    def work(lookups: Lookups) -> object:
+        on_the_loop = threading.current_thread() is threading.main_thread()
+        tried.append(on_the_loop)
+        if on_the_loop:
+            raise Locked("held")
+        return lookups.session("a1")
+
+    assert await store._reader.glance(work) == session()
+    assert tried == [True, False]
+    await store.close()
+    with pytest.raises(Closed):
+        await store.evse_owners("E1")
 
 
 async def test_a_cancelled_search_leaves_the_store_usable(store: SqlStore) -> None:
