@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
 import msgspec
@@ -104,7 +105,8 @@ def _json_line(node: str, outcome: CallOutcome) -> str:
 class _Lines:
     """Writes lines in their order. Those that can wait a moment go out together: a write for each costs a system call.
 
-    Where no event loop runs, nothing waits.
+    Where no event loop runs, nothing waits. What cannot be written, as on a full disk, is lost: no message fails for
+    the sake of its line.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -117,20 +119,23 @@ class _Lines:
             try:
                 asyncio.get_running_loop().call_later(SOON, self.flush)
             except RuntimeError:
-                self._stream.write(line)
+                self.write(line)
                 return
         self._waiting.append(line)
 
     def write(self, text: str) -> None:
         """Write at once, after what waits."""
-        self._stream.write("".join((*self._waiting, text)))
+        lines = "".join((*self._waiting, text))
         self._waiting.clear()
+        with suppress(OSError):
+            self._stream.write(lines)
 
     def flush(self) -> None:
         """Write what waits."""
         if self._waiting:
             self.write("")
-        self._stream.flush()
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _Forwarding(logging.Handler):

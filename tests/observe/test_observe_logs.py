@@ -1,6 +1,7 @@
 """What stands in the log, and what never does."""
 
 import asyncio
+import errno
 import io
 import json
 from datetime import UTC, datetime
@@ -129,3 +130,27 @@ def test_two_logs_in_one_process_do_not_mix() -> None:
     two.logger.info("to two")
     assert "to two" not in first.getvalue()
     assert "to one" not in second.getvalue()
+
+
+class Disk(io.StringIO):
+    """A file on a disk that may be full."""
+
+    full = False
+
+    def write(self, text: str, /) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+async def test_a_log_that_cannot_be_written_fails_nobody_and_goes_on_once_it_can() -> None:
+    disk = Disk()
+    log = NodeLog(LogSection(format="json"), "n1", disk)
+    disk.full = True
+    log.logger.error("lost")
+    log.library.error("lost too")
+    log.call(OUTCOME)
+    await asyncio.sleep(logs.SOON * 2)
+    disk.full = False
+    log.logger.info("written")
+    assert [json.loads(line)["event"] for line in disk.getvalue().splitlines()] == ["written"]
