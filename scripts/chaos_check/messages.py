@@ -64,6 +64,11 @@ def remote_start(partner_session_id: str, random: Random) -> bytes:
     )
 
 
+def pull() -> bytes:
+    """eRoamingPullEvseData and eRoamingPullEvseStatus of everything: they look the same."""
+    return _text({"ProviderID": PROVIDER})
+
+
 def steps(session_id: str, start: dict[str, Any], random: Random, now: datetime) -> Steps:
     """What the CPO tells of a session: Start, some Progress, perhaps an Error, End, and the CDR."""
     begun = now - timedelta(hours=2)

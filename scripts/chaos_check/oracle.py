@@ -25,7 +25,7 @@ from chaos_check.entries import (
     Session,
 )
 from chaos_check.plan import Kind, Options
-from chaos_check.states import NodeState, StoredSession, version_of
+from chaos_check.states import NodeState, StoredEvse, StoredSession, version_of
 from p2pnode.oicp import operations as ops
 
 CDR = ops.CHARGE_DETAIL_RECORD.name
@@ -58,6 +58,8 @@ class Evidence:
     happened: Sequence[Happened]
     nodes: Mapping[str, NodeState]
     """By the names of the plan; empty as long as only the backends are looked at."""
+    pulled: Mapping[str, StoredEvse] = field(default_factory=dict[str, StoredEvse])
+    """What the EMP's backend pulls, where the nodes are looked at."""
     ended: Sequence[tuple[float, str]] = ()
     """When which process has ended although nobody has ended it."""
 
@@ -101,7 +103,8 @@ def judge(evidence: Evidence) -> Verdict:
     for name, state in evidence.nodes.items():
         _stored(verdict, ledger, name, state)
     if evidence.nodes:
-        _evses(verdict, ledger, evidence.nodes)
+        held = {name: state.evses for name, state in evidence.nodes.items()}
+        _evses(verdict, ledger, {**held, "the EMP's backend": evidence.pulled})
     return verdict
 
 
@@ -287,23 +290,23 @@ def _pushes(verdict: Verdict, ledger: Ledger) -> None:
         verdict.wrong("a push was never acknowledged", detail=f"{push.operation} {push.number}")
 
 
-def _evses(verdict: Verdict, ledger: Ledger, nodes: Mapping[str, NodeState]) -> None:
-    """Both nodes have the EVSE data and status that the CPO's backend published last."""
+def _evses(verdict: Verdict, ledger: Ledger, held: Mapping[str, Mapping[str, StoredEvse]]) -> None:
+    """Both nodes have the EVSE data and status that the CPO's backend published last, and a pull gives the same."""
     data, status = (ledger.last_push.get(operation.name) for operation in (ops.PUSH_EVSE_DATA, ops.PUSH_EVSE_STATUS))
     if data is None or status is None:
         verdict.wrong("nothing was published")
         return
-    for name, state in nodes.items():
-        verdict.counts[f"EVSEs at {name}"] += len(state.evses)
-        found = {key: version_of(evse.record) for key, evse in state.evses.items()}
+    for name, evses in held.items():
+        verdict.counts[f"EVSEs at {name}"] += len(evses)
+        found = {key: version_of(evse.record) for key, evse in evses.items()}
         if found != data.state:
             verdict.wrong(f"EVSE data at {name} is not what was published", detail=_difference(data.state, found))
-        statuses = {key: str(evse.status) for key, evse in state.evses.items() if key in status.state}
+        statuses = {key: str(evse.status) for key, evse in evses.items() if key in status.state}
         if statuses != status.state:
             verdict.wrong(
                 f"EVSE status at {name} is not what was published", detail=_difference(status.state, statuses)
             )
-    own, copy = nodes[plan.CPO_NODE].evses, nodes[plan.EMP_NODE].evses
+    own, copy = held[plan.CPO_NODE], held[plan.EMP_NODE]
     for key in own.keys() & copy.keys():
         ours, theirs = _texts(own[key].record), _texts(copy[key].record)
         if ours != theirs:

@@ -1,11 +1,11 @@
 """The network between the nodes: a TCP proxy that can cut, slow down, and lose answers after their request passed."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from p2pnode.lab.ports import LOOPBACK
 
@@ -43,7 +43,8 @@ class Proxy:
         self._target = target
         self._random = random
         self._connections: set[_Connection] = set()
-        self._stack = AsyncExitStack()
+        self._serving: set[asyncio.Task[Any]] = set()
+        self._server: asyncio.Server | None = None
         self._is_cut = False
         self.delay = 0.0
         self.is_losing = False
@@ -51,15 +52,16 @@ class Proxy:
         self.broken = 0
 
     async def __aenter__(self) -> Self:
-        server = await asyncio.start_server(self._serve, LOOPBACK, self._port)
-        self._stack.callback(server.close)
+        self._server = await asyncio.start_server(self._accept, LOOPBACK, self._port)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._server is not None:
+            self._server.close()
         self.cut(cut=True)
-        await self._stack.aclose()
+        await asyncio.gather(*self._serving)
 
     def cut(self, *, cut: bool) -> None:
         """Break all connections and accept none, or accept them again."""
@@ -68,6 +70,11 @@ class Proxy:
             self.broken += len(self._connections)
             for connection in list(self._connections):
                 connection.end()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
@@ -90,8 +97,10 @@ class Proxy:
             self._connections.discard(connection)
             for timer in connection.ending:
                 timer.cancel()
-            connection.client.close()
-            connection.server.close()
+            for end in (writer, server):
+                end.close()
+                with suppress(OSError):
+                    await end.wait_closed()
 
     async def _requests(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
         while piece := await reader.read(CHUNK):

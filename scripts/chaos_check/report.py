@@ -92,6 +92,6 @@ def _course_of(course: Course, session_id: str) -> Sequence[str]:
     if told:
         first, last = min(told)[0], max(told)[0]
         for fault in course.happened:
-            if fault.until >= first - 1 and fault.at <= last + 1:
+            if fault.until >= first and fault.at <= last:
                 told += [(fault.at, f"{fault.kind} {fault.who}"), (fault.until, f"end of {fault.kind} {fault.who}")]
     return [f"  {datetime.fromtimestamp(at, UTC):%H:%M:%S.%f}  {text}" for at, text in sorted(told)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -13,7 +13,7 @@ from chaos_check.journal import Reader
 from chaos_check.oracle import Divergence, Evidence, Happened, Ledger, Verdict, judge
 from chaos_check.plan import Fault, Kind, Options
 from chaos_check.stage import Stage
-from chaos_check.states import NodeState, state_of
+from chaos_check.states import NodeState, StoredEvse, pulled, state_of
 from p2pnode.web.problem import Problem
 
 POLL = 0.05
@@ -65,9 +65,10 @@ class Course:
             return min(over / self.options.sessions, 0.99)
         return 1.0 if ledger.over >= ledger.sessions.keys() else 0.99
 
-    def judged(self, nodes: dict[str, NodeState]) -> Verdict:
+    def judged(self, nodes: Mapping[str, NodeState], pulls: Mapping[str, StoredEvse]) -> Verdict:
         """The judgement of what is known now."""
-        verdict = judge(Evidence(self.options, self.cpo, self.emp, self.happened, nodes, self.ended))
+        evidence = Evidence(self.options, self.cpo, self.emp, self.happened, nodes, pulls, self.ended)
+        verdict = judge(evidence)
         verdict.divergences[:0] = self.too_late
         return verdict
 
@@ -197,11 +198,12 @@ async def _settled(course: Course) -> Verdict:
     end = time.monotonic() + course.options.settle
     while True:
         course.read()
-        verdict = course.judged({})
+        verdict = course.judged({}, {})
         is_late = time.monotonic() > end
         if not verdict.divergences or is_late:
             try:
-                verdict = course.judged(await _states(course.stage))
+                nodes = await _states(course.stage)
+                verdict = course.judged(nodes, await pulled(course.stage.hubs[plan.EMP_BACKEND]))
             except (Problem, aiohttp.ClientError, TimeoutError) as error:
                 verdict.wrong("a node does not serve", detail=str(error))
             if not verdict.divergences or is_late:

@@ -81,6 +81,8 @@ class Stage:
     nodes: Mapping[str, NodeProcess]
     backends: Mapping[str, BackendProcess]
     proxies: tuple[Proxy, Proxy]
+    hubs: Mapping[str, str]
+    """The OICP base that each backend calls."""
     locks: Mapping[str, asyncio.Lock] = field(default_factory=lambda: {name: asyncio.Lock() for name in plan.PROCESSES})
 
     def journal(self, name: str) -> Path:
@@ -131,9 +133,10 @@ async def stage(directory: Path, options: Options) -> AsyncGenerator[Stage]:
                 {name: NodeProcess(directory / name) for name in (plan.CPO_NODE, plan.EMP_NODE)},
                 {name: BackendProcess(directory / f"{name}.json", MODULES[name]) for name in MODULES},
                 (to_cpo, to_emp),
+                {plan.CPO_BACKEND: _base(faces[1]), plan.EMP_BACKEND: _base(faces[4])},
             )
-            _tell(made, plan.CPO_BACKEND, options, faces[1], own[0])
-            _tell(made, plan.EMP_BACKEND, options, faces[4], own[1])
+            _tell(made, plan.CPO_BACKEND, options, own[0])
+            _tell(made, plan.EMP_BACKEND, options, own[1])
             try:
                 await asyncio.gather(*(process.start() for process in made.nodes.values()))
                 await asyncio.gather(*(process.ready() for process in made.nodes.values()))
@@ -160,7 +163,7 @@ def _configure(directory: Path, ports: tuple[int, ...], role: str, backend: int)
         "peer_face": {"port": ports[0]},
         "backend_face": {"port": ports[1]},
         "admin_face": {"port": ports[2]},
-        role: {"backend": "http", "url": f"http://{LOOPBACK}:{backend}{BASE_PATH}"},
+        role: {"backend": "http", "url": _base(backend)},
     }
     for section, settings in changes.items():
         document[section] = {**document.get(section, {}), **settings}
@@ -174,11 +177,15 @@ def _introduce(directory: Path, to: str, name: str, way: int, **ids: tuple[str, 
     save_peer(directory / to, PeerEntry.model_validate(entry))
 
 
-def _tell(made: Stage, name: str, options: Options, hub: int, port: int) -> None:
+def _base(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}{BASE_PATH}"
+
+
+def _tell(made: Stage, name: str, options: Options, port: int) -> None:
     """Write what a backend is told."""
     is_cpo = name == plan.CPO_BACKEND
     settings = Settings(
-        hub=f"http://{LOOPBACK}:{hub}{BASE_PATH}",
+        hub=made.hubs[name],
         port=port,
         journal=str(made.journal(name)),
         finish=str(made.finish),

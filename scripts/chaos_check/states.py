@@ -8,8 +8,10 @@ import aiohttp
 import msgspec
 
 from chaos_check import messages
+from chaos_check.hub import JSON
 from p2pnode.lab.process import NodeProcess
 from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
+from p2pnode.oicp.operations import PULL_EVSE_DATA, PULL_EVSE_STATUS, AnyOperation
 
 MANY = "1000000"
 TIMEOUT = 60.0
@@ -37,6 +39,27 @@ class StoredEvse(msgspec.Struct):
     evse_id: str
     status: str | None
     record: dict[str, Any]
+
+
+class _Page(msgspec.Struct):
+    content: list[dict[str, Any]]
+
+
+class _StatusRecord(msgspec.Struct, rename={"evse_id": "EvseID", "status": "EvseStatus"}):
+    evse_id: str
+    status: str
+
+
+class _Block(msgspec.Struct, rename={"records": "EvseStatusRecord"}):
+    records: list[_StatusRecord]
+
+
+class _Blocks(msgspec.Struct, rename={"blocks": "OperatorEvseStatus"}):
+    blocks: list[_Block]
+
+
+class _Statuses(msgspec.Struct, rename={"statuses": "EvseStatuses"}):
+    statuses: _Blocks
 
 
 class _Sessions(msgspec.Struct):
@@ -82,6 +105,27 @@ async def state_of(node: NodeProcess, owner: str) -> NodeState:
         cdrs,
         {evse.evse_id: evse for evse in evses},
     )
+
+
+async def pulled(hub: str) -> Mapping[str, StoredEvse]:
+    """The EVSEs that the EMP's backend gets when it pulls data and status. Raises as `state_of`."""
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+    async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as client:
+
+        async def pull(operation: AnyOperation) -> bytes:
+            url = f"{hub}{operation.url_path(messages.PROVIDER)}"
+            page = {"size": str(LARGEST_PAGE_SIZE)} if operation.paged else {}
+            async with client.post(url, data=messages.pull(), params=page, headers={"Content-Type": JSON}) as response:
+                return await response.read()
+
+        records = msgspec.json.decode(await pull(PULL_EVSE_DATA), type=_Page).content
+        blocks = msgspec.json.decode(await pull(PULL_EVSE_STATUS), type=_Statuses).statuses.blocks
+    statuses = {record.evse_id: record.status for block in blocks for record in block.records}
+    return {
+        evse_id: StoredEvse(evse_id, statuses.get(evse_id), record)
+        for record in records
+        for evse_id in [str(record["EvseID"])]
+    }
 
 
 def version_of(record: Mapping[str, Any]) -> str:
