@@ -124,7 +124,11 @@ class Node:
     async def _start(self) -> None:
         config = self.config
         own = OwnParty(config.node.operators, config.node.providers)
-        self.store = await self._stack.enter_async_context(SqlStore.open(config.store.path, now=self.now))
+        self.store = await self._stack.enter_async_context(
+            SqlStore.open(
+                config.store.path, now=self.now, lock_timeout=config.store.lock_seconds, left_out=self._row_left_out
+            )
+        )
         shown = config.peer_face.shows_identity
         self.client = await self._stack.enter_async_context(
             PeerClient(
@@ -191,6 +195,9 @@ class Node:
         """Let requests in flight finish, then close everything in the reverse order of the start."""
         await self._stack.aclose()
         self.log.info("stopped")
+
+    def _row_left_out(self, problem: str) -> None:
+        self.log.warning("row_left_out", problem=problem, hint="`p2pnode store check` names it")
 
     async def _deliver_pending(self) -> None:
         """Deliver what peers have missed: at the start, and from time to time."""

@@ -17,13 +17,14 @@ from p2pnode.config.virtual import VirtualCpo
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop
-from p2pnode.oicp.codec import read
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identification import Identification
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.ports import StoreFault
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
+from p2pnode.roaming.stored import read_stored
 
 DEFAULT_RESERVATION = timedelta(minutes=15)
 RUNNING = frozenset({SessionState.AUTHORIZED, SessionState.UNCONFIRMED, SessionState.CHARGING, SessionState.ENDED})
@@ -65,9 +66,12 @@ class VirtualCpoBackend:
             is_ours = session.cpo == OWN and session.state in RUNNING
             if not is_ours or point is None or point.charging is not None or session.identification is None:
                 continue
+            try:
+                identification = read_stored(Identification, session.identification)
+            except StoreFault:  # it goes on charging nowhere; the others do
+                continue
             point.vehicle = point.vehicle or Vehicle()
             now = self.site.clock.now()
-            identification = read(Identification, session.identification)
             charging = self.site.begin(
                 point,
                 session.session_id,

@@ -120,6 +120,11 @@ class StoreSection(Settings):
         default=Path("p2pnode.db"),
         description="The SQLite database file. What is published is in a second one beside it: `p2pnode-published.db`.",
     )
+    lock_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description="How long a write waits for another process that holds a database; then it is refused.",
+    )
     history_days: int = Field(
         default=30,
         ge=1,

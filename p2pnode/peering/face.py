@@ -38,7 +38,7 @@ from p2pnode.peering.identity import CallerPolicy
 from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
 from p2pnode.roaming.deadline import Deadlines
-from p2pnode.roaming.ports import Received
+from p2pnode.roaming.ports import Received, StoreFault
 from p2pnode.roaming.records import FIRST_PAGE, CallOutcome, Verb
 
 if TYPE_CHECKING:
@@ -171,6 +171,10 @@ class OicpFace:
                 http, code, body = HTTPStatus.OK, code_of(answer), encode(answer)
         except ProtocolError as error:
             http, code, body = self._refused(call, error)
+        except StoreFault as error:
+            self.parts.logger.error("process %s: the store failed: %s", process_id, error)  # noqa: TRY400 - no fault of the code
+            told = f"The store of this node failed. Process-ID {process_id}"
+            http, code, body = self._refused(call, ProtocolError(Code.SYSTEM_ERROR, told))
         except Exception:
             self.parts.logger.exception("process %s failed", process_id)
             http, code, body = self._refused(call, ProtocolError(Code.SYSTEM_ERROR, f"Process-ID {process_id}"))

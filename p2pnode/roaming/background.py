@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from p2pnode.roaming.ports import StoreFault
+
 
 class Background:
     """Tasks that nobody waits for; `aclose` cancels what still runs and waits for it.
@@ -37,5 +39,7 @@ class Background:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            told = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
+            told: dict[str, Any] = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
+            if isinstance(error, StoreFault):  # no fault of the code: where it happened tells nobody anything
+                told = {"message": f"{task.get_name()} failed: {error}"}
             task.get_loop().call_exception_handler(told)

@@ -23,6 +23,7 @@ from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.sessions import Event, moved, require_between
+from p2pnode.roaming.stored import read_stored
 from p2pnode.roaming.undelivered import Undelivered
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -252,7 +253,7 @@ class Cdrs:
         record = await self._party.store.cdr(key)
         if record is None or record.forwarded_at is not None or await self._was_refused(record):
             return None
-        message = read(ChargeDetailRecord, record.body)
+        message = read_stored(ChargeDetailRecord, record.body)
         if record.emp == OWN:
             await self._hand_over(message, record)
         else:
@@ -295,7 +296,7 @@ def _kept(  # noqa: PLR0913 - what one CDR writes
     """The CDR as it is stored now, or was before. Raises ProtocolError 400 for a second, different one."""
     known = transaction.cdr(session.key)
     if known is not None:
-        if read(ChargeDetailRecord, known.body).wire() != message.wire():
+        if read_stored(ChargeDetailRecord, known.body).wire() != message.wire():
             raise ProtocolError(Code.SESSION_INVALID, "the session has a CDR already, and this is a different one")
         return known
     record = CdrRecord(

@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from p2pnode.oicp.codec import encode, read, replace_members
+from p2pnode.oicp.codec import encode, replace_members
 from p2pnode.oicp.identification import Identification, QRCodeIdentification
 from p2pnode.oicp.identification import Kind as Option
 from p2pnode.oicp.identifiers import evco_key, provider_of_evco, uid_key
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.stored import read_stored
 
 
 class MediumKind(StrEnum):
@@ -84,7 +85,7 @@ def stored_identification(identification: Identification) -> bytes:
 
 def medium_of_stored(identification: bytes | None) -> Medium | None:
     """The medium in the JSON that `stored_identification` made."""
-    return medium_of(read(Identification, identification)) if identification is not None else None
+    return medium_of(read_stored(Identification, identification)) if identification is not None else None
 
 
 def body_without_pin(identification: Identification, body: bytes) -> bytes:

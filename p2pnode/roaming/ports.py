@@ -54,6 +54,10 @@ ChargingNotification = (
 )
 
 
+class StoreFault(Exception):
+    """The store could not do what was asked, and nothing of it is on disk. A sentence without stored values."""
+
+
 class Transaction(Protocol):
     """What is written of sessions inside one `Store.write`: all of it is on disk when it returns, or none of it."""
 
@@ -160,7 +164,10 @@ class Publication(Protocol):
 
 
 class Store(Protocol):
-    """The node's memory. Reads see all that a returned `write` or `publish` has written, and never half of one."""
+    """The node's memory. Reads see all that a returned `write` or `publish` has written, and never half of one.
+
+    Every method raises StoreFault where the store fails. Lists leave out a row that cannot be read.
+    """
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in one transaction and return its result once it is on disk; an exception undoes it.
@@ -186,7 +193,7 @@ class Store(Protocol):
         ...
 
     async def history(self, key: str) -> Sequence[SessionEvent]:
-        """A session's history, oldest first."""
+        """A session's history, in the order in which it was written."""
         ...
 
     async def cdr(self, key: str) -> CdrRecord | None:

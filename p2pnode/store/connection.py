@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, Executable
 
-from p2pnode.store.errors import DATABASE_ERRORS, StoreError, store_error
+from p2pnode.store.errors import DATABASE_ERRORS, Damaged, ReadOnly, StoreError, Unopenable, store_error
 
 
 class WriteConnection:
@@ -29,10 +29,14 @@ class WriteConnection:
         self._changed = False
         """Whether the work has made changes that are not in `_done`."""
         self._lost: StoreError | None = None
+        self._stale = False
+        """Whether what is wrong may stay with the connection: SQLite asks only once whether it may write to a file."""
         self._open()
 
     def begin(self) -> None:
         """Begin a batch. Raises StoreError where the database cannot be written."""
+        if self._stale:
+            self.close()
         if self._connection is None:
             self._open()
         self._lost = None
@@ -141,6 +145,7 @@ class WriteConnection:
     def _failed(self, error: Exception) -> StoreError:
         """What happened, noting whether SQLite has given up the transaction because of it."""
         translated = store_error(error)
+        self._stale = self._stale or isinstance(translated, ReadOnly | Damaged | Unopenable)
         try:
             alive = self._driver.in_transaction
         except sqlite3.Error:
@@ -154,5 +159,6 @@ class WriteConnection:
             self._connection = self._engine.connect()
             self._driver = cast("sqlite3.Connection", self._connection.connection.driver_connection)
             self._cursor = self._driver.cursor()
+            self._stale = False
         except DATABASE_ERRORS as error:
             raise store_error(error) from error

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from p2pnode.store.errors import DATABASE_ERRORS, Unopenable, store_error
 MIGRATIONS = Path(__file__).parent / "migrations"
 SESSIONS = "sessions"
 PUBLISHED = "published"
+LEFT_OUT = "left_out"
+"""The execution option with whom to tell of an unreadable row."""
 
 WAL = "PRAGMA journal_mode = WAL"
 IN_MEMORY = "PRAGMA temp_store = MEMORY"
@@ -73,13 +76,13 @@ class Database:
         """An engine whose connections write, in transactions that the caller begins and commits."""
         return self._engine(WRITING, pool_size=None)
 
-    def reading(self, connections: int) -> Engine:
+    def reading(self, connections: int, left_out: Callable[[str], None]) -> Engine:
         """An engine with this many connections that see the tables of both databases and cannot write.
 
-        Each use of one sees one state of each database.
+        Each use of one sees one state of each database. `left_out` is told of rows that a list does without.
         """
         attach = f"ATTACH DATABASE {_quoted(str(self.published.path))} AS {PUBLISHED}"
-        engine = self._engine((attach, *READING), pool_size=connections)
+        engine = self._engine((attach, *READING), pool_size=connections).execution_options(**{LEFT_OUT: left_out})
         event.listen(engine, "begin", _begin)
         return engine
 

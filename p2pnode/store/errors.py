@@ -4,8 +4,10 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from p2pnode.roaming.ports import StoreFault
 
-class StoreError(Exception):
+
+class StoreError(StoreFault):
     """The store could not do what was asked; nothing of it is on disk. The text is a sentence without stored values."""
 
     repeatable = False

@@ -1,8 +1,9 @@
 """What one work may read and write of what is published: the `Publication` of the roaming services."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import bindparam, select
 
@@ -25,7 +26,9 @@ from p2pnode.store.published import (
 )
 from p2pnode.store.rows import checked
 from p2pnode.store.statements import chunks, hot, upsert
-from p2pnode.store.values import to_us
+from p2pnode.store.values import from_us, to_us
+
+Priced = TypeVar("Priced", ProductRecord, EvsePricingRecord)
 
 _MARK = hot(select(tables.mark.c.at).where(tables.mark.c.name == bindparam("name")), ["name"])
 _SET_MARK = hot(upsert(tables.mark, ["name", "at"]), ["name", "at"])
@@ -81,7 +84,7 @@ class SqlPublication:
 
     def put_products(self, records: Sequence[ProductRecord]) -> None:
         """Insert or update these pricing products; one that is the same keeps its `changed_at`."""
-        PRODUCT_SET.put(self._connection, records)
+        PRODUCT_SET.put(self._connection, self._in_order(records))
 
     def delete_products(self, owner: str, operator_key: str, provider_key: str, product_ids: Iterable[str]) -> int:
         """Forget these pricing products; how many there were."""
@@ -91,7 +94,7 @@ class SqlPublication:
         self, owner: str, operator_key: str, provider_key: str, records: Sequence[ProductRecord]
     ) -> None:
         """Make these the whole of the owner's products for the operator and provider."""
-        PRODUCT_SET.replace(self._connection, (owner, operator_key, provider_key), records)
+        PRODUCT_SET.replace(self._connection, (owner, operator_key, provider_key), self._in_order(records))
 
     def known_evse_pricing(self, owner: str, operator_key: str) -> set[tuple[str, str]]:
         """The (evse key, provider key) pairs the owner has priced for the operator."""
@@ -99,7 +102,7 @@ class SqlPublication:
 
     def put_evse_pricing(self, records: Sequence[EvsePricingRecord]) -> None:
         """Insert or update the pricing of these EVSEs; one that is the same keeps its `changed_at`."""
-        EVSE_PRICING_SET.put(self._connection, records)
+        EVSE_PRICING_SET.put(self._connection, self._in_order(records))
 
     def delete_evse_pricing(self, owner: str, operator_key: str, keys: Iterable[tuple[str, str]]) -> int:
         """Forget the pricing of these (evse key, provider key) pairs; how many there were."""
@@ -107,7 +110,7 @@ class SqlPublication:
 
     def replace_evse_pricing(self, owner: str, operator_key: str, records: Sequence[EvsePricingRecord]) -> None:
         """Make these the whole of the owner's EVSE pricing for the operator."""
-        EVSE_PRICING_SET.replace(self._connection, (owner, operator_key), records)
+        EVSE_PRICING_SET.replace(self._connection, (owner, operator_key), self._in_order(records))
 
     def known_authentication(self, owner: str, provider_key: str) -> set[tuple[str, str]]:
         """The (kind, key) pairs of identifications the owner vouches for."""
@@ -133,8 +136,18 @@ class SqlPublication:
         """Remove these versions of EVSE data, which have ended."""
         versions.remove(self._connection, ids)
 
+    def _in_order(self, records: Sequence[Priced]) -> list[Priced]:
+        """The records, none with a moment of change before those of earlier changes, whatever the node's clock says."""
+        if not records:
+            return []
+        known = self._mark(tables.CLOCK)
+        at = from_us(self._clock.lift(min(to_us(record.changed_at) for record in records), known))
+        moved = [replace(record, changed_at=max(record.changed_at, at)) for record in records]
+        self._connection.run(_SET_MARK, (tables.CLOCK, max(known, *(to_us(record.changed_at) for record in moved))))
+        return moved
+
     def _tick(self, at: datetime) -> int:
-        """The moment of a change of EVSE data, which the database remembers so that no later one is before it."""
+        """The moment of a change, which the database remembers so that no later one is before it."""
         moment = self._clock.tick(to_us(at), self._mark(tables.CLOCK))
         self._connection.run(_SET_MARK, (tables.CLOCK, moment))
         return moment

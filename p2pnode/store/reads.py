@@ -1,6 +1,6 @@
 """Lists and pages, as functions of a connection, so that the same queries run on a thread and on an async driver."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,7 +18,8 @@ from p2pnode.roaming.records import (
     StatusRecord,
 )
 from p2pnode.store import tables
-from p2pnode.store.database import PUBLISHED
+from p2pnode.store.database import LEFT_OUT, PUBLISHED
+from p2pnode.store.errors import Damaged
 from p2pnode.store.rows import AUTHENTICATION, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows, checked
 from p2pnode.store.statements import Query, chunks
 from p2pnode.store.values import to_us
@@ -31,8 +32,28 @@ AT_ONCE = 1000
 
 
 def records(connection: Connection, rows: Rows[R], query: Query) -> list[R]:
-    """The records of a query over all columns of `rows`."""
-    return [rows.decode(row) for some in connection.execute(query).partitions(AT_ONCE) for row in some]
+    """The records of a query over all columns of `rows`, without those that cannot be read: see `left_out`."""
+    found: list[R] = []
+    for some in connection.execute(query).partitions(AT_ONCE):
+        try:
+            found += [rows.decode(row) for row in some]
+        except Damaged:
+            found += readable(connection, rows, some)
+    return found
+
+
+def readable(connection: Connection, rows: Rows[R], some: Iterable[Any]) -> Iterator[R]:
+    """The records of those rows that can be read."""
+    for row in some:
+        try:
+            yield rows.decode(row)
+        except Damaged as error:
+            left_out(connection, error)
+
+
+def left_out(connection: Connection, error: Damaged) -> None:
+    """Tell of a row that a list does without, so that it spoils only itself."""
+    connection.get_execution_options()[LEFT_OUT](str(error))
 
 
 def sessions(connection: Connection, limit: int) -> list[SessionRecord]:
@@ -43,9 +64,9 @@ def sessions(connection: Connection, limit: int) -> list[SessionRecord]:
 
 
 def history(connection: Connection, key: str) -> list[SessionEvent]:
-    """A session's history, oldest first; of the same moment, in the order in which it was written."""
+    """A session's history in the order in which it was written, whatever the clock did meanwhile."""
     event = tables.session_event
-    query = select(*EVENTS.columns).where(event.c.session_key == key).order_by(event.c.at, event.c.id)
+    query = select(*EVENTS.columns).where(event.c.session_key == key).order_by(event.c.id)
     return records(connection, EVENTS, query)
 
 

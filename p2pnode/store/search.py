@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, null, or_, select, tuple_
 
 from p2pnode.roaming.records import EvseFilter, EvseRecord, PageRequest
+from p2pnode.store import reads
 from p2pnode.store.rows import checked
 from p2pnode.store.statements import Query
 from p2pnode.store.values import mode_text, to_us
@@ -54,7 +55,7 @@ def page(
     query = _page(connection, answer, request, after, [*RECORD, answer.changed_at, answer.delta_type])
     if query is None:
         return [], None
-    records = [EVSES.decode(row) for part in connection.execute(query).partitions(1000) for row in part]
+    records = reads.records(connection, EVSES, query)
     if len(records) < request.size:
         return records, None
     last = records[-1]

@@ -44,6 +44,7 @@ PURGED_AT_ONCE = 2000
 """How many versions one transaction of `purge` removes, so that nobody else waits long for theirs."""
 
 
+EARLIEST = to_us(datetime.min.replace(tzinfo=UTC))
 BOOKMARKS = 4096
 """How many ends of pages are remembered: the next page begins there instead of counting from the first record."""
 
@@ -53,6 +54,10 @@ ReadPage = Callable[[Connection, EvseFilter, PageRequest, search.Place | None], 
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
+
+
+def _ignore(_: str) -> None:
+    """Nobody wants to know."""
 
 
 class Connections(NamedTuple):
@@ -89,16 +94,22 @@ class SqlStore:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, where: str | Path, *, now: Callable[[], datetime] = utc_now, lock_timeout: float = 5.0
+        cls,
+        where: str | Path,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        lock_timeout: float = 5.0,
+        left_out: Callable[[str], None] = _ignore,
     ) -> AsyncGenerator["SqlStore"]:
         """The store at a path or `sqlite:///` URL; made, readable by its owner only, where there is none.
 
         What is published is beside it, in `p2pnode-published.db` beside `p2pnode.db`. The tables of both are brought up
-        to date first. `lock_timeout` is how long another process may hold a database, in seconds. Raises Unopenable, or
-        another StoreError that says what is wrong with a file.
+        to date first. `lock_timeout` is how long another process may hold a database, in seconds. `left_out` is told,
+        on any thread, of a row that a list does without because nobody can read it. Raises Unopenable, or another
+        StoreError that says what is wrong with a file.
         """
         database = Database.at(where, lock_timeout)
-        store = cls(database.path, await asyncio.to_thread(_connect, database), now)
+        store = cls(database.path, await asyncio.to_thread(_connect, database, left_out), now)
         try:
             yield store
         finally:
@@ -138,7 +149,7 @@ class SqlStore:
         return await self._reader.search(lambda connection: reads.sessions(connection, limit))
 
     async def history(self, key: str) -> Sequence[SessionEvent]:
-        """A session's history, oldest first."""
+        """A session's history, in the order in which it was written."""
         return await self._reader.search(lambda connection: reads.history(connection, key))
 
     async def cdr(self, key: str) -> CdrRecord | None:
@@ -191,6 +202,8 @@ class SqlStore:
         self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
     ) -> Sequence[ProductRecord]:
         """Pricing products, ordered by operator, provider and product."""
+        self._clock.read()  # what changes from here on does so later
+        changed_since = self._seen_before(changed_since)
         return await self._reader.search(
             lambda connection: reads.products(connection, owners, operator_keys, changed_since)
         )
@@ -199,6 +212,8 @@ class SqlStore:
         self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
     ) -> Sequence[EvsePricingRecord]:
         """EVSE pricing, ordered by operator and EVSE."""
+        self._clock.read()  # as above
+        changed_since = self._seen_before(changed_since)
         return await self._reader.search(
             lambda connection: reads.evse_pricing(connection, owners, operator_keys, changed_since)
         )
@@ -237,10 +252,14 @@ class SqlStore:
         return found
 
     def _settled(self, wanted: EvseFilter) -> EvseFilter:
-        """The filter with moments whose state has been decided."""
+        """The filter with moments whose state has been decided, and was there to be seen."""
         as_of = min(wanted.as_of, self.clock())
-        since = wanted.changed_since
+        since = self._seen_before(wanted.changed_since)
         return replace(wanted, as_of=as_of, changed_since=None if since is None else min(since, as_of))
+
+    def _seen_before(self, called: datetime | None) -> datetime | None:
+        """A moment whose state somebody has seen who called then."""
+        return None if called is None else from_us(max(self._clock.before(to_us(called)), EARLIEST))
 
     async def _search_evses(self, wanted: EvseFilter, work: Callable[[Connection], T]) -> T:
         oldest = to_us(wanted.changed_since or wanted.as_of)
@@ -254,11 +273,11 @@ class SqlStore:
         return await self._reader.search(run)
 
 
-def _connect(database: Database) -> Connections:
+def _connect(database: Database, left_out: Callable[[str], None]) -> Connections:
     for each in (database, database.published):
         each.create()
         each.migrate()
-    searching = database.reading(SEARCHES + 2)
+    searching = database.reading(SEARCHES + 2, left_out)
     return Connections(
         WriteConnection(database.writing()),
         WriteConnection(database.published.writing()),

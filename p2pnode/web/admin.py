@@ -23,6 +23,7 @@ from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT, Role
 from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.explain import Question
+from p2pnode.roaming.ports import StoreFault
 from p2pnode.roaming.records import OWN, EvseFilter, PageRequest
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
 from p2pnode.web.shapes import cdr_shape, event_shape, evse_shape, import_shape, session_shape
@@ -92,6 +93,10 @@ class AdminFace:
             return _error(refusal.status, refusal.message, refusal.hint)
         except (CommandError, OicpError) as error:
             return _refused(error)
+        except StoreFault as error:
+            self._node.log.error("admin_store_failed", path=request.path, problem=str(error))  # noqa: TRY400 - no fault of the code
+            hint = "`p2pnode store check` tells what is wrong; nothing of this was stored"
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, f"the store failed: {error}", hint)
         except web.HTTPException as error:
             told = f"{request.method} {request.path}: {error.reason}"
             return _error(HTTPStatus(error.status), told, f"this face has {_paths(request.app.router)}")

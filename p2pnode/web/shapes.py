@@ -8,13 +8,17 @@ from msgspec import structs
 
 from p2pnode.observe.events import Event
 from p2pnode.observe.masking import masked
-from p2pnode.oicp.codec import decode, read
+from p2pnode.oicp.codec import decode
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.identification import Identification
 from p2pnode.roaming.evse_import import ImportReport
+from p2pnode.roaming.ports import StoreFault
 from p2pnode.roaming.records import CdrRecord, EvseRecord, SessionEvent, SessionRecord
+from p2pnode.roaming.stored import read_stored
 
 Shape = dict[str, object]
+UNREADABLE = "cannot be read"
+"""Shown instead of what the store has kept, and nobody can read any more."""
 
 
 def session_shape(session: SessionRecord, history: Sequence[SessionEvent] | None = None) -> Shape:
@@ -31,8 +35,16 @@ def cdr_shape(record: CdrRecord) -> Shape:
     """A charge detail record as it came (`record`), with what it is found by."""
     shape = asdict(record)
     del shape["key"], shape["operator_key"], shape["provider_key"], shape["body"]
-    shape["record"] = msgspec.Raw(record.body)
+    shape["record"] = _as_it_is(record.body)
     return shape
+
+
+def _as_it_is(body: bytes) -> object:
+    try:
+        decode(body)
+    except InvalidMessage:
+        return UNREADABLE
+    return msgspec.Raw(body)
 
 
 def event_shape(event: Event) -> Shape:
@@ -68,7 +80,10 @@ def import_shape(report: ImportReport) -> Shape:
 
 
 def _medium(identification: bytes | None) -> str:
-    return read(Identification, identification).masked() if identification is not None else ""
+    try:
+        return read_stored(Identification, identification).masked() if identification is not None else ""
+    except StoreFault:
+        return UNREADABLE
 
 
 def _event_shape(event: SessionEvent) -> Shape:

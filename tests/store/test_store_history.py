@@ -1,8 +1,10 @@
 """EVSE data as a history: what holds when, what has changed since, and what is forgotten."""
 
+import asyncio
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from p2pnode.store.database import Database
 from p2pnode.store.publication import SqlPublication
 from p2pnode.store.store import SqlStore
 from p2pnode.store.values import from_us
-from tests.store.store_kit import START, Clock, OpenStore, everything, evse
+from tests.store.store_kit import START, Clock, OpenStore, everything, evse, product
 
 MOST = PageRequest(0, 2000)
 
@@ -107,6 +109,55 @@ async def test_the_store_sees_its_own_writes_while_the_clock_stands_still(store:
     for body in (b"1", b"2", b"3"):
         await store.publish(lambda publication, body=body: publication.put_evses([evse("E1", body)], START))  # type: ignore[misc]  # as above
         assert await store.evse_page_bodies(everything(store), MOST) == [body]
+
+
+async def test_a_change_that_nobody_could_see_yet_is_told_to_who_called_meanwhile(
+    open_store: OpenStore, clock: Clock
+) -> None:
+    async with open_store() as store:
+        await store.publish(lambda publication: publication.put_evses([evse("E1", b"old"), evse("E2")], clock()))
+        clock.pass_(600)
+        written, seen = threading.Event(), threading.Event()
+
+        def slowly(publication: SqlPublication) -> None:
+            publication.put_evses([evse("E1", b"new")], clock())
+            publication.put_products([product(changed_at=clock())])
+            written.set()
+            assert seen.wait(5)
+
+        writing = asyncio.create_task(store.publish(slowly))
+        assert await asyncio.to_thread(written.wait, 5)
+        called = clock.pass_()
+        assert set(await store.evse_page_bodies(everything(store), MOST)) == {b"old", b"{}"}
+        assert await store.products((OWN,), None) == []
+        clock.pass_()
+        seen.set()
+        await writing
+        later = clock.pass_()
+        expected = [("E1", "update", b"new")]
+        assert await changes(store, called) == expected
+        assert len(await store.products((OWN,), None, called)) == 1
+        assert await changes(store, later) == []
+        assert await store.products((OWN,), None, later) == []
+    async with open_store() as store:
+        assert await changes(store, called) == expected
+
+
+async def test_a_call_at_the_beginning_of_time_is_too_long_ago(store: SqlStore) -> None:
+    with pytest.raises(HistoryGone):
+        await changes(store, datetime.min.replace(tzinfo=UTC))
+
+
+async def test_prices_that_change_after_the_clock_was_set_back_are_told_to_who_called_before(
+    store: SqlStore, clock: Clock
+) -> None:
+    await store.publish(lambda publication: publication.put_products([product(changed_at=clock())]))
+    called = clock.pass_()
+    assert len(await store.products((OWN,), None)) == 1
+    clock.pass_(-3600)
+    dearer = product(body=b'{"ProductID": "AC 1", "PricePerReferenceUnit": 2}', changed_at=clock())
+    await store.publish(lambda publication: publication.put_products([dearer]))
+    assert [found.body for found in await store.products((OWN,), None, called)] == [dearer.body]
 
 
 async def test_a_clock_that_is_set_back_reorders_nothing(open_store: OpenStore, clock: Clock) -> None:
@@ -244,7 +295,7 @@ class History:
         self.clock = LogicalClock(lambda: self.time)
         self.connection = WriteConnection(database.published.writing())
         self.publication = SqlPublication(self.connection, self.clock)
-        self.engine = database.reading(1)
+        self.engine = database.reading(1, print)
         self.owners = (f"owner{i}" for i in range(10_000))
 
     def do(self, step: Step, owner: str) -> None:

@@ -3,6 +3,7 @@
 # pyright: reportPrivateUsage=false
 # These tests look inside.
 
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
@@ -34,7 +35,18 @@ from p2pnode.store.rows import AUTHENTICATION, CDRS, EVENTS, EVSE_PRICING, PRODU
 from p2pnode.store.store import SqlStore
 from p2pnode.store.transaction import SqlTransaction
 from p2pnode.store.values import from_us, to_us
-from tests.store.store_kit import START, cdr, event, everything, evse, identification, session, status
+from tests.store.store_kit import (
+    START,
+    Clock,
+    cdr,
+    event,
+    everything,
+    evse,
+    identification,
+    put_sessions,
+    session,
+    status,
+)
 
 moments = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])).filter(
     lambda moment: datetime(2, 1, 1, tzinfo=UTC) < moment < datetime(9998, 1, 1, tzinfo=UTC)
@@ -131,8 +143,24 @@ def both(path: Path) -> Generator[sqlite3.Connection]:
 
 @pytest.mark.parametrize(("damage", "read", "sentence"), DAMAGES)
 async def test_a_row_that_the_store_has_not_written_is_told_with_its_table(
-    store: SqlStore, path: Path, damage: str, read: Read, sentence: str | None
+    path: Path, clock: Clock, damage: str, read: Read, sentence: str | None
 ) -> None:
+    """A look-up refuses it, a list goes without."""
+    told: list[str] = []
+    async with SqlStore.open(path, now=clock, left_out=told.append) as store:
+        await _damage_and_read(store, path, damage, read)
+        if sentence is None:  # SQLite made a text of it
+            await read(store)
+            return
+        try:
+            assert await read(store) == []
+        except Damaged as error:
+            told.append(str(error))
+        assert len(told) == 1
+        assert re.search(sentence, told[0])
+
+
+async def _damage_and_read(store: SqlStore, path: Path, damage: str, read: Read) -> None:
     def fill(transaction: SqlTransaction) -> None:
         transaction.put_session(session())
         transaction.add_event(event())
@@ -148,11 +176,16 @@ async def test_a_row_that_the_store_has_not_written_is_told_with_its_table(
     await read(store)
     with both(path) as connection:
         assert connection.execute(damage).rowcount > 0
-    if sentence is None:  # SQLite made a text of it
-        await read(store)
-        return
-    with pytest.raises(Damaged, match=sentence):
-        await read(store)
+
+
+async def test_a_list_goes_without_the_rows_nobody_can_read_only(path: Path, clock: Clock) -> None:
+    told: list[str] = []
+    async with SqlStore.open(path, now=clock, left_out=told.append) as store:
+        await store.write(lambda transaction: put_sessions(transaction, *(session(key) for key in "abc")))
+        with both(path) as connection:
+            connection.execute("UPDATE session SET state = 'dreaming' WHERE key = 'b'")
+        assert [found.key for found in await store.sessions()] == ["c", "a"]
+        assert told == ["a row of session cannot be read (ValueError)"]
 
 
 async def test_an_error_does_not_tell_what_is_stored(store: SqlStore, path: Path) -> None:
