@@ -1,6 +1,7 @@
 """scripts/bench: its figures, its load generator against its echo server on real sockets, its synthetic records."""
 
 import json
+import os
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -102,6 +103,33 @@ async def test_a_load_counts_the_answers_and_how_long_they_took(job: Job) -> Non
     assert load.answers > 2
     assert load.rate == load.answers / load.seconds
     assert 0 < load.p50 <= load.p99
+
+
+async def test_a_load_over_plain_http_tells_the_time_that_watched_processes_took() -> None:
+    port = free_port()
+    runner = await start(port, None, b'{"AuthorizationStatus":"Authorized"}')
+    body = authorize_start("DE*LOA", "1234ABCD").decode()
+    load = await generate(
+        Job(
+            host="127.0.0.1",
+            port=port,
+            certificate="",
+            key="",
+            trust="",
+            path="/",
+            body=body,
+            expected='"Authorized"',
+            echoes_session=False,
+            connections=2,
+            seconds=0.2,
+            warmup=0.0,
+            watched=(os.getpid(), os.getppid()),
+        )
+    )
+    await runner.cleanup()
+    own, other = load.used
+    assert own > 0.05
+    assert other < own
 
 
 async def test_a_load_fails_where_an_answer_does_not_say_what_it_must(job: Job) -> None:

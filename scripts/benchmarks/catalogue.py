@@ -1,10 +1,12 @@
 """The benchmarks. A new one is a module in `measures` and a line here."""
 
 from benchmarks.figures import Benchmark
-from benchmarks.measures import authorize_start, full_load, memory, page, records, routing, startup
+from benchmarks.measures import authorize_start, fan_out, full_load, memory, page, records, routing, startup, two_hops
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     authorize_start.BENCHMARK,
+    two_hops.BENCHMARK,
+    fan_out.BENCHMARK,
     records.BENCHMARK,
     startup.BENCHMARK,
     memory.BENCHMARK,

@@ -1,4 +1,7 @@
-"""The bare aiohttp server a node is compared with: mutual TLS, uvloop, one route, a fixed answer to every body."""
+"""The bare aiohttp server a node is compared with: mutual TLS, uvloop, one route, a fixed answer to every body.
+
+Without a certificate it serves plain HTTP, as the backend behind a node.
+"""
 
 import argparse
 import asyncio
@@ -11,7 +14,7 @@ import uvloop
 from aiohttp import web
 
 
-async def start(port: int, context: ssl.SSLContext, answer: bytes) -> web.AppRunner:
+async def start(port: int, context: ssl.SSLContext | None, answer: bytes) -> web.AppRunner:
     """Serve on the loopback address: every request is read whole, and gets the answer."""
 
     async def echo(request: web.Request) -> web.Response:
@@ -26,7 +29,7 @@ async def start(port: int, context: ssl.SSLContext, answer: bytes) -> web.AppRun
     return runner
 
 
-async def serve(port: int, context: ssl.SSLContext, answer: bytes) -> None:
+async def serve(port: int, context: ssl.SSLContext | None, answer: bytes) -> None:
     """Serve until SIGTERM."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
@@ -47,12 +50,12 @@ def main() -> int:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--certificate", type=Path, required=True)
-    parser.add_argument("--key", type=Path, required=True)
-    parser.add_argument("--trust", type=Path, required=True)
+    parser.add_argument("--certificate", type=Path)
+    parser.add_argument("--key", type=Path)
+    parser.add_argument("--trust", type=Path)
     parser.add_argument("--answer", type=Path, required=True, help="the file that holds the body of every answer")
     options = parser.parse_args()
-    context = server_context(options.certificate, options.key, options.trust)
+    context = server_context(options.certificate, options.key, options.trust) if options.certificate else None
     uvloop.run(serve(options.port, context, options.answer.read_bytes()))
     return 0
 

@@ -5,6 +5,7 @@ It reads a `Job` as JSON from its input and prints a `Load` as JSON. On SIGTERM 
 
 import asyncio
 import json
+import os
 import re
 import signal
 import ssl
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -26,11 +28,11 @@ DRAIN_TIMEOUT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to send where, and for how long.
+    """What to send where, and for how long; without `trust` over plain HTTP.
 
     `body` may hold slots for session ids. Every answer must have status 200, hold `expected` and, with
     `echoes_session`, the SessionID of its request. Times are in seconds; with `pause` each connection rests so long
-    after an answer. What is answered during `warmup` does not count.
+    after an answer. What is answered during `warmup` does not count. `watched` are the processes whose time is told.
     """
 
     host: str
@@ -46,13 +48,15 @@ class Job:
     seconds: float
     warmup: float = 0.5
     pause: float = 0.0
+    watched: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """What came of it: answers and seconds counted, percentiles of the time to an answer in ms.
 
-    `cpu` is the share of one core the generator itself used: near 1 it was the generator that was measured.
+    `cpu` is the share of one core the generator itself used: near 1 it was the generator that was measured. `used` are
+    the seconds of a core that each watched process took meanwhile.
     """
 
     answers: int
@@ -60,6 +64,7 @@ class Load:
     p50: float
     p99: float
     cpu: float
+    used: Sequence[float] = ()
 
     @property
     def rate(self) -> float:
@@ -103,22 +108,26 @@ class Generator:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         await self._connect()
         await self._wait(stopped, job.warmup)
-        begun, cpu = time.perf_counter(), time.process_time()
+        begun, cpu, used = time.perf_counter(), time.process_time(), [cpu_seconds(pid) for pid in job.watched]
         self.counting = True
         await self._wait(stopped, job.seconds)
         self.counting, self.stopping = False, True
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+        used = [cpu_seconds(pid) - before for pid, before in zip(job.watched, used, strict=True)]
         async with asyncio.timeout(DRAIN_TIMEOUT):
             await self.done
         if not self.latencies:
             raise BadAnswer("no answer came in time")
         ordered = sorted(self.latencies)
-        return Load(len(ordered), seconds, percentile(ordered, 0.5), percentile(ordered, 0.99), cpu / seconds)
+        p50, p99 = percentile(ordered, 0.5), percentile(ordered, 0.99)
+        return Load(len(ordered), seconds, p50, p99, cpu / seconds, used)
 
     async def _connect(self) -> None:
         job, loop = self.job, asyncio.get_running_loop()
-        context = ssl.create_default_context(cafile=job.trust)
-        context.load_cert_chain(job.certificate, job.key)
+        context = None
+        if job.trust:
+            context = ssl.create_default_context(cafile=job.trust)
+            context.load_cert_chain(job.certificate, job.key)
         async with asyncio.timeout(CONNECT_TIMEOUT):
             for _ in range(job.connections):
                 self.open += 1
@@ -199,6 +208,12 @@ class Connection(asyncio.Protocol):
 def percentile(ordered: Sequence[float], share: float) -> float:
     """The value below which this share of the ordered times lies; from seconds to ms."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
+
+
+def cpu_seconds(pid: int) -> float:
+    """The time a process has spent on a core since it began, its own and the system's for it."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def generate(job: Job) -> Load:

@@ -88,12 +88,12 @@ class Scene:
         context = ssl.create_default_context(cafile=str(self.node_identity.trust))
         context.load_cert_chain(self.peer_identity.certificate_file, self.peer_identity.key_file)
         connection = http.client.HTTPSConnection(HOST, port, timeout=TIMEOUT, context=context)
-        return _exchange(connection, BASE_PATH + operation.url_path(PEER_IDS[operation.caller]) + query, body)
+        return exchange(connection, BASE_PATH + operation.url_path(PEER_IDS[operation.caller]) + query, body)
 
     def publish(self, operation: AnyOperation, body: bytes) -> Answer:
         """One request of the node's own backend to the node. Raises OSError."""
         connection = http.client.HTTPConnection(HOST, self.backend_port, timeout=TIMEOUT)
-        return _exchange(connection, BASE_PATH + operation.url_path(NODE_IDS[operation.caller]), body)
+        return exchange(connection, BASE_PATH + operation.url_path(NODE_IDS[operation.caller]), body)
 
     def job(self, server: Server, connections: int, seconds: float, pause: float = 0.0) -> Job:
         """AuthorizeStart to the node or the echo server, on so many connections. Times are in seconds."""
@@ -128,7 +128,8 @@ def acknowledged(answer: Answer) -> Answer:
     return answer
 
 
-def _exchange(connection: http.client.HTTPConnection, path: str, body: bytes) -> Answer:
+def exchange(connection: http.client.HTTPConnection, path: str, body: bytes) -> Answer:
+    """One request on a connection, which is closed then. Raises OSError."""
     try:
         connection.connect()
         begun = time.perf_counter()
