@@ -1,7 +1,6 @@
 """`p2pnode run`: a node, until it is told to stop."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +17,6 @@ try:
     new_event_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
 except ImportError:
     new_event_loop = asyncio.new_event_loop
-
-SWITCH_INTERVAL = 0.0003
-"""Seconds for which one thread may hold the interpreter while another waits for it.
-
-A commit is dozens of calls of SQLite, after each of which the writer's thread waits for the interpreter again: with
-Python's 5 ms, one large push that is read on the event loop makes every commit take hundreds of milliseconds.
-"""
 
 
 @click.command(epilog=example("p2pnode run my-node"))
@@ -44,6 +36,5 @@ def run(directory: Path, *, until_eof: bool, as_json: bool) -> None:
         else:
             say(f"peers reach the node at {found.peer}, administrators at {found.admin}; Ctrl-C stops it")
 
-    sys.setswitchinterval(SWITCH_INTERVAL)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve(directory, ready, until_eof=until_eof))

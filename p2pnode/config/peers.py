@@ -179,7 +179,7 @@ class PeerEntry(Settings):
 
     def speaks_for(self, role: Role, identifier: str) -> bool:
         """Whether `identifier`, in any spelling, is one of the peer's own in this role; a hub speaks for everybody."""
-        own = self.ids(role)
+        own = self.operators if role is Role.CPO else self.providers
         if self.hub or identifier in own:
             return True
         key = operator_key if role is Role.CPO else provider_key

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TextIO, cast
 
 import msgspec
@@ -35,8 +36,8 @@ class NodeLog:
 
     def __init__(self, settings: LogSection, node: str, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._lines = _Lines(self._stream)
-        self._node = node
+        line = _json_line if settings.format == "json" else _text_line
+        self._lines = _Lines(self._stream, partial(line, node))
         level = LEVELS[settings.level]
         self.logger: FilteringBoundLogger = structlog.wrap_logger(
             structlog.PrintLogger(cast("TextIO", self._lines)),
@@ -48,13 +49,12 @@ class NodeLog:
             f"p2pnode.{node}", max(level, logging.WARNING)
         )
         self.library.addHandler(_Forwarding(self.logger))
-        self._line = _json_line if settings.format == "json" else _text_line
         self._writes_calls = settings.access and level <= logging.INFO
 
     def call(self, outcome: CallOutcome) -> None:
         """Write the line of one message on the wire."""
         if self._writes_calls:
-            self._lines.write_soon(self._line(self._node, outcome))
+            self._lines.write_soon(outcome)
 
 
 def _processors(settings: LogSection, stream: TextIO) -> list[Processor]:
@@ -103,32 +103,33 @@ def _json_line(node: str, outcome: CallOutcome) -> str:
 
 
 class _Lines:
-    """Writes lines in their order. Those that can wait a moment go out together: a write for each costs a system call.
+    """Writes lines in their order. Those of messages wait a moment and are made and written together.
 
-    Where no event loop runs, nothing waits. What cannot be written, as on a full disk, is lost: no message fails for
-    the sake of its line.
+    A line by itself costs a system call, and several times as much to make: in between, what makes lines has left the
+    processor's caches. Where no event loop runs, nothing waits. What cannot be written, as on a full disk, is lost: no
+    message fails for the sake of its line.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, line: Callable[[CallOutcome], str]) -> None:
         self._stream = stream
-        self._waiting: list[str] = []
+        self._line = line
+        self._waiting: list[CallOutcome] = []
 
-    def write_soon(self, line: str) -> None:
-        """Write the line within `SOON`, before everything that comes after it."""
+    def write_soon(self, outcome: CallOutcome) -> None:
+        """Write the line of a message within `SOON`, before everything that comes after it."""
         if not self._waiting:
             try:
                 asyncio.get_running_loop().call_later(SOON, self.flush)
             except RuntimeError:
-                self.write(line)
+                self.write(self._line(outcome))
                 return
-        self._waiting.append(line)
+        self._waiting.append(outcome)
 
     def write(self, text: str) -> None:
         """Write at once, after what waits."""
-        lines = "".join((*self._waiting, text))
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, []
         with suppress(OSError):
-            self._stream.write(lines)
+            self._stream.write("".join((*map(self._line, waiting), text)))
 
     def flush(self) -> None:
         """Write what waits."""

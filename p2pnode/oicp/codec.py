@@ -312,13 +312,13 @@ _NUMBERS = (Decimal, float)
 _OBJECTS = (dict, Mapping)  # dict first: asking for a Mapping is slow
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> object:  # noqa: ANN401 - what a message holds
     """What the encoder writes as it should be; Decimals and times are put into their form here."""
     kind = type(value)
     if kind in _AS_IT_IS:
         return value
     if kind is dict:
-        return _plain_members(cast("dict[str, object]", value))
+        return _plain_members(value)
     if isinstance(value, _SEQUENCES):
         return [_plain(element) for element in cast("Sequence[object]", value)]
     if isinstance(value, _NUMBERS):
@@ -331,9 +331,13 @@ def _plain(value: object) -> object:
 
 
 def _plain_members(members: dict[str, object]) -> dict[str, object]:
-    if _AS_IT_IS.issuperset(map(type, members.values())):
-        return members
-    return {name: member if type(member) in _AS_IT_IS else _plain(member) for name, member in members.items()}
+    plain = members
+    for name, member in members.items():
+        if type(member) not in _AS_IT_IS:
+            if plain is members:
+                plain = members.copy()
+            plain[name] = _plain(member)
+    return plain
 
 
 def _plain_number(number: Decimal) -> int | msgspec.Raw:

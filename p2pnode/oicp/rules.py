@@ -26,7 +26,7 @@ def check(message: OicpModel) -> tuple[Violation, ...]:
 
 def errors_in(violations: Iterable[Violation]) -> tuple[Violation, ...]:
     """The violations that make a message unacceptable."""
-    return tuple(violation for violation in violations if violation.severity is Severity.ERROR)
+    return tuple([violation for violation in violations if violation.severity is Severity.ERROR])
 
 
 def require_valid(message: OicpModel) -> None:

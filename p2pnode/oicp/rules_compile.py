@@ -188,11 +188,15 @@ def _keeper(plan: Plan, keepers: _Keepers) -> Keeps:
     lines = ["values = message.__dict__"]
 
     def add(attribute: str, condition: str) -> None:
-        lines.extend((f"value = values[{attribute!r}]", f"if value is not None and not {condition}: return False"))
+        lines.extend((f"value = values[{attribute!r}]", f"if value is not None and not ({condition}): return False"))
 
     for number, limit in enumerate(plan.limits):
-        known[f"holds{number}"] = limit.holds
-        add(limit.attribute, f"holds{number}(value)")
+        match limit.constraint:
+            case Length(minimum=shortest, maximum=longest):  # a call would cost more than the comparison
+                add(limit.attribute, f"{shortest} <= len(value) <= {longest}")
+            case _:
+                known[f"holds{number}"] = limit.holds
+                add(limit.attribute, f"holds{number}(value)")
     for number, limit in enumerate(plan.element_limits):
         known[f"each{number}"] = limit.holds
         add(limit.attribute, f"all(map(each{number}, value))")

@@ -40,6 +40,7 @@ from p2pnode.peering.routes import Route, Routes, page_request
 from p2pnode.roaming.deadline import Deadlines
 from p2pnode.roaming.ports import Received, StoreFault
 from p2pnode.roaming.records import FIRST_PAGE, CallOutcome, Verb
+from p2pnode.roaming.turns import short_turns
 
 if TYPE_CHECKING:
     from p2pnode.peering.tls import ServerTls
@@ -211,7 +212,8 @@ class OicpFace:
         if route.body_limit <= MEBIBYTE or (request.content_length or route.body_limit) <= MEBIBYTE:
             return await self._take(request, call, route, identifier, query)
         async with self._large:  # a large body waits until fewer others are held in memory
-            return await self._take(request, call, route, identifier, query)
+            with short_turns:
+                return await self._take(request, call, route, identifier, query)
 
     async def _take(
         self, request: BaseRequest, call: _Call, route: Route, identifier: str | None, query: str
@@ -236,8 +238,8 @@ class OicpFace:
             raise ProtocolError(Code.SERVICE_NOT_AVAILABLE, f"{operation.name} is not offered here.")
         if not peer.may_receive(operation):
             raise ProtocolError(Code.NO_VALID_CONTRACT, f"{operation.name} is not agreed between the two parties.")
-        broken = rules.errors_in(rules.check(message))
-        if broken:
+        found = rules.check(message)
+        if found and (broken := rules.errors_in(found)):
             raise InvalidMessage(reason(broken), broken)
         page = page_request(query) if route.paged else FIRST_PAGE
         return Received(operation, message, body, peer, call.process_id, identifier or claimed or "", records, page)

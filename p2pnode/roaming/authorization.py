@@ -72,18 +72,17 @@ class Authorization:
         body = body_without_pin(message.identification, received.body)
         event = SessionEvent(session.key, at, AUTHORIZE_START.name, Verb.RECEIVE, peer, Code.SUCCESS, body)
 
-        def commit(transaction: Transaction) -> SessionRecord:
-            kept = session
+        def take_up(transaction: Transaction) -> SessionRecord:
             known = transaction.session(session.key)
-            if known is not None:
-                if known.state is not SessionState.RESERVED:
-                    return same_start(known, message, peer, at)
-                kept = from_reservation(known, session)
+            if known is not None and known.state is not SessionState.RESERVED:
+                return same_start(known, message, peer, at)
+            kept = from_reservation(known, session) if known is not None else session
             transaction.put_session(kept)
             transaction.add_event(event)
             return kept
 
-        return start_answer(answer, message, await party.store.write(commit))
+        is_new = await party.store.start(session, event) is None
+        return start_answer(answer, message, session if is_new else await party.store.write(take_up))
 
     async def _refused(self, answer: AuthorizationStart, message: AuthorizeStart, peer: str) -> AuthorizationStart:
         """The refusal, unless this start has been authorized before: then that answer again."""

@@ -170,7 +170,11 @@ class StartSender:
         body = body_without_pin(outgoing.message.identification, outgoing.body)
         sent = (session_key(sent_id), sent_id)
 
-        def work(transaction: Transaction) -> SessionRecord:
+        def event(kept: SessionRecord) -> SessionEvent:
+            at, emp = kept.updated_at, kept.emp
+            return SessionEvent(kept.key, at, AUTHORIZE_START.name, Verb.SEND, emp, Code.SUCCESS, body)
+
+        def take_up(transaction: Transaction) -> SessionRecord:
             kept = session
             taken = transaction.session(kept.key)
             if taken is not None and kept.key != sent[0]:
@@ -181,12 +185,12 @@ class StartSender:
                     return same_start(taken, outgoing.message, outgoing.sender, kept.updated_at)
                 kept = from_reservation(taken, kept)
             transaction.put_session(kept)
-            transaction.add_event(
-                SessionEvent(kept.key, kept.updated_at, AUTHORIZE_START.name, Verb.SEND, kept.emp, Code.SUCCESS, body)
-            )
+            transaction.add_event(event(kept))
             return kept
 
-        return await self._party.store.write(work)
+        if await self._party.store.start(session, event(session)) is None:
+            return session
+        return await self._party.store.write(take_up)
 
     def _watch(self, outcome: Outcome, session: SessionRecord) -> None:
         """Record later approvals as surplus: their providers hold an authorization that nobody will use."""

@@ -177,8 +177,14 @@ class Store(Protocol):
         """
         ...
 
+    async def start(self, session: SessionRecord, event: SessionEvent) -> SessionRecord | None:
+        """Insert a session with the first line of its history, on disk when this returns, at less cost than `write`.
+
+        Where there is a session with its key, that one is returned and nothing changed.
+        """
+
     async def publish(self, work: Callable[[Publication], T]) -> T:
-        """The same for what parties publish. Works run in the order asked for; a long one delays no `write`."""
+        """As `write`, for what parties publish. Works run in the order asked for; a long one delays no `write`."""
         ...
 
     def clock(self) -> datetime:

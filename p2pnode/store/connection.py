@@ -14,7 +14,7 @@ class WriteConnection:
 
     To undo one work without a savepoint for each, there is a savepoint before all works that may have to be done again
     and a list of what they did since: undoing goes back to the savepoint and does the list again, without the work that
-    failed. A work that changes much (`run_many`) is not listed: when it ends, the savepoint moves behind it.
+    failed. Works that change much (`run_once`, `run_many`) are not listed: when they end, the savepoint moves behind.
 
     Where SQLite gives up the whole transaction, every further statement of the batch is refused, so that none of them
     can end up committed on its own.
@@ -104,6 +104,12 @@ class WriteConnection:
         except DATABASE_ERRORS as error:
             raise self._failed(error) from error
 
+    def run_once(self, sql: str, values: Sequence[Any]) -> int:
+        """Run a compiled statement that changes many rows; how many it changed."""
+        self._require()
+        self._changed = True
+        return self._run(sql, values)
+
     def run_many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Run a compiled statement for each of the rows; how many rows of the table it changed in all."""
         if not rows:
@@ -115,7 +121,7 @@ class WriteConnection:
         except DATABASE_ERRORS as error:
             raise self._failed(error) from error
 
-    def _run(self, sql: str, values: tuple[Any, ...]) -> int:
+    def _run(self, sql: str, values: Sequence[Any]) -> int:
         try:
             return self._cursor.execute(sql, values).rowcount
         except DATABASE_ERRORS as error:

@@ -1,9 +1,9 @@
 """What one work may read and write of what is published: the `Publication` of the roaming services."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import bindparam, select
 
@@ -40,6 +40,10 @@ class SqlPublication:
     def __init__(self, connection: WriteConnection, clock: LogicalClock) -> None:
         self._connection = connection
         self._clock = clock
+
+    def do_together(self, works: Sequence[Callable[["SqlPublication"], Any]]) -> Collection[int]:  # noqa: ARG002 - one by one, in their order
+        """None: what is published is large, and its order matters."""
+        return ()
 
     def known_evses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:
         """Those of the keys that the owner has currently published."""

@@ -46,6 +46,14 @@ def chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
         yield values[start : start + MOST_VALUES]
 
 
+def insert_rows(table: Table, names: Sequence[str], count: int, *, unless_known: bool = False) -> str:
+    """The SQL that inserts so many rows with these columns; `unless_known`: only those whose key is not taken."""
+    order = [f"{name}_{row}" for row in range(count) for name in names]
+    rows: list[dict[str, Any]] = [{name: bindparam(f"{name}_{row}") for name in names} for row in range(count)]
+    statement = insert(table).values(rows)
+    return hot(statement.on_conflict_do_nothing() if unless_known else statement, order)
+
+
 PUT_SESSION = hot(upsert(SESSIONS.table, SESSIONS.names), SESSIONS.names)
 ADD_EVENT = hot(insert(EVENTS.table).values({name: bindparam(name) for name in EVENTS.names}), EVENTS.names)
 ADD_CDR = hot(insert(CDRS.table).values({name: bindparam(name) for name in CDRS.names}), CDRS.names)

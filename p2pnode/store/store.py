@@ -34,7 +34,7 @@ from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
 from p2pnode.store.publication import SqlPublication
 from p2pnode.store.reader import SEARCHES, ReadConnection, Reader
-from p2pnode.store.transaction import SqlTransaction
+from p2pnode.store.transaction import SqlTransaction, Start
 from p2pnode.store.values import from_us, to_us
 from p2pnode.store.writer import Writer
 
@@ -128,6 +128,13 @@ class SqlStore:
         whatever else is being written. Cancelled, it is on disk wholly or not at all.
         """
         return await self._writer.run(work)
+
+    async def start(self, session: SessionRecord, event: SessionEvent) -> SessionRecord | None:
+        """Insert a session with the first line of its history, on disk when this returns, at less cost than `write`.
+
+        Where there is a session with its key, that one is returned and nothing changed.
+        """
+        return await self._writer.run(Start(session, event))
 
     async def publish(self, work: Callable[[SqlPublication], T]) -> T:
         """The same for what is published; no `write` waits for it, however long it takes."""

@@ -1,8 +1,11 @@
 """What one work may read and write of sessions and CDRs: the `Transaction` of the roaming services."""
 
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from sqlalchemy import bindparam, delete, update
 
 from p2pnode.roaming.records import CdrRecord, SessionEvent, SessionRecord
@@ -10,7 +13,7 @@ from p2pnode.store import tables
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.lookups import SessionLookups
 from p2pnode.store.rows import CDRS, EVENTS, SESSIONS
-from p2pnode.store.statements import ADD_CDR, ADD_EVENT, PUT_SESSION, hot
+from p2pnode.store.statements import ADD_CDR, ADD_EVENT, PUT_SESSION, hot, insert_rows
 from p2pnode.store.values import to_us
 
 _DELETE_SESSION = hot(delete(tables.session).where(tables.session.c.key == bindparam("key")), ["key"])
@@ -20,12 +23,69 @@ _FORWARD_CDR = hot(
 )
 
 
+FEWEST_TOGETHER = 2
+MOST_TOGETHER = 32
+"""How many sessions one statement inserts."""
+
+
+class Start(Struct, frozen=True):
+    """A work: insert a session with the first line of its history, or return the one that has its key."""
+
+    session: SessionRecord
+    event: SessionEvent
+
+    def __call__(self, transaction: "SqlTransaction") -> SessionRecord | None:
+        """Do it alone."""
+        known = transaction.session(self.session.key)
+        if known is None:
+            transaction.put_session(self.session)
+            transaction.add_event(self.event)
+        return known
+
+
+@cache
+def _sessions(count: int) -> str:
+    return insert_rows(SESSIONS.table, SESSIONS.names, count, unless_known=True)
+
+
+@cache
+def _events(count: int) -> str:
+    return insert_rows(EVENTS.table, EVENTS.names, count)
+
+
 class SqlTransaction(SessionLookups):
     """Reads and writes inside a transaction of the writer of sessions. Used on its thread, by one at a time."""
 
     def __init__(self, connection: WriteConnection) -> None:
         super().__init__(connection)
         self._connection = connection
+
+    def do_together(self, works: Sequence[Callable[["SqlTransaction"], Any]]) -> Collection[int]:
+        """Do those of the works that can be done at once, where all of them succeed; their places in the list.
+
+        Each statement costs the writer's thread several turns at the interpreter, which the event loop would have.
+        """
+        starts = [work for work in works if isinstance(work, Start)]
+        if len(starts) < FEWEST_TOGETHER:
+            return ()
+        pieces = (starts[at : at + MOST_TOGETHER] for at in range(0, len(starts), MOST_TOGETHER))
+        try:
+            are_done = all(self._start(piece) for piece in pieces)
+        except Exception:  # noqa: BLE001 - each is done alone then, and its error goes to its caller
+            are_done = False
+        if not are_done:
+            self._connection.undo()
+            return ()
+        self._connection.keep()
+        return [place for place, work in enumerate(works) if isinstance(work, Start)]
+
+    def _start(self, starts: Sequence[Start]) -> bool:
+        """Insert all of them; whether none of their keys was taken."""
+        sessions = [value for start in starts for value in SESSIONS.encode(start.session)]
+        if self._connection.run_once(_sessions(len(starts)), sessions) < len(starts):
+            return False
+        events = [value for start in starts for value in EVENTS.encode(start.event)]
+        return self._connection.run_once(_events(len(starts)), events) == len(starts)
 
     def put_session(self, record: SessionRecord) -> None:
         """Insert the session, or replace the one with its key."""

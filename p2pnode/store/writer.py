@@ -1,13 +1,22 @@
 """The writer of a database: a thread that runs all waiting works in one transaction, commits once, wakes everybody."""
 
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.errors import StoreError
 from p2pnode.store.gatherer import Gatherer, Job
 
-S = TypeVar("S")
+
+class Transaction(Protocol):
+    """What works write with."""
+
+    def do_together(self, works: Sequence[Callable[[Any], Any]]) -> Collection[int]:
+        """Do those of the works that can be done at once, where all of them succeed; their places in the list."""
+        ...
+
+
+S = TypeVar("S", bound=Transaction)
 T = TypeVar("T")
 
 
@@ -36,8 +45,10 @@ class Writer(Generic[S]):
     def _batch(self, jobs: Sequence[Job[S]]) -> None:
         try:
             self._connection.begin()
-            for job in jobs:
-                if not job.future.cancelled():
+            wanted = [job for job in jobs if not job.future.cancelled()]
+            done = self._transaction.do_together([job.work for job in wanted])
+            for place, job in enumerate(wanted):
+                if place not in done:
                     self._one(job)
             self._connection.commit()
         except BaseException as error:

@@ -1,8 +1,10 @@
 """Sessions and their history."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from p2pnode.roaming.records import SessionState
 from p2pnode.store.errors import Conflict
@@ -105,3 +107,43 @@ async def test_a_restart_keeps_everything(open_store: OpenStore) -> None:
         assert await store.session("a1") == session()
         assert await store.history("a1") == [event()]
         assert await store.cdr("a1") == cdr()
+
+
+async def test_sessions_started_at_once_are_all_there_with_their_events(store: SqlStore) -> None:
+    starts = [(session(f"s{i}"), event(f"s{i}")) for i in range(100)]
+    assert await asyncio.gather(*(store.start(*start) for start in starts)) == [None] * 100
+    for one, its_event in starts:
+        assert await store.session(one.key) == one
+        assert await store.history(one.key) == [its_event]
+
+
+async def test_a_start_under_a_taken_key_gets_the_session_that_has_it_and_changes_nothing(store: SqlStore) -> None:
+    first = replace(session("s0"), operator_id="DE*OLD")
+    assert await store.start(first, event("s0")) is None
+    again = [store.start(replace(session(f"s{i}"), operator_id="DE*NEW"), event(f"s{i}")) for i in range(5)]
+    assert await asyncio.gather(*again) == [first, None, None, None, None]
+    assert await store.session("s0") == first
+    assert await store.history("s0") == [event("s0")]
+    assert await store.history("s4") == [event("s4")]
+
+
+async def test_of_two_starts_under_one_key_at_once_one_wins(store: SqlStore) -> None:
+    one, other = replace(session("s1"), operator_id="DE*ONE"), replace(session("s1"), operator_id="DE*TWO")
+    first, second = await asyncio.gather(store.start(one, event("s1")), store.start(other, event("s1")))
+    assert (first, second) == (None, one)
+    assert len(await store.history("s1")) == 1
+
+
+async def test_a_start_that_cannot_be_stored_fails_alone(store: SqlStore) -> None:
+    no_zone = replace(session("s1"), created_at=START.replace(tzinfo=None))
+    good = [session("s0"), session("s2")]
+    outcomes = await asyncio.gather(
+        store.start(good[0], event("s0")),
+        store.start(no_zone, event("s1")),
+        store.start(good[1], event("s2")),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [type(None), TypeError, type(None)]
+    assert await store.session("s0") == good[0]
+    assert await store.session("s1") is None
+    assert await store.session("s2") == good[1]
