@@ -314,7 +314,7 @@ _OBJECTS = (dict, Mapping)  # dict first: asking for a Mapping is slow
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - what a message holds
     """What the encoder writes as it should be; Decimals and times are put into their form here."""
-    kind = type(value)
+    kind: type[object] = type(value)
     if kind in _AS_IT_IS:
         return value
     if kind is dict:
