@@ -312,13 +312,13 @@ _NUMBERS = (Decimal, float)
 _OBJECTS = (dict, Mapping)  # dict first: asking for a Mapping is slow
 
 
-def _plain(value: Any) -> object:  # noqa: ANN401 - what a message holds
+def _plain(value: object) -> object:
     """What the encoder writes as it should be; Decimals and times are put into their form here."""
-    kind: type[object] = type(value)
+    kind = type(value)
     if kind in _AS_IT_IS:
         return value
     if kind is dict:
-        return _plain_members(value)
+        return _plain_members(value)  # type: ignore[arg-type]  # a call of `cast` is noticed here
     if isinstance(value, _SEQUENCES):
         return [_plain(element) for element in cast("Sequence[object]", value)]
     if isinstance(value, _NUMBERS):
