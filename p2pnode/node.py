@@ -110,7 +110,8 @@ class Node:
     @classmethod
     def from_directory(cls, directory: Path) -> Self:
         """The node that `p2pnode init` made in this directory. Raises ConfigError."""
-        return cls(load_node(directory), load_peers(directory), directory=directory)
+        config = load_node(directory)
+        return cls(config, load_peers(directory, config.node), directory=directory)
 
     async def __aenter__(self) -> Self:
         """Open the store, resume what was running, and listen for peers."""
@@ -339,7 +340,8 @@ class Node:
     async def route(self, question: Question) -> Explanation:
         """Where a message of our own party would go, and why. Raises ValueError as `explain` does."""
         own = OwnParty(self.config.node.operators, self.config.node.providers)
-        return await explain(question, own, self.peers.current(), self.store)
+        relay = self.config.node.relay
+        return await explain(question, own, self.peers.current(), self.store, relay=relay)
 
     async def import_evse_data(self, file: bytes) -> ImportReport:
         """Publish the EVSE data records of a file. Raises ProtocolError where it holds none or none is taken."""
@@ -368,7 +370,7 @@ class Node:
         """Read the peer table from the directory again. Raises ConfigError or TrustError; the old table then stays."""
         if self.directory is None:
             raise RuntimeError("a node without a directory has no files to read again")
-        table = await asyncio.to_thread(load_peers, self.directory)
+        table = await asyncio.to_thread(load_peers, self.directory, self.config.node)
         await self.peers.replace(table)
         self.observer.event("peers", count=len(table.peers))
         await self._expiry_warnings()

@@ -37,6 +37,7 @@ NOBODY = 3
 @click.option("--session", metavar="SESSION-ID", help="The session the message belongs to.")
 @click.option("operators", "--operator", multiple=True, metavar="ID", help="An operator the pull names; repeatable.")
 @click.option("--provider", metavar="ID", help="The provider a pricing product is for.")
+@click.option("source", "--from", metavar="PEER", help="The peer that sends the message, for a node that relays.")
 @directory_option
 @json_option
 def route(  # noqa: PLR0913 - one parameter for each option
@@ -48,6 +49,7 @@ def route(  # noqa: PLR0913 - one parameter for each option
     session: str | None,
     operators: tuple[str, ...],
     provider: str | None,
+    source: str | None,
     directory: Path,
     as_json: bool,
 ) -> int:
@@ -56,7 +58,7 @@ def route(  # noqa: PLR0913 - one parameter for each option
     Nothing is sent. A running node is asked; otherwise its directory tells. The exit code is 3 where nobody would get
     the message.
     """
-    question = Question(BY_NAME[operation], evse, evco, uid, operators, provider, session)
+    question = Question(BY_NAME[operation], evse, evco, uid, operators, provider, session, source)
     told = asyncio.run(_ask(directory, question))
     if as_json:
         show_json(told)
@@ -80,6 +82,7 @@ async def _ask(directory: Path, question: Question) -> Mapping[str, Any]:
         "uid": question.uid,
         "session": question.session_id,
         "provider": question.provider,
+        "from": question.source,
     }
     query = {name: value for name, value in asked.items() if value}
     async with AdminClient.of(directory) as client:
@@ -95,7 +98,7 @@ async def _ask_directory(directory: Path, question: Question) -> Mapping[str, An
         config, peers = load_node(directory), load_peers(directory)
         own = OwnParty(config.node.operators, config.node.providers)
         async with SqlStore.open(config.store.path) as store:
-            return asdict(await explain(question, own, peers, store))
+            return asdict(await explain(question, own, peers, store, relay=config.node.relay))
     except ConfigError as error:
         raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
     except StoreError as error:

@@ -8,9 +8,10 @@ from typing import Any, TypeVar, cast
 from p2pnode.config.errors import ConfigError
 from p2pnode.config.files import line_of, read_toml, write_toml
 from p2pnode.config.mistakes import read_settings
-from p2pnode.config.node import NodeConfig
+from p2pnode.config.node import NodeConfig, NodeSection
 from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.config.settings import Settings
+from p2pnode.oicp.operations import Role
 
 S = TypeVar("S", bound=Settings)
 
@@ -34,12 +35,16 @@ def load_node(directory: Path) -> NodeConfig:
     return config.model_copy(update=resolved)
 
 
-def load_peers(directory: Path) -> PeerTable:
+def load_peers(directory: Path, own: NodeSection | None = None) -> PeerTable:
     """The peer table from `peers.toml` and `peers.d/*.toml`; neither needs to be there. Raises ConfigError.
 
-    Paths in it are resolved against the directory, also those in `peers.d/`.
+    With `own` also where a peer has an identifier of this node's own party. Paths in it are resolved against the
+    directory, also those in `peers.d/`.
     """
-    return _table(list(_entries(directory)))
+    entries = list(_entries(directory))
+    if own is not None:
+        _refuse_own(entries, own)
+    return _table(entries)
 
 
 def save_peer(directory: Path, entry: PeerEntry) -> Path:
@@ -122,6 +127,19 @@ def _table(entries: Sequence[_Placed]) -> PeerTable:
         except ValueError as error:
             raise ConfigError(entry.file, str(error), key="peer", line=entry.line) from None
     return PeerTable(peers)
+
+
+def _refuse_own(entries: Sequence[_Placed], own: NodeSection) -> None:
+    """Raises ConfigError at the first entry that claims an identifier of our own party."""
+    ours = PeerEntry(name=own.name, operators=own.operators, providers=own.providers)
+    for placed in entries:
+        peer = placed.peer
+        claimed = {Role.CPO: (*peer.operators, *peer.sub_operators), Role.EMP: (*peer.providers, *peer.sub_providers)}
+        for role, texts in claimed.items():
+            for text in texts:
+                if ours.speaks_for(role, text):
+                    sentence = f"peer {peer.name!r} claims {text!r}, which is this node's own, {own.name!r}"
+                    raise ConfigError(placed.file, sentence, key="peer", line=placed.line)
 
 
 def _resolved(settings: S, directory: Path, *names: str) -> S:

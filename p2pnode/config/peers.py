@@ -195,6 +195,7 @@ class PeerTable:
 
     def __init__(self, peers: Iterable[PeerEntry] = ()) -> None:
         self.peers: tuple[PeerEntry, ...] = tuple(peers)
+        self.hubs: tuple[PeerEntry, ...] = tuple(peer for peer in self.peers if peer.hub and peer.enabled)
         self._by_name = _index("name", ((peer.name, peer.name, peer) for peer in self.peers))
         _index("pin", ((pin, pin, peer) for peer in self.peers for pin in peer.pins))
         self._by_operator = _index(
@@ -240,8 +241,8 @@ class PeerTable:
         return None
 
     def with_role(self, role: Role) -> tuple[PeerEntry, ...]:
-        """The enabled peers that play this role."""
-        return tuple(peer for peer in self.peers if peer.enabled and (peer.hub or peer.ids(role)))
+        """The enabled peers that play this role, hubs after all others."""
+        return tuple(peer for peer in self.peers if peer.enabled and not peer.hub and peer.ids(role)) + self.hubs
 
 
 def _enabled(peer: PeerEntry | None) -> PeerEntry | None:

@@ -13,11 +13,11 @@ from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import join_page, replace_members
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import AnyOperation, Operation
+from p2pnode.oicp.operations import AnyOperation, Operation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, Received
-from p2pnode.roaming.records import PageRequest
+from p2pnode.roaming.records import PageRequest, SessionRecord
 from p2pnode.roaming.router import Destination, Knowledge, resolve
 
 TELLING_NOTHING = frozenset({Code.PARTNER_DID_NOT_RESPOND, Code.SYSTEM_ERROR})
@@ -138,20 +138,19 @@ def _asked(party: Party, operation: AnyOperation, message: Any, body: bytes, cal
     return OWN_CPO[operation](party.own_cpo, message, body, caller_id)
 
 
-async def ask_counterpart(  # noqa: PLR0913 - the parts of one call
-    party: Party,
-    counterpart: str,
-    outgoing: Outgoing[Any],
-    *,
-    caller_id: str,
-    body: bytes | None = None,
-    message: OicpModel | None = None,
-) -> Reply:
+async def ask_counterpart(party: Party, session: SessionRecord, outgoing: Outgoing[Any], *, caller_id: str) -> Reply:
     """The answer of the other party of a session. Raises ProtocolError with the code that tells why there is none."""
-    knowledge = Knowledge(party.own, counterpart=counterpart, to=outgoing.to, source=outgoing.source)
+    is_emp = outgoing.operation.callee is Role.EMP
+    knowledge = Knowledge(
+        party.own,
+        counterpart=session.emp if is_emp else session.cpo,
+        counterpart_id=session.provider_id if is_emp else session.operator_id,
+        to=outgoing.to,
+        source=outgoing.source,
+    )
     destination = resolve(outgoing.operation, outgoing.message, party.peers(), knowledge)[0]
     try:
-        return await ask(party, destination, outgoing, caller_id=caller_id, body=body, message=message)
+        return await ask(party, destination, outgoing, caller_id=caller_id)
     except PeerError as error:
         raise told(outgoing, error) from error
 

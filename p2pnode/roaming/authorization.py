@@ -11,6 +11,7 @@ from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.asking import ask_counterpart, own_answer, with_session_id
 from p2pnode.roaming.authorize_start import StartSender
 from p2pnode.roaming.media import REFUSALS, MediumKind, body_without_pin, medium_of, medium_of_stored
@@ -109,12 +110,15 @@ class Authorization:
         """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.operator_id)
-        session = require_between(await party.store.session(session_key(message.session_id)), cpo=outgoing.sender)
+        known = await party.store.session(session_key(message.session_id))
+        if known is None and outgoing.source is not None:
+            known = await adopted(party, outgoing.source, message, caller_id, party.now())
+        session = require_between(known, cpo=outgoing.sender)
         moved(session, Event.STOP, party.now())
         if session.authorized_by_push:
             answer = await self._stop_offline(session, message)
         else:
-            answer = (await ask_counterpart(party, session.emp, outgoing, caller_id=caller_id)).answer
+            answer = (await ask_counterpart(party, session, outgoing, caller_id=caller_id)).answer
         await self._note_stop(session, message, outgoing.body, Verb.SEND, answer)
         return stop_answer(answer, message, session)
 
@@ -139,8 +143,8 @@ class Authorization:
 
         def work(transaction: Transaction) -> None:
             current = transaction.session(session.key)
-            if answer.authorized and current is not None:
-                transaction.put_session(moved_if_possible(current, Event.STOP, at))
+            if answer.authorized or current is None:
+                transaction.put_session(moved_if_possible(current or session, Event.STOP, at))
             transaction.add_event(event)
 
         await self._party.store.write(work)

@@ -78,7 +78,10 @@ class StartSender:
     async def _ask_around(
         self, outgoing: Outgoing[AuthorizeStart], session_id: str, caller_id: str, known: SessionRecord | None
     ) -> Outcome:
-        """What those say who may know the driver, the provider that knew the card before first."""
+        """What those say who may know the driver: the provider that knew the card before, then all others, then hubs.
+
+        A hub asks parties that we have asked ourselves, so it is asked once they have said no.
+        """
         party, message, body = self._party, outgoing.message, outgoing.body
         medium = medium_of(message.identification)
         card = medium if medium is not None and medium.kind is MediumKind.RFID else None
@@ -93,12 +96,17 @@ class StartSender:
                 party, destination, outgoing, caller_id=caller_id, body=body, message=message, deadline=deadline
             )
 
-        learned = approved_by is not None and destinations[0].name == approved_by
+        ahead = [1] if approved_by is not None and destinations[0].name == approved_by else []
+        if party.peers().hubs:
+            rest = destinations[len(ahead) :]
+            direct = sum(destination.peer is None or not destination.peer.hub for destination in rest)
+            ahead += [direct] if direct else []
         outcome = await first_yes(
             destinations,
             ask_one,
             deadline=party.limits.authorize_deadline,
-            head_start=party.limits.learned_head_start if learned else 0.0,
+            head_start=party.limits.learned_head_start if ahead else 0.0,
+            ahead=ahead,
         )
         if card is not None and outcome.winner is not None:
             self._learned.put(card, outcome.winner.destination.name)

@@ -58,12 +58,18 @@ AskOne = Callable[[Destination, float], Awaitable[Reply]]
 
 
 async def first_yes(
-    destinations: Sequence[Destination], ask_one: AskOne, *, deadline: float, head_start: float = 0.0
+    destinations: Sequence[Destination],
+    ask_one: AskOne,
+    *,
+    deadline: float,
+    head_start: float = 0.0,
+    ahead: Sequence[int] = (1,),
 ) -> Outcome:
     """Ask all destinations at once until one says Authorized or the deadline (seconds) has passed.
 
-    With a head start the first destination is asked alone for that long, or until it has said no. Calls that still
-    run after a yes are the caller's; after the deadline, and when this is cancelled, they are cancelled.
+    With a head start the first destinations are asked before the others, for that long or until all of them have said
+    no: so many, then so many of the rest, as `ahead` tells. Calls that still run after a yes are the caller's; after
+    the deadline, and when this is cancelled, they are cancelled.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline
@@ -79,8 +85,9 @@ async def first_yes(
             running.add(task)
         del waiting[:count]
 
+    groups = iter(ahead) if head_start > 0 else iter(())
     try:
-        begin(1 if head_start > 0 else len(waiting))
+        begin(next(groups, len(waiting)))
         alone_until = min(end, loop.time() + head_start)
         while running:
             until = alone_until if waiting else end
@@ -93,10 +100,12 @@ async def first_yes(
                 left = frozenset(running)
                 running.clear()
                 return Outcome(approvals[0], refusals, approvals[1:], left)
-            if waiting:
-                begin(len(waiting))
-            elif not done:
-                break
+            if not waiting:
+                if not done:
+                    break
+            elif not running or loop.time() >= alone_until:
+                begin(next(groups, len(waiting)))
+                alone_until = min(end, loop.time() + head_start)
         refusals += [_late(destination) for destination in _unanswered(destinations, refusals)]
         return Outcome(None, refusals)
     finally:

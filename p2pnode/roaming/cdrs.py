@@ -10,10 +10,10 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
-from p2pnode.oicp.codec import join_page, read
+from p2pnode.oicp.codec import join_page, read, replace_members
 from p2pnode.oicp.errors import InvalidMessage, PeerError, ProtocolError
 from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
-from p2pnode.oicp.identifiers import operator_key, provider_key, session_key
+from p2pnode.oicp.identifiers import operator_key, operator_of_evse, provider_key, provider_of_evco, session_key
 from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
@@ -21,7 +21,7 @@ from p2pnode.roaming.asking import as_one_page, ask, ask_each, ask_own
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
 from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionEvent, SessionRecord, Verb
-from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.router import Destination, Knowledge, resolve
 from p2pnode.roaming.sessions import Event, moved, require_between
 from p2pnode.roaming.stored import read_stored
 from p2pnode.roaming.undelivered import Undelivered
@@ -32,6 +32,7 @@ AWAY = frozenset(
     {Code.PARTNER_NOT_FOUND, Code.NO_VALID_CONTRACT, Code.PARTNER_DID_NOT_RESPOND, Code.SERVICE_NOT_AVAILABLE}
 )
 """The codes that hold for everything an EMP is sent, not for one CDR."""
+HUB_MEMBERS = {"hub_operator_id": "HubOperatorID", "hub_provider_id": "HubProviderID"}
 TEMPORARY = AWAY | {Code.SYSTEM_ERROR, Code.UNAUTHORIZED_ACCESS}
 """The codes after which sending a CDR again may help, some of them once a peer table has been put right."""
 
@@ -137,7 +138,8 @@ class Cdrs:
 
         def work(transaction: Transaction) -> CdrRecord:
             session = require_between(transaction.session(key) or adoptable, cpo=outgoing.sender)
-            return _kept(transaction, session, message, outgoing.body, at=at, verb=Verb.SEND, peer=session.emp)
+            bundled = with_hub_partners(message, outgoing.body, session)
+            return _kept(transaction, session, *bundled, at=at, verb=Verb.SEND, peer=session.emp)
 
         record = await party.store.write(work)
         if record.forwarded_at is not None:
@@ -156,11 +158,15 @@ class Cdrs:
     async def _forward(self, record: CdrRecord, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
         """Send a stored CDR to its EMP; the EMP's answer, or ours where there is none."""
         party, message = self._party, outgoing.message
-        knowledge = Knowledge(party.own, counterpart=record.emp, source=outgoing.source)
+        knowledge = Knowledge(
+            party.own, counterpart=record.emp, counterpart_id=record.provider_id, source=outgoing.source
+        )
         try:
             destination = resolve(CHARGE_DETAIL_RECORD, message, party.peers(), knowledge)[0]
             caller_id = party.own_id(outgoing, record.operator_id) if record.cpo == OWN else record.operator_id
-            reply = await ask(party, destination, outgoing, caller_id=caller_id, body=record.body)
+            reply = await ask(
+                party, destination, outgoing, caller_id=caller_id, body=_for_hub(record, message, destination)
+            )
         except (PeerError, ProtocolError) as error:
             await self._note(record, error.code)
             reason = "stored, and not forwarded yet"
@@ -322,6 +328,36 @@ def _kept(  # noqa: PLR0913 - what one CDR writes
     transaction.add_cdr(record)
     transaction.add_event(SessionEvent(session.key, at, CHARGE_DETAIL_RECORD.name, verb, peer, Code.SUCCESS, body))
     return record
+
+
+def with_hub_partners(
+    message: ChargeDetailRecord, body: bytes, session: SessionRecord
+) -> tuple[ChargeDetailRecord, bytes]:
+    """The CDR with HubOperatorID and HubProviderID where they are missing and EVSE or driver are a sub partner's.
+
+    The session runs under the identifiers of who bundles it; sub partners are told by EvseID and EvcoID only.
+    """
+    evco_id = message.identification.evco_id
+    provider = provider_of_evco(evco_id) if evco_id is not None else None
+    missing: dict[str, str] = {}
+    bundled = operator_of_evse(message.evse_id) != operator_key(session.operator_id)
+    if session.operator_id and bundled and message.hub_operator_id is None:
+        missing["hub_operator_id"] = session.operator_id
+    bundled = provider is not None and provider != provider_key(session.provider_id)
+    if session.provider_id and bundled and message.hub_provider_id is None:
+        missing["hub_provider_id"] = session.provider_id
+    if not missing:
+        return message, body
+    named = {HUB_MEMBERS[name]: text for name, text in missing.items()}
+    return message.model_copy(update=missing), replace_members(body, named)
+
+
+def _for_hub(record: CdrRecord, message: ChargeDetailRecord, destination: Destination) -> bytes:
+    """The CDR as it is sent; a hub that takes over a session it has not seen is told whose driver it was."""
+    hub = destination.peer is not None and destination.peer.hub and destination.name != record.emp
+    if not hub or message.hub_provider_id is not None or not record.provider_id:
+        return record.body
+    return replace_members(record.body, {HUB_MEMBERS["hub_provider_id"]: record.provider_id})
 
 
 def _keys(texts: Iterable[str] | None, key: Callable[[str], str]) -> tuple[str, ...] | None:

@@ -25,7 +25,8 @@ async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord |
     knowledge = Knowledge(
         party.own,
         counterpart=session.cpo if session is not None else None,
-        evse_owner=publisher_of(published, peers),
+        counterpart_id=session.operator_id if session is not None else "",
+        evse_owner=publisher_of(published, peers, outgoing.source),
         to=outgoing.to,
         source=outgoing.source,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from p2pnode.config.peers import PeerTable
+from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identification import Identification, RemoteIdentification, RFIDMifareFamilyIdentification
@@ -38,7 +38,10 @@ PUBLISHED = "It has published authentication data for this medium: by that the n
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is known of the message; a provider is that of a pricing product, operators those a pull names."""
+    """What is known of the message; a provider is that of a pricing product, operators those a pull names.
+
+    `source` is the name of the peer that sends it, for a node that relays; None: our own party sends it.
+    """
 
     operation: AnyOperation
     evse_id: str | None = None
@@ -47,6 +50,7 @@ class Question:
     operators: tuple[str, ...] = ()
     provider: str | None = None
     session_id: str | None = None
+    source: str | None = None
 
     def lacks(self) -> str:
         """What the route depends on and is not known; empty where all of it is."""
@@ -78,7 +82,9 @@ class Explanation:
     reason: str = ""
 
 
-async def explain(question: Question, own: OwnParty, peers: PeerTable, store: Store) -> Explanation:
+async def explain(
+    question: Question, own: OwnParty, peers: PeerTable, store: Store, *, relay: bool = False
+) -> Explanation:
     """Where the message would go. Raises ValueError where the question lacks what the route depends on.
 
     Which provider said yes to a UID before is known to the running node only, and is not considered.
@@ -87,12 +93,16 @@ async def explain(question: Question, own: OwnParty, peers: PeerTable, store: St
     if question.lacks():
         message = f"the route of {operation.name} depends on {question.lacks()}"
         raise ValueError(message)
-    if not own.ids(operation.caller):
+    source = peers.get(question.source) if question.source is not None else None
+    if question.source is not None and (source is None or not relay):
+        reason = "this node does not relay" if source is not None else f"no peer is called {question.source!r:.100}"
+        return Explanation(operation.name, (), Code.PARTNER_NOT_FOUND.value, reason)
+    if source is None and not own.ids(operation.caller):
         reason = f"this node plays no {operation.caller}"
         return Explanation(operation.name, (), Code.UNAUTHORIZED_ACCESS.value, reason)
     try:
         found = await _published(question, peers, store) or resolve(
-            operation, _message(question), peers, await _knowledge(question, own, peers, store)
+            operation, _message(question), peers, await _knowledge(question, own, peers, store, source)
         )
     except ProtocolError as error:
         return Explanation(operation.name, (), error.code.value, error.reason)
@@ -100,19 +110,28 @@ async def explain(question: Question, own: OwnParty, peers: PeerTable, store: St
     return Explanation(operation.name, tuple(hops))
 
 
-async def _knowledge(question: Question, own: OwnParty, peers: PeerTable, store: Store) -> Knowledge:
-    """What the node has learned that bears on the question. Raises ProtocolError 400 for a session that is not ours."""
+async def _knowledge(
+    question: Question, own: OwnParty, peers: PeerTable, store: Store, source: PeerEntry | None
+) -> Knowledge:
+    """What the node has learned that bears on the question.
+
+    Raises ProtocolError 400 for a session that is not the sender's.
+    """
     counterpart = owner = None
+    identifier = ""
     if question.session_id:
         session = await store.session(session_key(question.session_id))
+        side = source.name if source is not None else OWN
         if question.operation.caller is Role.CPO:
-            counterpart = require_between(session, cpo=OWN).emp
+            found = require_between(session, cpo=side)
+            counterpart, identifier = found.emp, found.provider_id
         else:
-            counterpart = require_between(session, emp=OWN).cpo
+            found = require_between(session, emp=side)
+            counterpart, identifier = found.cpo, found.operator_id
     if question.evse_id:
         published = await store.evse_owners(evse_key(question.evse_id))
-        owner = publisher_of(published, peers)
-    return Knowledge(own, counterpart=counterpart, evse_owner=owner)
+        owner = publisher_of(published, peers, source)
+    return Knowledge(own, counterpart, identifier, evse_owner=owner, source=source)
 
 
 async def _published(question: Question, peers: PeerTable, store: Store) -> Sequence[Destination]:

@@ -111,7 +111,7 @@ class Notifications:
         if not await self._undelivered.flush(session):
             return await self._wait(session, outgoing, Code.SERVICE_NOT_AVAILABLE, "earlier ones wait too")
         try:
-            reply = await ask_counterpart(party, session.emp, outgoing, caller_id=caller_id)
+            reply = await ask_counterpart(party, session, outgoing, caller_id=caller_id)
         except ProtocolError as error:
             if error.code in TEMPORARY:
                 return await self._wait(session, outgoing, error.code, error.reason)

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from p2pnode.oicp.authentication import AuthenticationDataRecord
 from p2pnode.oicp.identification import Identification, RFIDIdentification
-from p2pnode.oicp.operations import PUSH_AUTHENTICATION_DATA
+from p2pnode.oicp.operations import PUSH_AUTHENTICATION_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.media import REFUSALS, MediumKind, medium_of, pin_of
+from p2pnode.roaming.merged import direct_keys
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.pins import pin_matches
 from p2pnode.roaming.ports import StoreFault
@@ -53,8 +54,11 @@ async def decide(party: Party, identification: Identification, at: datetime, ask
 def _counts(party: Party, record: AuthenticationRecord) -> bool:
     if record.owner == OWN:
         return bool(party.own.providers)
-    peer = party.peers().get(record.owner)
-    return peer is not None and peer.enabled and peer.may_receive(PUSH_AUTHENTICATION_DATA)
+    peers = party.peers()
+    peer = peers.get(record.owner)
+    if peer is None or not peer.enabled or not peer.may_receive(PUSH_AUTHENTICATION_DATA):
+        return False
+    return not peer.hub or record.provider_key not in direct_keys(peers, party.own, Role.EMP)
 
 
 async def _vouches(record: AuthenticationRecord, identification: Identification, at: datetime) -> bool:

@@ -14,6 +14,7 @@ from p2pnode.oicp.errors import PeerError, ProtocolError
 from p2pnode.oicp.identifiers import Standard, evse_key, parse_session, session_key
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STOP
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.adoption import adopted_from_afar
 from p2pnode.roaming.asking import (
     TELLING_NOTHING,
     ask,
@@ -278,9 +279,12 @@ class Remote:
         """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.provider_id)
-        session = require_between(await party.store.session(session_key(message.session_id)), emp=outgoing.sender)
+        known = await party.store.session(session_key(message.session_id))
+        if known is None and outgoing.source is not None:
+            known = await adopted_from_afar(party, outgoing, party.now())
+        session = require_between(known, emp=outgoing.sender)
         moved(session, Event.STOP, party.now())
-        answer: Acknowledgement = (await ask_counterpart(party, session.cpo, outgoing, caller_id=caller_id)).answer
+        answer: Acknowledgement = (await ask_counterpart(party, session, outgoing, caller_id=caller_id)).answer
         await self._note_stop(session, outgoing.body, Verb.SEND, answer)
         return answer
 
@@ -302,8 +306,8 @@ class Remote:
 
         def work(transaction: Transaction) -> None:
             current = transaction.session(session.key)
-            if answer.result and current is not None:
-                transaction.put_session(moved_if_possible(current, Event.STOP, at))
+            if answer.result or current is None:
+                transaction.put_session(moved_if_possible(current or session, Event.STOP, at))
             transaction.add_event(event)
 
         await self._party.store.write(work)

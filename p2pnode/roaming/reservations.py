@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.codec import replace_members
-from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.errors import PeerError, ProtocolError
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_RESERVATION_START, AUTHORIZE_REMOTE_RESERVATION_STOP
 from p2pnode.oicp.reservation import (
@@ -13,7 +13,7 @@ from p2pnode.oicp.reservation import (
     AuthorizeRemoteReservationStop,
 )
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.asking import ask_counterpart, own_answer, with_session_id
+from p2pnode.roaming.asking import ask, ask_counterpart, own_answer, told, with_session_id
 from p2pnode.roaming.evse_checks import cpo_of, operator_of, require_own
 from p2pnode.roaming.media import body_without_pin, stored_identification
 from p2pnode.roaming.party import Party, Receivers, Senders
@@ -58,9 +58,10 @@ class Reservations:
         if message.session_id is None:
             body = replace_members(body, {"SessionID": session_id})
             message = message.model_copy(update={"session_id": session_id})
-        reply = await ask_counterpart(
-            party, destination.name, outgoing, caller_id=caller_id, body=body, message=message
-        )
+        try:
+            reply = await ask(party, destination, outgoing, caller_id=caller_id, body=body, message=message)
+        except PeerError as error:
+            raise told(outgoing, error) from error
         answer: Acknowledgement = reply.answer
         if answer.result:
             await self._keep(
@@ -155,7 +156,7 @@ class Reservations:
         caller_id = party.own_id(outgoing, message.provider_id)
         session = require_between(await party.store.session(session_key(message.session_id)), emp=outgoing.sender)
         moved(session, Event.RELEASE, party.now())
-        answer: Acknowledgement = (await ask_counterpart(party, session.cpo, outgoing, caller_id=caller_id)).answer
+        answer: Acknowledgement = (await ask_counterpart(party, session, outgoing, caller_id=caller_id)).answer
         await self._release(session, outgoing.body, Verb.SEND, answer)
         return answer
 

@@ -37,12 +37,14 @@ class Destination:
 class Knowledge:
     """What the node has learned that bears on a route. Names are peer names, or `OWN`; None where nothing is known.
 
-    `counterpart` is the other side of the message's session, `evse_owner` who published the EVSE, `approved_by` who
-    said yes to the medium before, `to` the peer the sender has named. `source` is the peer the message is relayed for.
+    `counterpart` is the other side of the message's session and `counterpart_id` its identifier, `evse_owner` who
+    published the EVSE, `approved_by` who said yes to the medium before, `to` the peer the sender has named. `source` is
+    the peer the message is relayed for.
     """
 
     own: OwnParty
     counterpart: str | None = None
+    counterpart_id: str = ""
     evse_owner: str | None = None
     approved_by: str | None = None
     to: str | None = None
@@ -79,9 +81,9 @@ def comes_back(peer: PeerEntry | None, source: PeerEntry) -> bool:
     return peer is not None and (peer.name == source.name or (peer.hub and source.hub))
 
 
-def _hubs(peers: PeerTable, role: Role, claimed: str) -> list[Destination]:
+def _hubs(peers: PeerTable, claimed: str) -> list[Destination]:
     reason = f"No other peer claims {claimed}, and this one is a hub."
-    return [Destination(peer, reason) for peer in peers.with_role(role) if peer.hub]
+    return [Destination(peer, reason) for peer in peers.hubs]
 
 
 def _named(name: str | None, peers: PeerTable, reason: str) -> list[Destination]:
@@ -99,12 +101,12 @@ def _of_provider(key: str, peers: PeerTable, own: OwnParty) -> list[Destination]
     peer = peers.by_provider(key)
     if peer is not None:
         return [Destination(peer, f"{key} is this peer's provider.")]
-    return _hubs(peers, Role.EMP, key)
+    return _hubs(peers, key)
 
 
 def _of_operator(key: str, peers: PeerTable, own: OwnParty) -> list[Destination]:
     found = _with_operator(key, peers, own)
-    return [found] if found is not None else _hubs(peers, Role.CPO, key)
+    return [found] if found is not None else _hubs(peers, key)
 
 
 def _with_operator(key: str, peers: PeerTable, own: OwnParty) -> Destination | None:
@@ -123,11 +125,16 @@ def claimant(evse_id: str, peers: PeerTable, own: OwnParty) -> Destination | Non
     return _with_operator(operator, peers, own) if operator is not None else None
 
 
-def publisher_of(published: Sequence[EvseOwner], peers: PeerTable) -> str | None:
-    """Whose an EVSE is by who has published it: ours, else an enabled peer's, a hub last: it shows those of others."""
+def publisher_of(published: Sequence[EvseOwner], peers: PeerTable, source: PeerEntry | None = None) -> str | None:
+    """Whose an EVSE is by who has published it: ours, else an enabled peer's, a hub last: it shows those of others.
+
+    A message of `source` that is relayed has no business with what it has published itself.
+    """
     through_hub = None
     for found in published:
         peer = peers.get(found.owner)
+        if source is not None and comes_back(peer, source):
+            continue
         if found.owner == OWN or (peer is not None and peer.enabled and not peer.hub):
             return found.owner
         if through_hub is None and peer is not None and peer.enabled:
@@ -162,21 +169,39 @@ def _authorize_start(message: Any, peers: PeerTable, knowledge: Knowledge) -> li
     return [*known, *(found for found in everybody if found.name != knowledge.approved_by)]
 
 
-def _session(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above; every rule has the same form
-    return _named(knowledge.counterpart, peers, "It is the other party of the session.")
+def _emp_of_session(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above; every rule has the same form
+    """The EMP of the session; where its peer is gone, whoever its provider is reached by now."""
+    found = _named(knowledge.counterpart, peers, "It is the other party of the session.")
+    if found or knowledge.counterpart is None or not knowledge.counterpart_id:
+        return found
+    return _of_provider(provider_key(knowledge.counterpart_id), peers, knowledge.own)
+
+
+def _cpo_of_session(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above
+    """The CPO of the session; where its peer is gone, whoever its operator is reached by now."""
+    found = _named(knowledge.counterpart, peers, "It is the other party of the session.")
+    if found or knowledge.counterpart is None or not knowledge.counterpart_id:
+        return found
+    return _of_operator(operator_key(knowledge.counterpart_id), peers, knowledge.own)
 
 
 def _remote(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401 - as above
     """By the session where there is one, else by who owns the charging point; a hub only where nobody else does."""
     if knowledge.counterpart is not None:
-        return _session(message, peers, knowledge)
+        return _cpo_of_session(message, peers, knowledge)
     owner = _named(knowledge.evse_owner, peers, "It has published this EVSE.")
     if owner and not (owner[0].peer is not None and owner[0].peer.hub):
         return owner
     found = claimant(message.evse_id, peers, knowledge.own)
     if found is not None:
         return [found]
-    return owner or _hubs(peers, Role.CPO, operator_of_evse(message.evse_id) or message.evse_id)
+    return owner or _hubs(peers, operator_of_evse(message.evse_id) or message.evse_id)
+
+
+def _remote_stop(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401 - as above
+    """By the session; one that a relay has not seen, by who owns the charging point."""
+    known = knowledge.counterpart is not None or knowledge.source is not None
+    return _remote(message, peers, knowledge) if known else []
 
 
 def _all_emps(message: Any, peers: PeerTable, knowledge: Knowledge) -> list[Destination]:  # noqa: ANN401, ARG001 - as above
@@ -218,12 +243,12 @@ RULES: Mapping[AnyOperation, Rule] = {
     ops.PUSH_EVSE_PRICING: _all_emps,
     ops.PULL_AUTHENTICATION_DATA: _all_emps,
     ops.AUTHORIZE_START: _authorize_start,
-    ops.AUTHORIZE_STOP: _session,
-    ops.CHARGING_NOTIFICATION_START: _session,
-    ops.CHARGING_NOTIFICATION_PROGRESS: _session,
-    ops.CHARGING_NOTIFICATION_END: _session,
-    ops.CHARGING_NOTIFICATION_ERROR: _session,
-    ops.CHARGE_DETAIL_RECORD: _session,
+    ops.AUTHORIZE_STOP: _emp_of_session,
+    ops.CHARGING_NOTIFICATION_START: _emp_of_session,
+    ops.CHARGING_NOTIFICATION_PROGRESS: _emp_of_session,
+    ops.CHARGING_NOTIFICATION_END: _emp_of_session,
+    ops.CHARGING_NOTIFICATION_ERROR: _emp_of_session,
+    ops.CHARGE_DETAIL_RECORD: _emp_of_session,
     ops.PULL_EVSE_DATA: _cpos_of("operator_ids"),
     ops.PULL_EVSE_STATUS: _all_cpos,
     ops.PULL_EVSE_STATUS_BY_ID: _all_cpos,
@@ -232,8 +257,8 @@ RULES: Mapping[AnyOperation, Rule] = {
     ops.PULL_EVSE_PRICING: _cpos_of("operator_ids"),
     ops.PUSH_AUTHENTICATION_DATA: _all_cpos,
     ops.AUTHORIZE_REMOTE_RESERVATION_START: _remote,
-    ops.AUTHORIZE_REMOTE_RESERVATION_STOP: _session,
+    ops.AUTHORIZE_REMOTE_RESERVATION_STOP: _cpo_of_session,
     ops.AUTHORIZE_REMOTE_START: _remote,
-    ops.AUTHORIZE_REMOTE_STOP: _session,
+    ops.AUTHORIZE_REMOTE_STOP: _remote_stop,
     ops.GET_CHARGE_DETAIL_RECORDS: _cpos_of("operator_id"),
 }

@@ -25,6 +25,7 @@ from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.relay import Relay
 from p2pnode.roaming.remote import Remote
 from p2pnode.roaming.session_ids import session_ids
+from p2pnode.roaming.succession import spoken_for
 from p2pnode.roaming.undelivered import Undelivered
 
 
@@ -137,7 +138,7 @@ class Roaming:
             raise ProtocolError(
                 Code.UNAUTHORIZED_ACCESS, f"{received.operation.name} is not allowed to {received.peer.name}"
             )
-        return await handle(received)
+        return await handle(await spoken_for(self._party, received))
 
     async def send(self, outgoing: Outgoing[Any]) -> OicpModel | bytes:
         """The answer to a message of our own party, from whoever it concerns. Raises ProtocolError to tell why not."""

@@ -121,7 +121,7 @@ class Undelivered:
         try:
             own = session.cpo == OWN
             caller_id = self._party.own_id(outgoing, message.operator_id) if own else message.operator_id
-            reply = await ask_counterpart(self._party, session.emp, outgoing, caller_id=caller_id)
+            reply = await ask_counterpart(self._party, session, outgoing, caller_id=caller_id)
         except ProtocolError as error:
             return error.code
         code: str = reply.answer.status_code.code

@@ -122,7 +122,7 @@ class AdminFace:
         return _json({"cells": self._node.observer.metrics.cells()})
 
     async def _route(self, request: web.Request) -> web.Response:
-        """Where a message would go, by `?evse=`, `evco`, `uid`, `operator`, `provider` and `session`."""
+        """Where a message would go, by `?evse=`, `evco`, `uid`, `operator`, `provider`, `session` and `from`."""
         operation = BY_NAME.get(request.match_info["operation"])
         if operation is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "there is no such operation", "see `p2pnode operations`")
@@ -135,6 +135,7 @@ class AdminFace:
             tuple(query.getall("operator", [])),
             query.get("provider"),
             query.get("session"),
+            query.get("from"),
         )
         if question.lacks():
             raise Refusal(HTTPStatus.BAD_REQUEST, f"the route of {operation.name} depends on {question.lacks()}")

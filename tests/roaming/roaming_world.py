@@ -51,6 +51,8 @@ EVCO = "DE-ONE-C12345678-X"
 EVSE = "DE*CPO*E1*1"
 SESSION = "0195f3a0-0000-7000-8000-000000000001"
 LIMITS = Limits(authorize_deadline=0.3, learned_head_start=0.05, push_wait=1.0, pin_rounds=4)
+PATIENT = Limits(learned_head_start=5.0, push_wait=5.0, pin_rounds=4)
+"""For ways over several parties, whoever is slow."""
 
 
 @dataclass
@@ -425,9 +427,9 @@ class World:
 
     async def star(self) -> tuple[Party, Party, Party]:
         """A CPO and an EMP that know a relay only, and the relay between them."""
-        cpo = await self.party("cpo", operators=("DE*CPO",))
-        emp = await self.party("emp", providers=("DE-ONE",))
-        relay = await self.party("relay", relay=True)
+        cpo = await self.party("cpo", operators=("DE*CPO",), limits=PATIENT)
+        emp = await self.party("emp", providers=("DE-ONE",), limits=PATIENT)
+        relay = await self.party("relay", limits=PATIENT, relay=True)
         relay.knows(cpo, emp)
         for party in (cpo, emp):
             party.knows(relay, hub=True)

@@ -22,6 +22,7 @@ from tests.roaming.roaming_world import (
     EVCO,
     EVSE,
     NOON,
+    PATIENT,
     SESSION,
     UID,
     Call,
@@ -180,6 +181,7 @@ async def test_a_session_of_other_parties_is_nobody_elses_at_a_relay(world: Worl
     stranger = await world.party("stranger", operators=("DE*STR",), providers=("DE-STR",))
     stranger.knows(relay, hub=True)
     relay.knows(stranger)
+    stranger.emp.start = lambda _: denied()
     await cpo.send(ops.AUTHORIZE_START, START)
     for operation, message, caller in (
         (ops.AUTHORIZE_STOP, encode(STOP), "DE*STR"),
@@ -229,10 +231,10 @@ async def test_a_relay_decides_by_published_authentication_data_for_a_cpo_that_h
 
 async def _two_relays(world: World) -> tuple[Party, Party, Party, Party]:
     """A CPO at one relay and an EMP at another; each relay is the other's hub."""
-    cpo = await world.party("cpo", operators=("DE*CPO",))
-    emp = await world.party("emp", providers=("DE-ONE",))
-    west = await world.party("west", relay=True)
-    east = await world.party("east", relay=True)
+    cpo = await world.party("cpo", operators=("DE*CPO",), limits=PATIENT)
+    emp = await world.party("emp", providers=("DE-ONE",), limits=PATIENT)
+    west = await world.party("west", limits=PATIENT, relay=True)
+    east = await world.party("east", limits=PATIENT, relay=True)
     cpo.knows(west, hub=True)
     emp.knows(east, hub=True)
     west.knows(cpo)
@@ -278,9 +280,9 @@ async def test_what_is_published_at_one_of_two_relays_reaches_the_parties_of_the
 
 
 async def test_a_message_that_comes_round_to_a_relay_is_refused(world: World) -> None:
-    cpo = await world.party("cpo", operators=("DE*CPO",))
+    cpo = await world.party("cpo", operators=("DE*CPO",), limits=PATIENT)
     names = ("north", "south", "west")
-    ring = [await world.party(name, relay=True) for name in names]
+    ring = [await world.party(name, limits=PATIENT, relay=True) for name in names]
     cpo.knows(ring[0], hub=True)
     ring[0].knows(cpo)
     for number, party in enumerate(ring):

@@ -1,0 +1,191 @@
+"""A hub peer beside direct peers: one network, and every party is reached once, directly where that is possible."""
+
+import pytest
+
+from p2pnode.config.peers import PeerTable
+from p2pnode.oicp import operations as ops
+from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop, AuthorizeStart, AuthorizeStop
+from p2pnode.oicp.codec import encode
+from p2pnode.oicp.evse_data import PullEvseData
+from p2pnode.oicp.evse_status import PullEvseStatus
+from p2pnode.oicp.identifiers import session_key
+from p2pnode.oicp.operations import AnyOperation
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.records import OWN
+from tests.roaming.roaming_world import (
+    EVSE,
+    PATIENT,
+    SESSION,
+    Call,
+    Party,
+    World,
+    decoded,
+    denied,
+    make,
+    plug_and_charge,
+    remote,
+    rfid,
+)
+from tests.roaming.test_roaming_cdrs import cdr
+from tests.roaming.test_roaming_evse_data import pull, push
+
+START = AuthorizeStart(operator_id="DE*CPO", evse_id=EVSE, identification=rfid(), session_id=SESSION)
+STOP = AuthorizeStop(session_id=SESSION, operator_id="DE*CPO", evse_id=EVSE, identification=rfid())
+
+
+def _path(world: World, operation: AnyOperation) -> list[tuple[str, str]]:
+    return [(call.source, call.target) for call in world.wire.calls if call.operation is operation]
+
+
+async def triangle(world: World) -> tuple[Party, Party, Party]:
+    """A CPO and an EMP that know each other and a hub, and the hub."""
+    cpo, hub, emp = await world.star()
+    cpo.knows(emp)
+    emp.knows(cpo)
+    return cpo, hub, emp
+
+
+async def test_a_card_is_asked_of_the_hub_only_once_every_direct_peer_has_refused_it(world: World) -> None:
+    cpo, hub, emp = await triangle(world)
+    far = await world.party("far", providers=("DE-FAR",), limits=PATIENT)
+    far.knows(hub, hub=True)
+    hub.knows(far)
+    assert (await cpo.send(ops.AUTHORIZE_START, START)).provider_id == "DE-ONE"
+    assert _path(world, ops.AUTHORIZE_START) == [("cpo", "emp")]
+
+    world.wire.calls.clear()
+    emp.emp.start = lambda _: denied()
+    other_card = START.model_copy(update={"session_id": None, "identification": rfid("04FFFFFFFFFFFF")})
+    answer = await cpo.send(ops.AUTHORIZE_START, other_card)
+    assert answer.provider_id == "DE-FAR"
+    assert _path(world, ops.AUTHORIZE_START)[:2] == [("cpo", "emp"), ("cpo", "relay")]
+
+
+async def test_a_session_goes_on_through_the_hub_when_the_direct_peer_is_gone_and_both_ends_know_it(
+    world: World,
+) -> None:
+    cpo, _, emp = await triangle(world)
+    contract = START.model_copy(update={"identification": plug_and_charge()})
+    await cpo.send(ops.AUTHORIZE_START, contract)
+    cpo.forgets(emp)
+    stop = STOP.model_copy(update={"identification": plug_and_charge()})
+    assert (await cpo.send(ops.AUTHORIZE_STOP, stop)).authorized
+    assert (await cpo.send(ops.CHARGE_DETAIL_RECORD, cdr())).result
+    await emp.roaming.settle()
+    assert len(emp.emp.cdrs) == 1
+    for operation in (ops.AUTHORIZE_STOP, ops.CHARGE_DETAIL_RECORD):
+        assert _path(world, operation) == [("cpo", "relay"), ("relay", "emp")]
+
+
+async def test_the_cdr_of_a_card_finds_its_emp_through_the_hub_by_the_hub_provider_id(world: World) -> None:
+    cpo, _, emp = await triangle(world)
+    await cpo.send(ops.AUTHORIZE_START, START)
+    cpo.forgets(emp)
+    assert (await cpo.send(ops.CHARGE_DETAIL_RECORD, cdr())).result
+    await emp.roaming.settle()
+    (body,) = emp.emp.cdrs
+    assert decoded(body)["HubProviderID"] == "DE-ONE"
+
+
+async def test_an_app_stops_through_the_hub_what_it_started_directly(world: World) -> None:
+    cpo, _, emp = await triangle(world)
+    start = AuthorizeRemoteStart(session_id=SESSION, provider_id="DE-ONE", evse_id=EVSE, identification=remote())
+    assert (await emp.send(ops.AUTHORIZE_REMOTE_START, start)).result
+    emp.forgets(cpo)
+    stop = AuthorizeRemoteStop(session_id=SESSION, provider_id="DE-ONE", evse_id=EVSE)
+    assert (await emp.send(ops.AUTHORIZE_REMOTE_STOP, stop)).result
+    assert _path(world, ops.AUTHORIZE_REMOTE_STOP) == [("emp", "relay"), ("relay", "cpo")]
+    assert cpo.cpo.asked[-1] == stop
+
+
+async def test_a_hub_takes_over_no_session_under_another_id_and_a_direct_peer_none_of_another_peer(
+    world: World,
+) -> None:
+    cpo, hub, emp = await triangle(world)
+    thief = await world.party("thief", operators=("DE*THI",), limits=PATIENT)
+    thief.knows(emp)
+    thief.knows(hub, hub=True)
+    emp.knows(thief)
+    hub.knows(thief)
+    await cpo.send(ops.AUTHORIZE_START, START)
+    stolen = STOP.model_copy(update={"operator_id": "DE*THI"})
+    for way in ("thief", "relay"):
+        peer = emp.peers.get(way)
+        assert peer is not None
+        call = Call(way, "emp", ops.AUTHORIZE_STOP, encode(stolen), "DE*THI", None)
+        _, body = await emp.answer(call, "process")
+        assert decoded(body)["StatusCode"]["Code"] == Code.SESSION_INVALID
+
+
+async def test_a_remote_start_goes_directly_and_through_the_hub_once_the_direct_peer_is_gone(world: World) -> None:
+    cpo, _, emp = await triangle(world)
+    await cpo.send_raw(ops.PUSH_EVSE_DATA, push("fullLoad", EVSE))
+    start = AuthorizeRemoteStart(provider_id="DE-ONE", evse_id=EVSE, identification=remote())
+    assert (await emp.send(ops.AUTHORIZE_REMOTE_START, start)).result
+    assert _path(world, ops.AUTHORIZE_REMOTE_START) == [("emp", "cpo")]
+    world.wire.calls.clear()
+    emp.forgets(cpo)
+    answer = await emp.send(ops.AUTHORIZE_REMOTE_START, start)
+    assert answer.result
+    assert _path(world, ops.AUTHORIZE_REMOTE_START) == [("emp", "relay"), ("relay", "cpo")]
+
+
+async def test_what_a_direct_peer_and_the_hub_both_show_is_served_once(world: World) -> None:
+    cpo, hub, emp = await triangle(world)
+    await cpo.send_raw(ops.PUSH_EVSE_DATA, push("fullLoad", EVSE))
+    status = {"OperatorID": "DE*CPO", "EvseStatusRecord": [{"EvseID": EVSE, "EvseStatus": "Available"}]}
+    await cpo.send_raw(ops.PUSH_EVSE_STATUS, encode({"ActionType": "fullLoad", "OperatorEvseStatus": status}))
+    assert {found.owner for found in await emp.store.evse_owners("DE*CPO*E11")} == {"cpo", "relay"}
+    page = decoded(await emp.send_raw(ops.PULL_EVSE_DATA, pull()))
+    assert [record["EvseID"] for record in page["content"]] == [EVSE]
+    told = decoded(await emp.send_raw(ops.PULL_EVSE_STATUS, make(PullEvseStatus, provider_id="DE-ONE")))
+    assert len(told["EvseStatuses"]["OperatorEvseStatus"]) == 1
+    emp.forgets(cpo)
+    page = decoded(await emp.send_raw(ops.PULL_EVSE_DATA, pull()))
+    assert [record["EvseID"] for record in page["content"]] == [EVSE]
+    assert hub.own.operators == ()
+
+
+async def test_a_relay_with_a_hub_shows_a_direct_peers_own_copy_and_gives_the_hubs_to_nobody(world: World) -> None:
+    cpo, relay, emp = await world.star()
+    hub = await world.party("hub", relay=True, limits=PATIENT)
+    relay.knows(hub, hub=True)
+    hub.knows(relay, cpo, hub=False)
+    cpo.knows(hub, hub=True)
+    await cpo.send_raw(ops.PUSH_EVSE_DATA, push("fullLoad", EVSE))
+    assert {found.owner for found in await relay.store.evse_owners("DE*CPO*E11")} >= {"cpo"}
+    to_emp = [call for call in world.wire.to("emp", ops.PUSH_EVSE_DATA) if call.source == "relay"]
+    assert len(to_emp) == 1
+    page = decoded(await emp.send_raw(ops.PULL_EVSE_DATA, make(PullEvseData, **pull().__dict__)))
+    assert [record["EvseID"] for record in page["content"]] == [EVSE]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["direct", "through the hub"])
+async def test_authentication_data_of_a_direct_peer_counts_before_the_hubs_copy(world: World, *, gone: bool) -> None:
+    cpo, _, emp = await triangle(world)
+    card = {"Identification": {"RFIDMifareFamilyIdentification": {"UID": rfid().uid}}}
+    data = {"ProviderID": "DE-ONE", "AuthenticationDataRecord": [card]}
+    await emp.send_raw(
+        ops.PUSH_AUTHENTICATION_DATA, encode({"ActionType": "fullLoad", "ProviderAuthenticationData": data})
+    )
+    if gone:
+        cpo.forgets(emp)
+    assert (await cpo.send(ops.AUTHORIZE_START, START)).authorized
+    session = await cpo.store.session(session_key(SESSION))
+    assert session is not None
+    assert (session.cpo, session.emp) == (OWN, "relay" if gone else "emp")
+    assert _path(world, ops.AUTHORIZE_START) == []
+
+
+async def test_a_cdr_of_sub_partners_names_who_bundles_them(world: World) -> None:
+    cpo, relay, emp = await world.star()
+    bundles = {"cpo": {"sub_operators": ("DE*SUB",)}, "emp": {"sub_providers": ("DE-TWO",)}}
+    relay.peers = PeerTable(peer.model_copy(update=bundles[peer.name]) for peer in relay.peers.peers)
+    start = START.model_copy(update={"evse_id": "DE*SUB*E1", "identification": plug_and_charge("DE-TWO-C12345678-X")})
+    assert (await cpo.send(ops.AUTHORIZE_START, start)).authorized
+    record = cdr(evse_id="DE*SUB*E1", identification=plug_and_charge("DE-TWO-C12345678-X"))
+    for _ in range(2):
+        assert (await cpo.send(ops.CHARGE_DETAIL_RECORD, record)).result
+    await emp.roaming.settle()
+    (body,) = emp.emp.cdrs
+    assert (decoded(body)["HubOperatorID"], decoded(body)["HubProviderID"]) == ("DE*CPO", "DE-ONE")
