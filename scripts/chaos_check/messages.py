@@ -64,8 +64,13 @@ def remote_start(partner_session_id: str, random: Random) -> bytes:
     )
 
 
-def pull() -> bytes:
-    """eRoamingPullEvseData and eRoamingPullEvseStatus of everything: they look the same."""
+def pull_evse_data() -> bytes:
+    """eRoamingPullEvseData of everything."""
+    return _text({"ProviderID": PROVIDER, "GeoCoordinatesResponseFormat": "Google"})
+
+
+def pull_evse_status() -> bytes:
+    """eRoamingPullEvseStatus of everything."""
     return _text({"ProviderID": PROVIDER})
 
 

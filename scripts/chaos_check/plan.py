@@ -8,8 +8,8 @@ from random import Random
 CPO_NODE, EMP_NODE, CPO_BACKEND, EMP_BACKEND = "cpo-node", "emp-node", "cpo-backend", "emp-backend"
 PROCESSES = (CPO_NODE, EMP_NODE, CPO_BACKEND, EMP_BACKEND)
 NETWORK = "network"
-LONGEST_AWAY = 0.8
-LONGEST_OUTAGE = 1.5
+LONGEST_AWAY = 0.6
+LONGEST_OUTAGE = 1.2
 LAST = 0.95
 """The share of the sessions after which nothing new goes wrong."""
 LEAST_OUTAGES = 3

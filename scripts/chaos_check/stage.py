@@ -28,7 +28,7 @@ from p2pnode.web.client import AdminClient
 SCRIPTS = Path(__file__).resolve().parent.parent
 FULL_AT = 8192
 """The size in bytes beyond which no file of a process with a full disk can be written."""
-PAUSE = 0.3
+PAUSE = 0.2
 """How long a backend waits at most between two messages of a session, in seconds."""
 MODULES = {plan.CPO_BACKEND: "chaos_check.cpo_backend", plan.EMP_BACKEND: "chaos_check.emp_backend"}
 

@@ -112,14 +112,16 @@ async def pulled(hub: str) -> Mapping[str, StoredEvse]:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as client:
 
-        async def pull(operation: AnyOperation) -> bytes:
+        async def pull(operation: AnyOperation, body: bytes) -> bytes:
             url = f"{hub}{operation.url_path(messages.PROVIDER)}"
             page = {"size": str(LARGEST_PAGE_SIZE)} if operation.paged else {}
-            async with client.post(url, data=messages.pull(), params=page, headers={"Content-Type": JSON}) as response:
+            async with client.post(url, data=body, params=page, headers={"Content-Type": JSON}) as response:
                 return await response.read()
 
-        records = msgspec.json.decode(await pull(PULL_EVSE_DATA), type=_Page).content
-        blocks = msgspec.json.decode(await pull(PULL_EVSE_STATUS), type=_Statuses).statuses.blocks
+        data = await pull(PULL_EVSE_DATA, messages.pull_evse_data())
+        records = msgspec.json.decode(data, type=_Page).content
+        status = await pull(PULL_EVSE_STATUS, messages.pull_evse_status())
+        blocks = msgspec.json.decode(status, type=_Statuses).statuses.blocks
     statuses = {record.evse_id: record.status for block in blocks for record in block.records}
     return {
         evse_id: StoredEvse(evse_id, statuses.get(evse_id), record)
