@@ -39,7 +39,7 @@ def status(directory: Path, *, as_json: bool) -> None:
         say(f"warning: {warning}")
     click.echo()
     show_table(
-        ("peer", "operators", "providers", "url", "heard", "sent", "received", "last failure"),
+        ("peer", "operators", "providers", "url", "heard", "sent", "received", "last failure", "last refusal"),
         [_peer_row(peer) for peer in told["peers"]],
     )
     click.echo()
@@ -70,4 +70,5 @@ def _peer_row(peer: Mapping[str, Any]) -> tuple[object, ...]:
         health["sent"],
         health["received"],
         health["failure"],
+        health["refusal"],
     )

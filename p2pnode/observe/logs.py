@@ -76,9 +76,10 @@ def _to_json(event: object, **_options: object) -> str:
 def _text_line(node: str, outcome: CallOutcome) -> str:
     at = outcome.at.isoformat(timespec="microseconds")[:MICROSECONDS]
     arrow = "->" if outcome.verb is Verb.SEND else "<-"
+    reason = outcome.reason and f" reason={_encode(outcome.reason).decode()}"
     return (
         f"{at}Z {node} {arrow} {outcome.peer or '?'} {outcome.operation}"
-        f" {outcome.code or '-'} http={outcome.http} ms={outcome.ms:.1f} id={outcome.process_id}\n"
+        f" {outcome.code or '-'} http={outcome.http} ms={outcome.ms:.1f} id={outcome.process_id}{reason}\n"
     )
 
 
@@ -99,6 +100,8 @@ def _json_line(node: str, outcome: CallOutcome) -> str:
         "ms": round(outcome.ms, 2),
         "process_id": outcome.process_id,
     }
+    if reason := outcome.reason:
+        line["reason"] = reason
     return _encode(line).decode() + "\n"
 
 

@@ -8,6 +8,7 @@ from p2pnode.observe.events import Event, EventBus
 from p2pnode.observe.logs import NodeLog
 from p2pnode.observe.metrics import NodeMetrics
 from p2pnode.observe.status import PeerHealth
+from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import CallOutcome, Verb
 
 
@@ -16,6 +17,8 @@ class _Pulse:
     heard_at: datetime | None = None
     failed_at: datetime | None = None
     failure: str = ""
+    refused_at: datetime | None = None
+    refusal: str = ""
     sent: int = 0
     received: int = 0
 
@@ -54,9 +57,13 @@ class Observer:
             pulse.received += 1
         if outcome.http:
             pulse.heard_at = outcome.at
+            if outcome.code != Code.SUCCESS:
+                way = "sent" if outcome.verb is Verb.SEND else "received"
+                pulse.refused_at = outcome.at
+                pulse.refusal = f"{outcome.operation or 'request'} {way}: {_told(outcome)}"
         else:
             pulse.failed_at = outcome.at
-            pulse.failure = f"{outcome.operation}: {outcome.code}"
+            pulse.failure = f"{outcome.operation}: {_told(outcome)}"
 
     def event(self, kind: str, **data: object) -> None:
         """Tell of something that is no message: a peer accepted, a certificate renewed, a session changed."""
@@ -67,4 +74,17 @@ class Observer:
         pulse = self._pulses.get(peer)
         if pulse is None:
             return PeerHealth()
-        return PeerHealth(pulse.heard_at, pulse.failed_at, pulse.failure, pulse.sent, pulse.received)
+        return PeerHealth(
+            pulse.heard_at,
+            pulse.failed_at,
+            pulse.failure,
+            pulse.refused_at,
+            pulse.refusal,
+            pulse.sent,
+            pulse.received,
+        )
+
+
+def _told(outcome: CallOutcome) -> str:
+    """The code and the reason of a message that did not succeed."""
+    return f"{outcome.code} {outcome.reason}".strip()

@@ -11,11 +11,17 @@ from p2pnode.config.peers import PeerEntry
 
 @dataclass(frozen=True, slots=True)
 class PeerHealth:
-    """What the messages of and to one peer told. Times are UTC; `failure` is the reason of the last failure."""
+    """What the messages of and to one peer told. Times are UTC.
+
+    `failure` is why the last call that was not answered failed, `refusal` the last negative answer in either direction:
+    operation, OICP code and reason.
+    """
 
     heard_at: datetime | None = None
     failed_at: datetime | None = None
     failure: str = ""
+    refused_at: datetime | None = None
+    refusal: str = ""
     sent: int = 0
     received: int = 0
 

@@ -86,6 +86,12 @@ DESCRIPTIONS: dict[Code, str] = {
     Code.EVSE_OUT_OF_SERVICE: "EVSE out of service.",
 }
 
+
+def described(code: str) -> str:
+    """The text the specification gives a code as somebody wrote it; empty for one it does not have."""
+    return DESCRIPTIONS.get(cast("Code", code), "")
+
+
 ADDITIONAL_INFO_LIMIT = 1000
 
 

@@ -147,7 +147,7 @@ class PeerClient:
         """As `PeerCaller.call`."""
         begun = perf_counter()
         seconds = operation.deadline if deadline is None else deadline
-        http, code = 0, ""
+        http, code, detail = 0, "", ""
         try:
             url = url_of(peer, operation, caller_id, page)
             written = await _written(peer, operation, body)
@@ -160,13 +160,16 @@ class PeerClient:
         except PeerError as error:
             http = error.http or http
             code = error.peer_code if isinstance(error, Refused) else error.code.value
+            if isinstance(error, Unreachable | NoAnswer):  # others may hold what the peer wrote
+                detail = error.reason
             self._hint_at(peer, code, str(error))
             raise
         finally:
             if code:  # a call that was cancelled tells nothing about the peer
                 ms = (perf_counter() - begun) * 1000
                 at = self._now()
-                self._on_call(CallOutcome(operation.name, Verb.SEND, peer.name, http, code, ms, process_id, at))
+                outcome = CallOutcome(operation.name, Verb.SEND, peer.name, http, code, ms, process_id, at, detail)
+                self._on_call(outcome)
         return answer
 
     def _hint(self, peer: PeerEntry, answer: OicpModel) -> None:

@@ -80,6 +80,7 @@ class _Call:
     peer: PeerEntry | None = None
     operation: AnyOperation | None = None
     message: OicpModel | None = None
+    is_passed_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ class OicpFace:
         if request.raw_path == OPENAPI_PATH:
             return self._show(request, process_id, self._description)
         process_in_hand.set(process_id)
-        call = _Call(process_id)
+        call, detail = _Call(process_id), ""
         try:
             answer = await self._answer(request, call)
             if isinstance(answer, bytes):
@@ -172,6 +173,7 @@ class OicpFace:
                 http, code, body = HTTPStatus.OK, code_of(answer), encode(answer)
         except ProtocolError as error:
             http, code, body = self._refused(call, error)
+            detail = "" if call.is_passed_on else error.reason  # what is passed on may be refused in a partner's words
         except StoreFault as error:
             self.parts.logger.error("process %s: the store failed: %s", process_id, error)  # noqa: TRY400 - no fault of the code
             told = f"The store of this node failed. Process-ID {process_id}"
@@ -190,6 +192,7 @@ class OicpFace:
                 (perf_counter() - begun) * 1000,
                 process_id,
                 self.parts.now(),
+                detail,
             )
         )
         return Reply(http, body, process_id, close=http in CLOSING)
@@ -220,6 +223,7 @@ class OicpFace:
     ) -> OicpModel | bytes:
         body = await read_body(request, route.body_limit, self.parts.limits.body_seconds)
         received = await self._read(call, route, identifier, body, query)
+        call.is_passed_on = True
         seconds = min(received.operation.deadline, self.parts.limits.answer_seconds) + self.parts.grace
         try:
             return await self._deadlines.within(seconds, self.parts.receive(received))

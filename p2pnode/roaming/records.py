@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from p2pnode.oicp.status import Code, described
+
 OWN = ""
 """The owner of what our own party published, and the name of our own side of a session. No peer can have it."""
 
@@ -257,7 +259,10 @@ class Page:
 
 
 class CallOutcome(Struct, frozen=True):
-    """What became of one message on the wire, for logs, metrics and events: `ms` its duration, `code` the OICP code."""
+    """What became of one message on the wire, for logs, metrics and events: `ms` its duration, `code` the OICP code.
+
+    `detail` says more of a negative code where the words are this node's own: what others write may name a person.
+    """
 
     operation: str
     verb: Verb
@@ -267,3 +272,11 @@ class CallOutcome(Struct, frozen=True):
     ms: float
     process_id: str
     at: datetime
+    detail: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why the outcome is negative, in words for people that name no driver; empty where it is not."""
+        if self.code == Code.SUCCESS:
+            return ""
+        return f"{described(self.code)} {self.detail}".strip()

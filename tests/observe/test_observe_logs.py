@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from p2pnode.config.node import LogSection
 from p2pnode.observe import NodeLog, logs, mask_evco, mask_uid, masked
@@ -40,6 +41,7 @@ def test_every_message_on_the_wire_is_one_json_line() -> None:
         "code": "102",
         "ms": 12.35,
         "process_id": "id-1",
+        "reason": "RFID Authentication failed - invalid UID.",
     }
 
 
@@ -47,8 +49,21 @@ def test_a_message_in_text_is_one_line_with_its_direction() -> None:
     log, stream = _log("text")
     log.call(OUTCOME)
     assert stream.getvalue() == (
-        "2026-01-02T03:04:05.678000Z n1 <- north AuthorizeStart 102 http=200 ms=12.3 id=id-1\n"
+        "2026-01-02T03:04:05.678000Z n1 <- north AuthorizeStart 102 http=200 ms=12.3 id=id-1"
+        ' reason="RFID Authentication failed - invalid UID."\n'
     )
+
+
+def test_only_a_negative_message_has_a_reason_and_it_stays_on_its_line() -> None:
+    log, stream = _log("text")
+    log.call(replace(OUTCOME, code="000"))
+    log.call(replace(OUTCOME, code="017", detail="'DE*X\n2026 forged' is no peer's id."))
+    log.call(replace(OUTCOME, code="999"))
+    good, bad, unknown = stream.getvalue().splitlines()
+    assert good.endswith(" id=id-1")
+    told = {"reason": "Unauthorized Access. 'DE*X\n2026 forged' is no peer's id."}
+    assert bad.endswith(f" reason={json.dumps(told['reason'])}")
+    assert unknown.endswith(" id=id-1")
 
 
 async def test_lines_of_messages_wait_for_each_other_but_stand_before_what_comes_after_them() -> None:

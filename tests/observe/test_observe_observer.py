@@ -109,8 +109,17 @@ def test_a_peer_is_heard_from_when_it_calls_and_when_it_answers() -> None:
     observer.call(OUTCOME)
     observer.call(replace(OUTCOME, verb=Verb.SEND, http=0, code="310", at=later))
     health = observer.health("north")
-    assert (health.heard_at, health.failed_at, health.failure) == (AT, later, "AuthorizeStart: 310")
+    assert (health.heard_at, health.failed_at, health.failure) == (
+        AT,
+        later,
+        "AuthorizeStart: 310 Partner did not respond.",
+    )
     assert (health.sent, health.received) == (1, 1)
+    assert (health.refused_at, health.refusal) == (None, "")
+    observer.call(replace(OUTCOME, code="102", at=later))
+    health = observer.health("north")
+    told = "AuthorizeStart received: 102 RFID Authentication failed - invalid UID."
+    assert (health.heard_at, health.refused_at, health.refusal) == (later, later, told)
     observer.call(replace(OUTCOME, peer=""))
     assert observer.health("").received == 0
 

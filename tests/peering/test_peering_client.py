@@ -272,6 +272,8 @@ async def test_a_refused_connection_is_unreachable(notes: Notes) -> None:
         with pytest.raises(Unreachable, match=f"nobody can be reached at 127.0.0.1:{port}: Connection refused$"):
             await ask(caller, peer_at(port))
     assert (notes.outcomes[0].http, notes.outcomes[0].code) == (0, "320")
+    nobody = f"nobody can be reached at 127.0.0.1:{port}: Connection refused"
+    assert notes.outcomes[0].reason == f"Service not available. {nobody}"
 
 
 async def test_a_name_that_does_not_resolve_is_unreachable(notes: Notes) -> None:
@@ -462,6 +464,18 @@ async def test_a_negative_answer_is_an_answer(notes: Notes) -> None:
     async with wire(replying(http(body))) as served, client(notes) as caller:
         await ask(caller, peer_at(served.port))
     assert notes.outcomes[0].code == "102"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized"])
+async def test_the_reason_of_a_refusal_is_that_of_its_code_and_not_what_the_peer_wrote(
+    status: str, notes: Notes
+) -> None:
+    told = {"Code": "102", "Description": "Ada Lovelace", "AdditionalInfo": "04A2B3C4 of Ada Lovelace is lost"}
+    body = json.dumps({"AuthorizationStatus": "NotAuthorized", "StatusCode": told}).encode()
+    async with wire(replying(http(body, status))) as served, client(notes) as caller:
+        with suppress(Refused):
+            await ask(caller, peer_at(served.port))
+    assert notes.outcomes[0].reason == "RFID Authentication failed - invalid UID."
 
 
 async def test_a_call_that_is_given_up_tells_nothing(notes: Notes) -> None:

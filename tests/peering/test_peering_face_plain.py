@@ -15,6 +15,7 @@ from p2pnode.config.node import LimitsSection
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError
 from p2pnode.oicp.evse_status import PushEvseStatus
+from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import (
     AUTHORIZE_REMOTE_START,
     AUTHORIZE_START,
@@ -630,3 +631,16 @@ async def test_a_peer_that_is_added_is_known_at_once(notes: Notes) -> None:
 def test_the_samples_name_the_ids_these_tests_use() -> None:
     assert sample_members(BY_NAME["AuthorizeStart"])["OperatorID"] == OPERATOR
     assert sample_members(BY_NAME["PullEvseData"])["ProviderID"] == PROVIDER
+
+
+async def test_the_reason_of_a_refusal_has_our_own_words_and_none_of_a_partners(notes: Notes) -> None:
+    async def refuse(_received: Received[Any]) -> OicpModel:
+        raise ProtocolError(Code.RFID_INVALID_UID, "04A2B3C4 of Ada Lovelace is lost")
+
+    async with face_over(await hold(partner()), notes, receive=refuse) as face:
+        await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+        await post(face.port, path_of(AUTHORIZE_START, "DE*XYZ"), sample(AUTHORIZE_START))
+    assert [outcome.reason for outcome in notes.outcomes] == [
+        "RFID Authentication failed - invalid UID.",
+        "Unauthorized Access. 'DE*XYZ' is no peer's id.",
+    ]
