@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
+from types import MappingProxyType
 from typing import Annotated, Any, Generic, TypeVar, cast, get_args, overload
 
 import msgspec
@@ -36,12 +37,14 @@ Message = TypeVar("Message", bound=OicpModel)
 Request = TypeVar("Request", bound=OicpModel)
 Answer = TypeVar("Answer", bound=OicpModel)
 Value = TypeVar("Value")
+View = bytes | memoryview
+"""Bytes, perhaps in the middle of others: what is read without being copied."""
 
 
 class Records(Sequence[bytes]):
     """The raw records of a push or page: views into its body, each copied when it is taken out."""
 
-    def __init__(self, raw: Sequence[msgspec.Raw | bytes] = ()) -> None:
+    def __init__(self, raw: Sequence[msgspec.Raw | View] = ()) -> None:
         self._raw = raw
 
     def __len__(self) -> int:
@@ -58,6 +61,15 @@ class Records(Sequence[bytes]):
         if isinstance(index, slice):
             return Records(self._raw[index])
         return bytes(self._raw[index])
+
+    def views(self) -> Iterator[View]:
+        """The records where they are, each holding on to the body."""
+        return map(memoryview, self._raw)
+
+
+def views(records: Sequence[bytes]) -> Iterable[View]:
+    """Records where they are, without a copy of each."""
+    return records.views() if isinstance(records, Records) else records
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,7 @@ _VALUES = msgspec.json.Decoder(float_hook=_decimal)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ELEMENTS = msgspec.json.Decoder(Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_RECORDS)])
 _TOO_LARGE = msgspec.Raw(b'"a record of more than 1 MiB"')  # stands in for it: what is no object is refused alone
+_NULL = msgspec.Raw(b"null")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -356,14 +369,25 @@ def time_text(moment: datetime) -> str:
     return f"{text[:-6]}Z" if moment.utcoffset() == timedelta(0) else text
 
 
-def replace_members(raw: bytes, changes: Mapping[str, object]) -> bytes:
+def replace_members(
+    raw: bytes,
+    changes: Mapping[str, object],
+    renamed: Mapping[str, str] = MappingProxyType({}),
+    missing: Mapping[str, object] = MappingProxyType({}),
+) -> bytes:
     """An object with the members named in `changes` replaced, added, or with None removed.
 
-    The values of all other members keep their bytes and their order. Raises `InvalidMessage` where `raw` is not a JSON
-    object, `MessageError` where a new value cannot be written.
+    Those in `renamed` get another name, unless they are null: then they go. Those in `missing` are added where there
+    are none. The values of all other members keep their bytes and their order. Raises `InvalidMessage` where `raw` is
+    not a JSON object, `MessageError` where a new value cannot be written.
     """
     as_they_came = _decoded(_MEMBERS, raw.removeprefix(BOM))
     members: dict[str, object] = {**as_they_came}
+    changes = {**changes, **{name: value for name, value in missing.items() if name not in as_they_came}}
+    for name, other in renamed.items():
+        as_it_came = members.pop(name, None)
+        if as_it_came is not None and as_it_came != _NULL:
+            members[other] = as_it_came
     for name, value in changes.items():
         if value is None:
             members.pop(name, None)
@@ -383,7 +407,7 @@ def join(operation: Operation[Request, Any], message: Request, records: Iterable
 
 
 def join_page(
-    records: Iterable[bytes],
+    records: Sequence[View | tuple[View, ...]],
     *,
     number: int,
     size: int,
@@ -392,20 +416,27 @@ def join_page(
 ) -> bytes:
     """One page of the answer to a paged pull, made of the records that fell on it, verbatim.
 
-    `number` counts pages from 0, `size` is the records asked for per page, `total_elements` the records on all pages.
+    A record may be in parts. `number` counts pages from 0, `size` is the records asked for per page, `total_elements`
+    the records on all pages.
     """
-    content = [msgspec.Raw(record) for record in records]
     total_pages = -(-total_elements // size) if size > 0 else 0
-    return _ENCODER.encode(
+    about = _ENCODER.encode(
         {
-            "content": content,
             "number": number,
             "size": size,
             "totalElements": total_elements,
             "totalPages": total_pages,
             "first": number == 0,
             "last": number + 1 >= total_pages,
-            "numberOfElements": len(content),
+            "numberOfElements": len(records),
             "StatusCode": (status_code or StatusCode.of(Code.SUCCESS)).wire(),
         }
     )
+    parts: list[View] = [b'{"content":[']
+    for record in records:
+        parts += record if isinstance(record, tuple) else (record,)
+        parts.append(b",")
+    if records:
+        parts.pop()
+    parts += (b"],", about[1:])
+    return b"".join(parts)

@@ -30,11 +30,12 @@ _SEPARATION = re.compile(rb"[ \t\r\n,]*")
 Request = TypeVar("Request", bound=OicpModel)
 
 
-class _Pieces(Sequence[bytes]):
-    """Parts of a body, each copied when it is taken out."""
+class _Pieces(Sequence[memoryview]):
+    """Parts of a body, as views into it."""
 
     def __init__(self, body: bytes, starts: "array[int]", ends: "array[int]") -> None:
         self._body = body
+        self._view = memoryview(body)
         self._starts = starts
         self._ends = ends
 
@@ -42,13 +43,13 @@ class _Pieces(Sequence[bytes]):
         return len(self._starts)
 
     @overload
-    def __getitem__(self, index: int) -> bytes: ...
+    def __getitem__(self, index: int) -> memoryview: ...
     @overload
     def __getitem__(self, index: slice) -> "_Pieces": ...
-    def __getitem__(self, index: int | slice) -> "bytes | _Pieces":
+    def __getitem__(self, index: int | slice) -> "memoryview | _Pieces":
         if isinstance(index, slice):
             return _Pieces(self._body, self._starts[index], self._ends[index])
-        return self._body[self._starts[index] : self._ends[index]]
+        return self._view[self._starts[index] : self._ends[index]]
 
 
 class _Unexpected(Exception):

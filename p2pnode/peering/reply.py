@@ -14,7 +14,9 @@ from p2pnode import __version__
 PROCESS_ID_HEADER = "Process-ID"
 SOFTWARE = f"p2pnode/{__version__}"
 ONE_PIECE = 65536
-"""Up to this many bytes a body is copied behind its head; a larger one is written by itself."""
+"""Up to this many bytes a body is copied behind its head; a larger one is written in pieces."""
+PIECE = 2 * ONE_PIECE
+"""In bytes: a page of 4 MB in one piece would be encrypted as a whole before the peer has anything of it to read."""
 
 
 class Reply(StreamResponse):
@@ -56,7 +58,9 @@ class Reply(StreamResponse):
             await writer.write(head + content)
         else:
             await writer.write(head)
-            await writer.write(content)
+            pieces = memoryview(content)
+            for start in range(0, len(content), PIECE):
+                await writer.write(pieces[start : start + PIECE])
         return writer
 
     async def write_eof(self, data: bytes = b"") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
-from p2pnode.oicp.codec import join
+from p2pnode.oicp.codec import join, views
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE, OperatorEvseData, PushEvseData
 from p2pnode.oicp.identifiers import evse_key, operator_key
@@ -110,8 +110,8 @@ class EvseDataService:
         if action is ActionType.DELETE:
             evse_ids = await named_evses(records, found)
         else:
-            async for index, raw in found.reading(records):
-                add_evse(found, index, raw, listing, strict=True)
+            async for index, raw in found.reading(views(records)):
+                add_evse(found, index, raw, listing)
             evse_ids = [row.evse_id for row in found.rows]
         refuse_invalid(found.violations, RECORDS)
         refuse_twice([row.evse_key for row in found.rows] or map(evse_key, evse_ids), RECORDS)
@@ -151,7 +151,7 @@ class EvseDataService:
         number = 0
         while page := await self._party.store.evse_page(wanted, PageRequest(number, LARGEST_PAGE_SIZE)):
             for record in page:
-                blocks.setdefault((record.operator_id, record.operator_name), []).append(push_form(record.body))
+                blocks.setdefault((record.operator_id, record.operator_name), []).append(push_form(bytes(record.body)))
             number += 1
         names = {operator_id: name for operator_id, name in blocks if name}
         parcels: list[Parcel] = []

@@ -1,14 +1,17 @@
 """PullEvseData: pages of our charging points cut from one snapshot, and crawls over those of our peers."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
-from p2pnode.oicp.codec import decode, encode, join_page, replace_members, time_text
+from p2pnode.oicp.codec import View, decode, encode, join_page, replace_members, time_text, views
 from p2pnode.oicp.coordinates import GEO_MEMBERS, UnreadableCoordinates, in_notation, position_of
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.evse_data import EvseData, PullEvseData
+from p2pnode.oicp.evse_sound import EvseSummary, sound_evse_record
 from p2pnode.oicp.evse_types import GeoCoordinatesResponseFormatType, SearchCenter
 from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.mending import EvseDataReading, read_evse_record
@@ -16,19 +19,23 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, as_one_page, ask_each
 from p2pnode.roaming.crawls import Snapshots
-from p2pnode.roaming.evse_rows import Listing, Rows, take_evse
+from p2pnode.roaming.evse_rows import Listing, take_evse
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pushes import in_turns
 from p2pnode.roaming.recent import Recent
-from p2pnode.roaming.records import EvseFilter, EvseRecord, HistoryGone, PageRequest
+from p2pnode.roaming.records import EvseFilter, EvseRecord, EvseVersion, HistoryGone, PageRequest
 from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
 from p2pnode.roaming.visibility import own_keys, visible_prefixes
 
 DELETED = "delete"
-ENTRANCE = b'"GeoChargingPointEntrance"'
-NOTATIONS = {notation: f'"{notation}":'.encode() for notation in GeoCoordinatesResponseFormatType}
+OTHERS: Mapping[GeoCoordinatesResponseFormatType, tuple[bytes, ...]] = {
+    GeoCoordinatesResponseFormatType.GOOGLE: (b"Degree",),
+    GeoCoordinatesResponseFormatType.DECIMAL_DEGREE: (b"Google", b"DegreeMinuteSeconds"),
+    GeoCoordinatesResponseFormatType.DEGREE_MINUTE_SECONDS: (b"Google", b"DecimalDegree"),
+}
+"""What stands in every record that gives a place in another notation than this one."""
 
 
 @dataclass(slots=True)
@@ -65,16 +72,11 @@ class EvsePulls:
         try:
             if snapshot.total is None:
                 snapshot.total = await party.store.evse_count(wanted)
-            records = await party.store.evse_page(wanted, page)
+            versions = await party.store.evse_versions(wanted, page)
         except HistoryGone as error:
             raise ProtocolError(Code.DATA_ERROR, f"LastCall is too long ago, pull without it: {error}") from error
         notation = _notation(message.geo_coordinates_response_format)
-        return join_page(
-            [_shown(record, notation) for record in records],
-            number=page.page,
-            size=page.size,
-            total_elements=snapshot.total,
-        )
+        return await asyncio.to_thread(_joined, versions, notation, page, snapshot.total)
 
     async def send(self, outgoing: Outgoing[PullEvseData]) -> bytes:
         """eRoamingPullEvseData of our EMP: one page, from one CPO or from all.
@@ -120,8 +122,8 @@ class EvsePulls:
         fallback = next(iter(reply.destination.peer.operators), "") if reply.destination.peer is not None else ""
         listing = Listing(owner, fallback, is_shown=self._party.relay)
         peers, own = self._party.peers(), self._party.own
-        async for _, raw in in_turns(reply.records):
-            reading = read_evse_record(raw)
+        async for _, raw in in_turns(views(reply.records)):
+            reading = sound_evse_record(raw) or read_evse_record(bytes(raw))
             if not is_foreign_to(reply.destination, reading.evse_id, peers, own):
                 _add(stage, raw, reading, listing)
         if not _is_last(reply.answer, len(reply.records), page):
@@ -199,16 +201,34 @@ def _notation(text: str) -> GeoCoordinatesResponseFormatType:
     return GeoCoordinatesResponseFormatType(text) if known else GeoCoordinatesResponseFormatType.GOOGLE
 
 
-def _shown(record: EvseRecord, notation: GeoCoordinatesResponseFormatType) -> bytes:
-    """A stored record as it goes out: its bytes, with `lastUpdate` and `deltaType` before its own members."""
-    body = record.body
-    others = any(text in body for other, text in NOTATIONS.items() if other is not notation)
-    if others or NOTATIONS[notation] not in body or ENTRANCE in body:
-        body = _in_notation(body, notation)
-    head = f'"deltaType":"{record.delta_type}",' if record.delta_type is not None else ""
-    if record.changed_at is not None:
-        head += f'"lastUpdate":"{time_text(record.changed_at)}",'
-    return b"{" + head.encode() + body[1:]
+def _joined(
+    versions: Sequence[EvseVersion], notation: GeoCoordinatesResponseFormatType, page: PageRequest, total: int
+) -> bytes:
+    others = OTHERS[notation]
+    records = [_shown(version, notation, others) for version in versions]
+    return join_page(records, number=page.page, size=page.size, total_elements=total)
+
+
+def _shown(
+    version: EvseVersion, notation: GeoCoordinatesResponseFormatType, others: tuple[bytes, ...]
+) -> tuple[View, ...]:
+    """A stored record as it goes out: its bytes, with `lastUpdate` and `deltaType` before its own members.
+
+    Every record gives its place in some notation: where no other one is named, nothing is to be converted.
+    """
+    body = version.body
+    for other in others:
+        if other in body:
+            body = _in_notation(body, notation)
+            break
+    return _head(version.changed_at, version.delta_type), memoryview(body)[1:]
+
+
+@lru_cache(maxsize=1024)
+def _head(changed_at: datetime, delta_type: str | None) -> bytes:
+    """The first members of a record, the same for all that changed in one push."""
+    delta = f'"deltaType":"{delta_type}",' if delta_type is not None else ""
+    return f'{{{delta}"lastUpdate":"{time_text(changed_at)}",'.encode()
 
 
 def _in_notation(body: bytes, notation: GeoCoordinatesResponseFormatType) -> bytes:
@@ -220,19 +240,26 @@ def _in_notation(body: bytes, notation: GeoCoordinatesResponseFormatType) -> byt
     return replace_members(body, changes) if changes else body
 
 
-def _add(stage: Stage, raw: bytes, reading: EvseDataReading, listing: Listing) -> None:
+def _add(stage: Stage, raw: View, reading: EvseDataReading | EvseSummary, listing: Listing) -> None:
     """Take one record of a page; one that cannot be read costs only itself."""
-    if reading.body.get("deltaType") == DELETED:
+    delta_type, operator, name = _told(reading)
+    if delta_type == DELETED:
         if reading.evse_id:
             stage.deleted.append(evse_key(reading.evse_id))
         return
-    operator, name = reading.body.get("OperatorID"), reading.body.get("OperatorName")
     listing = replace(
         listing,
         operator_id=operator if isinstance(operator, str) else listing.operator_id,
         operator_name=name if isinstance(name, str) else "",
     )
-    take_evse(Rows(stage.rows), 0, raw, reading, listing, strict=False)
+    take_evse(stage.rows, raw, reading, listing)
+
+
+def _told(reading: EvseDataReading | EvseSummary) -> tuple[object, object, object]:
+    """The deltaType, OperatorID and OperatorName of a record, also of one that cannot be taken."""
+    if isinstance(reading, EvseSummary):
+        return reading.delta_type, reading.operator_id, reading.operator_name
+    return reading.body.get("deltaType"), reading.body.get("OperatorID"), reading.body.get("OperatorName")
 
 
 def _without_copies(replies: Sequence[Reply]) -> list[Reply]:

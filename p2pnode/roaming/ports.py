@@ -37,6 +37,7 @@ from p2pnode.roaming.records import (
     EvseOwner,
     EvsePricingRecord,
     EvseRecord,
+    EvseVersion,
     Page,
     PageRequest,
     ProductRecord,
@@ -223,8 +224,8 @@ class Store(Protocol):
         """One page of EVSE data records, by operator, EVSE and owner. Raises HistoryGone."""
         ...
 
-    async def evse_page_bodies(self, wanted: EvseFilter, page: PageRequest) -> Sequence[bytes]:
-        """The bodies of the records of `evse_page`, for an answer in which none is rewritten: several times faster."""
+    async def evse_versions(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseVersion]:
+        """What an answer needs of the records of `evse_page`, in a third of the time. Raises HistoryGone."""
         ...
 
     async def evse_count(self, wanted: EvseFilter) -> int:

@@ -1,12 +1,12 @@
 """What all pushes share: the four actions, and refusing a push as a whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
 from p2pnode.config.peers import PeerEntry
-from p2pnode.oicp.codec import reason
+from p2pnode.oicp.codec import View, reason
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.identifiers import evse_key, operator_of_evse
 from p2pnode.oicp.operations import Role
@@ -16,6 +16,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.visibility import has_prefix, own_keys
 
 Key = TypeVar("Key")
+Record = TypeVar("Record", bound=View)
 
 AT_ONCE = 50
 """How many records are read before other work gets its turn."""
@@ -32,7 +33,7 @@ def action_of(text: str) -> ActionType:
         raise InvalidMessage(violation.message, [violation]) from None
 
 
-async def in_turns(records: Sequence[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+async def in_turns(records: Iterable[Record]) -> AsyncIterator[tuple[int, Record]]:
     """The records with their places; other work gets its turn in between."""
     for index, raw in enumerate(records):
         if index and index % AT_ONCE == 0:

@@ -77,9 +77,11 @@ class SessionEvent(Struct, frozen=True):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EvseRecord:
-    """One EVSE data record as it came (`body`), with what searches need beside it. Coordinates in degrees (WGS 84)."""
+class EvseRecord(Struct, frozen=True, gc=False):
+    """One EVSE data record as it came (`body`), with what searches need beside it. Coordinates in degrees (WGS 84).
+
+    What has not been stored yet may be a view into the push or page it came in, so that 200 MB are held once.
+    """
 
     owner: str
     evse_key: str
@@ -87,7 +89,7 @@ class EvseRecord:
     operator_key: str
     operator_id: str
     operator_name: str
-    body: bytes
+    body: bytes | memoryview
     country: str = ""
     latitude: float | None = None
     longitude: float | None = None
@@ -98,6 +100,14 @@ class EvseRecord:
     calibration_law: str = ""
     authentication_modes: frozenset[str] = frozenset()
     changed_at: datetime | None = None
+    delta_type: str | None = None
+
+
+class EvseVersion(Struct, frozen=True, gc=False):
+    """What a page needs of an EVSE data record: its bytes, since when they hold, and how they differ in a delta."""
+
+    body: bytes
+    changed_at: datetime
     delta_type: str | None = None
 
 

@@ -1,17 +1,18 @@
 """PullEvseData as SQL: which versions of EVSE data a filter selects, and how two states of them differ."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, null, or_, select, tuple_
 
-from p2pnode.roaming.records import EvseFilter, EvseRecord, PageRequest
+from p2pnode.roaming.records import EvseFilter, EvseRecord, EvseVersion, PageRequest
 from p2pnode.store import reads
-from p2pnode.store.rows import checked
+from p2pnode.store.errors import Damaged
 from p2pnode.store.statements import Query
-from p2pnode.store.values import mode_text, to_us
+from p2pnode.store.values import from_us, mode_text, to_us
 from p2pnode.store.versions import BODY, EVSE, EVSES, RECORD, place
 
 EARTH_RADIUS = 6371.0088
@@ -62,18 +63,36 @@ def page(
     return records, (last.operator_key, last.evse_key, last.owner)
 
 
-def page_bodies(
+def versions(
     connection: Connection, wanted: EvseFilter, request: PageRequest, after: Place | None
-) -> tuple[list[bytes], Place | None]:
-    """The bodies of the same page, and where it ends if it is full."""
-    query = _page(connection, _answer(wanted), request, after, [BODY.c.body, BODY.c.id])
+) -> tuple[list[EvseVersion], Place | None]:
+    """What an answer needs of the same page, and where it ends if it is full."""
+    answer = _answer(wanted)
+    query = _page(connection, answer, request, after, [BODY.c.body, answer.changed_at, answer.delta_type, BODY.c.id])
     if query is None:
         return [], None
-    found = connection.execute(query).fetchall()
-    bodies = checked(bytes, (row[0] for row in found), BODY)
-    if len(bodies) < request.size:
-        return bodies, None
-    return bodies, _place(connection, select(*(EVSE.c[name] for name in ORDER)).where(EVSE.c.id == found[-1][1]))
+    result: Any = connection.execute(query)
+    found: list[tuple[Any, ...]] = result.cursor.fetchall()  # as the driver gives them: rows of SQLAlchemy cost more
+    made = list(_versions(connection, found))
+    if len(found) < request.size:
+        return made, None
+    return made, _place(connection, select(*(EVSE.c[name] for name in ORDER)).where(EVSE.c.id == found[-1][3]))
+
+
+def _versions(connection: Connection, found: Iterable[tuple[Any, ...]]) -> Iterator[EvseVersion]:
+    """The versions of rows of body, moment and delta type, without those that cannot be read."""
+    moment_of = lru_cache(from_us)
+    for body, at, delta_type, _ in found:
+        try:
+            yield EvseVersion(_bytes(body), moment_of(at), delta_type)
+        except (TypeError, ArithmeticError) as error:
+            reads.left_out(connection, Damaged(f"a row of {BODY.name} cannot be read ({type(error).__name__})"))
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError(type(value).__name__)
+    return value
 
 
 def count(connection: Connection, wanted: EvseFilter) -> int:

@@ -20,6 +20,7 @@ from p2pnode.roaming.records import (
     EvseOwner,
     EvsePricingRecord,
     EvseRecord,
+    EvseVersion,
     HistoryGone,
     Page,
     PageRequest,
@@ -179,9 +180,9 @@ class SqlStore:
         """One page of EVSE data records, by operator, EVSE and owner. Raises HistoryGone."""
         return await self._evse_page(wanted, page, search.page)
 
-    async def evse_page_bodies(self, wanted: EvseFilter, page: PageRequest) -> Sequence[bytes]:
-        """The bodies of the records of `evse_page`, for answers in which none is rewritten. Raises HistoryGone."""
-        return await self._evse_page(wanted, page, search.page_bodies)
+    async def evse_versions(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseVersion]:
+        """What an answer needs of the records of `evse_page`. Raises HistoryGone."""
+        return await self._evse_page(wanted, page, search.versions)
 
     async def evse_count(self, wanted: EvseFilter) -> int:
         """How many EVSE data records the filter selects. Raises HistoryGone."""

@@ -126,7 +126,7 @@ async def test_a_record_that_is_not_quite_right_is_mended_and_kept_as_it_came(pa
     loose = record(IDS[0], IsOpen24Hours="true", GeoCoordinates={"Google": "50.113600 8.679700"})
     assert (await received(emp, push("insert", loose)))["Result"] is True
     (kept,) = await known(emp, "cpo")
-    assert json.loads(kept.body) == loose
+    assert json.loads(bytes(kept.body)) == loose
     assert (kept.is_open_24_hours, kept.latitude) == (True, 50.1136)
 
 

@@ -12,6 +12,7 @@ from p2pnode.roaming.records import (
     EvseFilter,
     EvsePricingRecord,
     EvseRecord,
+    PageRequest,
     ProductRecord,
     SessionEvent,
     SessionRecord,
@@ -145,6 +146,10 @@ def put_sessions(transaction: SqlTransaction, *records: SessionRecord) -> None:
 def everything(store: SqlStore) -> EvseFilter:
     """All EVSE data of our own, as it is now."""
     return EvseFilter(owners=(OWN,), as_of=store.clock())
+
+
+async def bodies(store: SqlStore, wanted: EvseFilter, page: PageRequest) -> list[bytes]:
+    return [version.body for version in await store.evse_versions(wanted, page)]
 
 
 def status(

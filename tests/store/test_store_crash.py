@@ -7,7 +7,7 @@ from pathlib import Path
 
 from p2pnode.roaming.records import PageRequest
 from p2pnode.store.store import SqlStore
-from tests.store.store_kit import everything
+from tests.store.store_kit import bodies, everything
 
 WRITER = """
 import asyncio
@@ -103,7 +103,7 @@ async def test_a_kill_in_the_middle_of_a_large_push_leaves_what_was_there_and_th
     async with SqlStore.open(path) as store:
         assert await store.check() == []
         assert await store.evse_count(everything(store)) == 20_000
-        page = await store.evse_page_bodies(everything(store), PageRequest(0, 20_000))
+        page = await bodies(store, everything(store), PageRequest(0, 20_000))
         assert {body[:3] for body in page} == {b"old"}
         assert {one.key for one in await store.sessions(1_000_000)} >= set(lines[:-1])
 

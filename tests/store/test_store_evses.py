@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from p2pnode.roaming.records import OWN, EvseFilter, EvseOwner, EvseRecord, PageRequest
 from p2pnode.store import search
 from p2pnode.store.store import SqlStore
 from p2pnode.store.versions import BODY
-from tests.store.store_kit import START, Clock, OpenStore, everything, evse, status
+from tests.store.store_kit import START, Clock, OpenStore, bodies, everything, evse, status
 
 MOST = PageRequest(0, 2000)
 
@@ -29,7 +30,7 @@ async def keys(store: SqlStore, wanted: EvseFilter, page: PageRequest = MOST) ->
 
 def unchanged(record: EvseRecord | None) -> EvseRecord | None:
     """The record as it was put."""
-    return None if record is None else replace(record, changed_at=None)
+    return None if record is None else structs.replace(record, changed_at=None)
 
 
 async def test_an_evse_is_read_as_it_was_written(store: SqlStore) -> None:
@@ -99,7 +100,7 @@ async def test_any_number_of_evses_can_be_put_known_and_deleted_at_once(store: S
 
 async def test_of_a_record_that_stands_twice_the_last_one_counts(store: SqlStore) -> None:
     await put(store, evse("E1", b"first"), evse("E1", b"last"))
-    assert await store.evse_page_bodies(everything(store), MOST) == [b"last"]
+    assert await bodies(store, everything(store), MOST) == [b"last"]
 
 
 async def test_a_full_load_replaces_what_the_owner_publishes_for_the_operator(store: SqlStore, clock: Clock) -> None:
@@ -135,7 +136,7 @@ async def test_a_record_with_another_value_beside_its_body_is_a_new_version(
     at = clock.pass_()
     await store.publish(lambda publication: publication.put_evses([evse(**change)], at))
     (found,) = await store.evse_page(everything(store), MOST)
-    assert found == replace(evse(**change), changed_at=at)
+    assert found == structs.replace(evse(**change), changed_at=at)
 
 
 FILTERED = [
@@ -189,10 +190,10 @@ FILTERED = [
 async def test_each_filter_narrows_pages_bodies_and_count_alike(
     store: SqlStore, narrowed: dict[str, Any], expected: str
 ) -> None:
-    await put(store, *(replace(record, body=record.evse_key.encode()) for record in FILTERED))
+    await put(store, *(structs.replace(record, body=record.evse_key.encode()) for record in FILTERED))
     wanted = replace(everything(store), **narrowed)
     assert await keys(store, wanted) == expected.split()
-    assert [body.decode() for body in await store.evse_page_bodies(wanted, MOST)] == expected.split()
+    assert [body.decode() for body in await bodies(store, wanted, MOST)] == expected.split()
     assert await store.evse_count(wanted) == len(expected.split())
 
 
@@ -232,8 +233,8 @@ async def test_a_page_is_the_same_whether_or_not_the_one_before_it_was_read(stor
     out_of_order = [await keys(store, wanted, PageRequest(number, 3)) for number in (6, 4, 2, 0, 7)]
     in_order = [await keys(store, wanted, PageRequest(number, 3)) for number in range(8)]
     assert [in_order[number] for number in (6, 4, 2, 0, 7)] == out_of_order
-    bodies = [await store.evse_page_bodies(wanted, PageRequest(number, 3)) for number in range(8)]
-    assert [[f"E{int(body):02d}" for body in page] for page in bodies] == in_order
+    served = [await bodies(store, wanted, PageRequest(number, 3)) for number in range(8)]
+    assert [[f"E{int(body):02d}" for body in page] for page in served] == in_order
 
 
 async def test_pages_of_one_moment_do_not_shift_when_data_changes_between_them(store: SqlStore) -> None:
@@ -244,7 +245,7 @@ async def test_pages_of_one_moment_do_not_shift_when_data_changes_between_them(s
     await store.publish(lambda publication: publication.delete_evses(OWN, ["E0", "E4"], START))
     pages = [first] + [await keys(store, wanted, PageRequest(number, 2)) for number in (1, 2)]
     assert pages == [["E0", "E1"], ["E2", "E3"], ["E4", "E5"]]
-    assert await store.evse_page_bodies(wanted, MOST) == [b"old"] * 6
+    assert await bodies(store, wanted, MOST) == [b"old"] * 6
     assert await store.evse_count(wanted) == 6
     assert await keys(store, everything(store)) == ["E00", "E1", "E2", "E3", "E5"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, HistoryGone, PageRequest
 from p2pnode.store import search
@@ -20,7 +21,7 @@ from p2pnode.store.database import Database
 from p2pnode.store.publication import SqlPublication
 from p2pnode.store.store import SqlStore
 from p2pnode.store.values import from_us
-from tests.store.store_kit import START, Clock, OpenStore, everything, evse, product
+from tests.store.store_kit import START, Clock, OpenStore, bodies, everything, evse, product
 
 MOST = PageRequest(0, 2000)
 
@@ -31,8 +32,11 @@ async def changes(
     wanted = replace(everything(store), changed_since=since, as_of=as_of or store.clock())
     found = await store.evse_page(wanted, MOST)
     assert await store.evse_count(wanted) == len(found)
-    assert await store.evse_page_bodies(wanted, MOST) == [record.body for record in found]
-    return [(record.evse_key, record.delta_type, record.body) for record in found]
+    versions = await store.evse_versions(wanted, MOST)
+    assert [(version.body, version.changed_at, version.delta_type) for version in versions] == [
+        (record.body, record.changed_at, record.delta_type) for record in found
+    ]
+    return [(record.evse_key, record.delta_type, bytes(record.body)) for record in found]
 
 
 async def test_a_difference_tells_inserts_updates_and_deletes(store: SqlStore, clock: Clock) -> None:
@@ -108,7 +112,7 @@ async def test_an_evse_that_moves_to_another_operator_is_an_update(store: SqlSto
 async def test_the_store_sees_its_own_writes_while_the_clock_stands_still(store: SqlStore) -> None:
     for body in (b"1", b"2", b"3"):
         await store.publish(lambda publication, body=body: publication.put_evses([evse("E1", body)], START))  # type: ignore[misc]  # as above
-        assert await store.evse_page_bodies(everything(store), MOST) == [body]
+        assert await bodies(store, everything(store), MOST) == [body]
 
 
 async def test_a_change_that_nobody_could_see_yet_is_told_to_who_called_meanwhile(
@@ -128,7 +132,7 @@ async def test_a_change_that_nobody_could_see_yet_is_told_to_who_called_meanwhil
         writing = asyncio.create_task(store.publish(slowly))
         assert await asyncio.to_thread(written.wait, 5)
         called = clock.pass_()
-        assert set(await store.evse_page_bodies(everything(store), MOST)) == {b"old", b"{}"}
+        assert set(await bodies(store, everything(store), MOST)) == {b"old", b"{}"}
         assert await store.products((OWN,), None) == []
         clock.pass_()
         seen.set()
@@ -166,11 +170,11 @@ async def test_a_clock_that_is_set_back_reorders_nothing(open_store: OpenStore, 
         then = store.clock()
         clock.pass_(-3600)
         await store.publish(lambda publication: publication.put_evses([evse("E1", b"after")], clock()))
-        assert await store.evse_page_bodies(everything(store), MOST) == [b"after"]
+        assert await bodies(store, everything(store), MOST) == [b"after"]
         assert await changes(store, then) == [("E1", "update", b"after")]
     async with open_store() as store:
         await store.publish(lambda publication: publication.put_evses([evse("E1", b"restarted")], clock()))
-        assert await store.evse_page_bodies(everything(store), MOST) == [b"restarted"]
+        assert await bodies(store, everything(store), MOST) == [b"restarted"]
         assert await changes(store, then) == [("E1", "update", b"restarted")]
 
 
@@ -210,7 +214,7 @@ async def test_purging_forgets_what_ended_and_keeps_what_holds(store: SqlStore, 
     await store.publish(lambda publication: publication.put_evses([evse("E1", b"3")], clock()))
     assert await store.purge(second) == 1
     assert await changes(store, second) == [("E1", "update", b"3")]
-    assert await store.evse_page_bodies(replace(everything(store), as_of=second), MOST) == [b"2", b"1"]
+    assert await bodies(store, replace(everything(store), as_of=second), MOST) == [b"2", b"1"]
     with pytest.raises(HistoryGone) as gone:
         await changes(store, first)
     assert gone.value.since == second
@@ -226,7 +230,7 @@ async def test_purging_the_future_purges_until_now(store: SqlStore, clock: Clock
     await store.publish(lambda publication: publication.put_evses([evse("E1", b"1")], clock()))
     await store.publish(lambda publication: publication.put_evses([evse("E1", b"2")], clock.pass_()))
     assert await store.purge(START + timedelta(days=9)) == 1
-    assert await store.evse_page_bodies(everything(store), MOST) == [b"2"]
+    assert await bodies(store, everything(store), MOST) == [b"2"]
 
 
 KEYS = [f"E{i}" for i in range(5)]
@@ -250,7 +254,7 @@ class Replace:
 
     @classmethod
     def of(cls, operator: str, records: tuple[EvseRecord, ...]) -> "Replace":
-        return cls(operator, tuple(replace(record, operator_key=operator) for record in records))
+        return cls(operator, tuple(structs.replace(record, operator_key=operator) for record in records))
 
 
 Step = Put | Delete | Replace
@@ -302,11 +306,11 @@ class History:
         self.connection.begin()
         match step:
             case Put(records):
-                self.publication.put_evses([replace(record, owner=owner) for record in records], self.time)
+                self.publication.put_evses([structs.replace(record, owner=owner) for record in records], self.time)
             case Delete(gone):
                 self.publication.delete_evses(owner, gone, self.time)
             case Replace(operator, records):
-                mine = [replace(record, owner=owner) for record in records]
+                mine = [structs.replace(record, owner=owner) for record in records]
                 self.publication.replace_evses(owner, operator, mine, self.time)
         self.connection.keep()
         self.connection.commit()
@@ -328,7 +332,7 @@ class History:
 
 
 def plain(record: EvseRecord) -> EvseRecord:
-    return replace(record, owner=OWN, changed_at=None, delta_type=None)
+    return structs.replace(record, owner=OWN, changed_at=None, delta_type=None)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from p2pnode.store.errors import Closed, Locked, StoreError
 from p2pnode.store.lookups import Lookups
 from p2pnode.store.store import SqlStore
 from p2pnode.store.transaction import SqlTransaction
-from tests.store.store_kit import START, OpenStore, bare_session, event, everything, evse, session, status
+from tests.store.store_kit import START, OpenStore, bare_session, bodies, event, everything, evse, session, status
 
 
 async def test_no_call_of_the_store_blocks_the_event_loop(open_store: OpenStore) -> None:
@@ -31,7 +31,7 @@ async def test_no_call_of_the_store_blocks_the_event_loop(open_store: OpenStore)
             await store.publish(lambda publication: publication.put_evses([evse()], START))
             assert await store.session("a1") == session()
             assert await store.history("a1") == [event()]
-            assert await store.evse_page_bodies(everything(store), PageRequest()) == [b"{}"]
+            assert await bodies(store, everything(store), PageRequest()) == [b"{}"]
             assert await store.check() == []
             assert await store.purge(store.clock()) == 0
 

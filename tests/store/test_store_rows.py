@@ -38,6 +38,7 @@ from p2pnode.store.values import from_us, to_us
 from tests.store.store_kit import (
     START,
     Clock,
+    bodies,
     cdr,
     event,
     everything,
@@ -121,7 +122,7 @@ DAMAGES: list[tuple[str, Read, str | None]] = [
     ),
     (
         "UPDATE evse_body SET body = 'text'",
-        lambda store: store.evse_page_bodies(everything(store), PageRequest()),
+        lambda store: bodies(store, everything(store), PageRequest()),
         "evse_body cannot be read",
     ),
     (

@@ -20,7 +20,7 @@ from p2pnode.store.rows import SESSIONS
 from p2pnode.store.statements import PUT_SESSION
 from p2pnode.store.store import SqlStore
 from p2pnode.store.transaction import SqlTransaction
-from tests.store.store_kit import START, OpenStore, bare_session, cdr, event, everything, evse, session, status
+from tests.store.store_kit import START, OpenStore, bare_session, bodies, cdr, event, everything, evse, session, status
 
 Work = Callable[[SqlTransaction], object]
 
@@ -369,7 +369,7 @@ async def test_sessions_are_written_while_a_push_is_and_the_push_is_seen_only_on
         publication.put_evses([evse("E3", b"new")], START)
 
     async def seen() -> list[bytes]:
-        return list(await store.evse_page_bodies(everything(store), PageRequest()))
+        return await bodies(store, everything(store), PageRequest())
 
     pushing = asyncio.create_task(store.publish(push))
     await reached.wait()
@@ -386,7 +386,7 @@ async def test_sessions_are_written_while_a_push_is_and_the_push_is_seen_only_on
     await pushing
     assert await seen() == [b"new", b"old", b"new"]
     assert await store.statuses((OWN,)) == [status("E1")]
-    assert await store.evse_page_bodies(before, PageRequest()) == [b"old", b"old"]
+    assert await bodies(store, before, PageRequest()) == [b"old", b"old"]
 
 
 async def test_a_push_that_fails_in_the_middle_leaves_what_was_there(store: SqlStore) -> None:
@@ -398,14 +398,14 @@ async def test_a_push_that_fails_in_the_middle_leaves_what_was_there(store: SqlS
 
     with pytest.raises(Refused):
         await store.publish(push)
-    assert await store.evse_page_bodies(everything(store), PageRequest()) == [b"old"]
+    assert await bodies(store, everything(store), PageRequest()) == [b"old"]
 
 
 async def test_pushes_are_written_in_the_order_they_were_asked_for(store: SqlStore) -> None:
-    bodies = [str(i).encode() for i in range(50)]
+    texts = [str(i).encode() for i in range(50)]
     await asyncio.gather(
-        *(store.publish(lambda publication, b=b: publication.put_evses([evse("E1", b)], START)) for b in bodies)  # type: ignore[misc]  # a default binds the loop's variable
+        *(store.publish(lambda publication, b=b: publication.put_evses([evse("E1", b)], START)) for b in texts)  # type: ignore[misc]  # a default binds the loop's variable
     )
     last = await store.evse("E1")
     assert last is not None
-    assert last.body == bodies[-1]
+    assert last.body == texts[-1]

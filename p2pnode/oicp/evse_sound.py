@@ -1,0 +1,128 @@
+"""EVSE data records that are sound: nothing is to be mended in them, and they break no rule that could refuse them.
+
+Nearly all records of a good sender are, and to find that out costs a quarter of reading them with their class. What is
+not sound here may still be fine; that is for `mending` and `rules` to say.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from p2pnode.oicp.coordinates import LATITUDE_LIMIT, LONGITUDE_LIMIT, UnreadableCoordinates, position_of
+from p2pnode.oicp.evse_data import EvseDataRecord
+from p2pnode.oicp.evse_types import GEO_GOOGLE
+from p2pnode.oicp.scalars import TIME_OF_DAY
+from p2pnode.oicp.typed import LONGEST_NUMBER, decoder_of, one_of, texts_like
+
+LARGEST_RECORD = 65536
+"""In bytes; larger records are read in the other way."""
+LONG_RECORD = 4000
+"""In bytes; in a longer one there could be a number that is too long."""
+
+_TIMES_OF_DAY: Final = [*(f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)), "24:00"]
+_DEGREES: Final = r"-?1?[0-9]{1,2}\.[0-9]{1,6}"
+_DECODER: Final = decoder_of(
+    EvseDataRecord,
+    {
+        TIME_OF_DAY: one_of(_TIMES_OF_DAY),
+        GEO_GOOGLE: texts_like(rf"{_DEGREES}(?: |, ?){_DEGREES}"),
+    },
+    {"charging_station_id": "ChargingStationID", "operator_id": "OperatorId"},
+)
+
+
+class EvseSummary(msgspec.Struct, frozen=True, gc=False):
+    """What an EVSE data record is found by, whatever else it tells. Coordinates in degrees (WGS 84)."""
+
+    evse_id: str
+    country: str
+    latitude: float | None
+    longitude: float | None
+    is_hubject_compatible: bool
+    is_open_24_hours: bool
+    renewable_energy: bool
+    accessibility: str
+    calibration_law: str
+    authentication_modes: frozenset[str]
+    operator_id: str | None = None
+    operator_name: str | None = None
+    delta_type: str | None = None
+
+
+class _Place(NamedTuple):
+    latitude: float
+    longitude: float
+
+
+def sound_evse_record(raw: bytes | memoryview) -> EvseSummary | None:
+    """The EvseDataRecordType or PullEvseDataRecordType in JSON, if it is sound."""
+    try:
+        record: Any = _DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return None
+    place = _place(record.geo_coordinates)
+    entrance = record.geo_charging_point_entrance
+    if place is None or (entrance is not None and _place(entrance) is None) or not _is_readable(raw):
+        return None
+    return _summary(record, place.latitude, place.longitude)
+
+
+def summary_of(record: EvseDataRecord) -> EvseSummary:
+    """The same of a record that was read with its class."""
+    try:
+        position = position_of(record.geo_coordinates)
+    except UnreadableCoordinates:
+        return _summary(record, None, None)
+    return _summary(record, float(position.latitude), float(position.longitude))
+
+
+def _summary(record: Any, latitude: float | None, longitude: float | None) -> EvseSummary:  # noqa: ANN401 - of either form
+    return EvseSummary(
+        record.evse_id,
+        _shared(record.address.country),
+        latitude,
+        longitude,
+        record.is_hubject_compatible,
+        record.is_open_24_hours,
+        record.renewable_energy,
+        _shared(record.accessibility),
+        _shared(record.calibration_law_data_availability),
+        _modes(tuple(record.authentication_modes)),
+        record.operator_id,
+        record.operator_name,
+        record.delta_type,
+    )
+
+
+def _place(geo: Any) -> _Place | None:  # noqa: ANN401 - a type made at run time
+    """The place in the only notation given, Google or DecimalDegree; None where it is none."""
+    google, degrees = geo.google, geo.decimal_degree
+    if geo.degree_minute_seconds is not None or (google is None) == (degrees is None):
+        return None
+    if google is not None:
+        latitude, longitude = map(float, google.coordinates.replace(",", " ").split())
+    else:
+        latitude, longitude = float(degrees.latitude), float(degrees.longitude)
+    if abs(latitude) > LATITUDE_LIMIT or abs(longitude) > LONGITUDE_LIMIT:
+        return None
+    return _Place(latitude, longitude)
+
+
+def _is_readable(raw: bytes | memoryview) -> bool:
+    """Whether `codec` would decode the record: it refuses what could fill the memory."""
+    size = len(raw)
+    return size <= LONG_RECORD or (size <= LARGEST_RECORD and LONGEST_NUMBER.search(raw) is None)
+
+
+@lru_cache(maxsize=1024)
+def _shared(text: str) -> str:
+    """One string for all records in which it stands."""
+    return text
+
+
+@lru_cache(maxsize=256)
+def _modes(modes: Iterable[str]) -> frozenset[str]:
+    """One set for all records with the same modes: 100,000 of them take a tenth of the memory of a push."""
+    return frozenset(modes)
