@@ -39,6 +39,7 @@ from p2pnode.peering.client import PeerClient
 from p2pnode.peering.expiry import OWN, Expiry, expiries
 from p2pnode.peering.face import FaceParts
 from p2pnode.peering.server import PeerFace
+from p2pnode.peering.signing import Signatures
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.background import Background
@@ -131,12 +132,15 @@ class Node:
             )
         )
         shown = config.peer_face.shows_identity
+        signatures = Signatures(self.peers, config, self.store.keep_receipt, self.now, self.library_log)
+        await self._stack.enter_async_context(signatures)
         self.client = await self._stack.enter_async_context(
             PeerClient(
                 self.observer.call,
                 limits=config.limits,
                 certificate=config.peer_face.certificate if shown else None,
                 key=config.peer_face.key if shown else None,
+                signatures=signatures,
                 now=self.now,
                 logger=self.library_log,
             )
@@ -172,6 +176,7 @@ class Node:
                 limits=config.limits,
                 now=self.now,
                 logger=self.library_log,
+                signatures=signatures,
             ),
         )
         await self._enter_backends(that_send=True)
@@ -184,7 +189,7 @@ class Node:
             self.log.info("resumed", sessions=resumed)
         self._stack.push_async_callback(self._background.aclose)
         self._background.start(self._deliver_pending(), "delivery of what peers have missed")
-        self._background.start(self._forget_history(), "forgetting old versions of EVSE data")
+        self._background.start(self._forget_history(), "forgetting what is old")
         self._background.start(self._watch_expiry(), "watching for certificates that end")
         gc.collect()
         gc.freeze()
@@ -213,16 +218,17 @@ class Node:
             await asyncio.sleep(DELIVERY_INTERVAL)
 
     async def _forget_history(self) -> None:
-        """Purge versions of EVSE data that no pull may ask for any more: at the start, and once a day."""
+        """Purge receipts, and versions of EVSE data that no pull may ask for: at the start, and once a day."""
+        kept = self.config.store
         while True:
-            before = self.now() - timedelta(days=self.config.store.history_days)
             try:
-                purged = await self.store.purge(before)
+                receipts = await self.store.purge_receipts(self.now() - timedelta(days=kept.receipt_days))
+                versions = await self.store.purge(self.now() - timedelta(days=kept.history_days))
             except StoreError as error:  # tomorrow the disk may be well again
                 self.log.warning("not_purged", problem=str(error))
             else:
-                if purged:
-                    self.log.info("purged", versions=purged)
+                if versions or receipts:
+                    self.log.info("purged", versions=versions, receipts=receipts)
             await asyncio.sleep(PURGE_INTERVAL)
 
     async def _watch_expiry(self) -> None:

@@ -26,7 +26,7 @@ def load_node(directory: Path) -> NodeConfig:
     document, text = read_toml(file)
     config = read_settings(NodeConfig, document, file, text)
     resolved = {
-        "peer_face": _resolved(config.peer_face, directory, "certificate", "key"),
+        "peer_face": _resolved(config.peer_face, directory, "certificate", "key", "signing_key"),
         "backend_face": _resolved(config.backend_face, directory, "certificate", "key", "client_ca"),
         "store": _resolved(config.store, directory, "path"),
         "cpo": _resolved(config.cpo, directory, "ca", "certificate", "key"),

@@ -71,6 +71,10 @@ class PeerFaceSection(Settings):
         default=Path("pki/node.pem"), description="The node's TLS certificate, PEM, with its issuers after it."
     )
     key: Path = Field(default=Path("pki/node.key"), description="The private key, PEM, readable by its owner only.")
+    signing_key: Path | None = Field(
+        default=None,
+        description="The private key our messages are signed with, PEM, P-256 or Ed25519; without one it is `key`.",
+    )
     insecure: bool = Field(default=False, description="Allow plain HTTP on an address other machines can reach.")
     proxies: tuple[str, ...] = Field(
         default=(), description="Addresses of TLS-terminating proxies whose `proxy_header` is believed."
@@ -78,6 +82,11 @@ class PeerFaceSection(Settings):
     proxy_header: str = Field(
         default="X-Client-Cert",
         description="The header in which such a proxy passes the client certificate on, PEM, URL-encoded.",
+    )
+    proxy_prefix: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="What a proxy takes off the beginning of the path, such as `/roaming`; signatures cover the whole.",
     )
 
     @property
@@ -130,6 +139,11 @@ class StoreSection(Settings):
         ge=1,
         description="For how many days former versions of EVSE data are kept, so that a pull may ask what has changed.",
     )
+    receipt_days: int = Field(
+        default=365,
+        ge=1,
+        description="For how many days receipts are kept: signed messages as they were, identifications included.",
+    )
 
 
 class RoamingSection(Settings):
@@ -174,6 +188,11 @@ class LimitsSection(Settings):
     body_seconds: float = Field(default=60.0, gt=0, description="How long a body may take to arrive.")
     answer_seconds: float = Field(
         default=60.0, gt=0, description="How long an answer may take; an operation's own limit may be smaller."
+    )
+    signature_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        description="How far from now a signed message may say it was made; within that time none is taken twice.",
     )
     handshake_seconds: float = Field(default=10.0, gt=0, description="How long a TLS handshake may take.")
     connect_seconds: float = Field(default=5.0, gt=0, description="How long connecting to a peer may take.")

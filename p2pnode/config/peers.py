@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from p2pnode.config.pins import PIN
+from p2pnode.config.pins import PIN, read_signing_key
 from p2pnode.config.settings import Settings, is_loopback
 from p2pnode.oicp.dialects import Dialect
 from p2pnode.oicp.identifiers import evse_prefix_key, operator_key, provider_key
@@ -62,7 +62,13 @@ def _all_or_list(value: object) -> object:
     raise ValueError(message)
 
 
+def _signing_key(text: str) -> str:
+    read_signing_key(text)
+    return text.strip()
+
+
 Pin = Annotated[str, AfterValidator(_pin)]
+SigningKeyText = Annotated[str, AfterValidator(_signing_key)]
 Id = Annotated[str, AfterValidator(_id)]
 Url = Annotated[str, AfterValidator(_url)]
 AllOrSome = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_all_or_list)]
@@ -106,6 +112,16 @@ class PeerEntry(Settings):
     tls_name: str | None = Field(
         default=None,
         description="The DNS name, common name, organization or unit in its CA-issued certificate; else an id of its.",
+    )
+    signatures: Literal["off", "send", "require"] = Field(
+        default="off",
+        description="Signed messages, kept as receipts: `send` signs ours and checks its, `require` also takes nothing "
+        "from it that is not signed. To a peer of dialect `wwcp` the signature stands in the body.",
+    )
+    signing_keys: tuple[SigningKeyText, ...] = Field(
+        default=(),
+        description="The public keys it signs with, as its node card shows them, where they are not the key of "
+        "`certificate`: the current and, before a change, the next.",
     )
     tls: Literal["on", "off"] = Field(default="on", description="`off` calls it over plain HTTP, for a lab.")
     insecure: bool = Field(default=False, description="Allow plain HTTP to a host that is not this machine.")
@@ -154,6 +170,13 @@ class PeerEntry(Settings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _signs_with_known_keys(self) -> "PeerEntry":
+        if self.signatures == "require" and self.certificate is None and not self.signing_keys:
+            message = 'signatures = "require" needs a certificate or signing_keys to check its signatures with'
+            raise ValueError(message)
+        return self
+
     def may_send(self, operation: AnyOperation) -> bool:
         """Whether we may send this operation to the peer."""
         return self._allows(self.send, operation)
@@ -166,6 +189,11 @@ class PeerEntry(Settings):
         if operation is PULL_AUTHENTICATION_DATA and not self.pull_authentication_data:
             return False
         return listed == "all" or operation.name in listed
+
+    @property
+    def signs(self) -> bool:
+        """Whether messages to the peer are signed, and its signatures checked."""
+        return self.signatures != "off"
 
     def ids(self, role: Role) -> tuple[str, ...]:
         """The identifiers the peer has in this role, as they are written in the table."""

@@ -2,9 +2,13 @@
 
 import hashlib
 import re
+from base64 import b64decode
+from typing import TypeGuard
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 NEXT_IDENTITY_FILE = "next-identity.pem"
@@ -13,6 +17,7 @@ NEXT_IDENTITY_FILE = "next-identity.pem"
 GROUPS, DIGITS = 6, 5
 SPOKEN = re.compile(rf"[0-9]{{{DIGITS}}}([ -]?[0-9]{{{DIGITS}}}){{{GROUPS - 1}}}")
 
+SigningPublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -42,3 +47,22 @@ def is_same_pin(pin: str, told: str) -> bool:
     if SPOKEN.fullmatch(text):
         return spoken(pin).replace(" ", "") == text.replace(" ", "").replace("-", "")
     return pin == text
+
+
+def is_signing_key(key: object) -> TypeGuard[SigningPublicKey]:
+    """Whether signatures can be checked with this public key: it is on P-256, or Ed25519."""
+    return isinstance(key, ed25519.Ed25519PublicKey) or (
+        isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+    )
+
+
+def read_signing_key(text: str) -> SigningPublicKey:
+    """The key that is written down as the Base64 of its SubjectPublicKeyInfo. Raises ValueError."""
+    try:
+        key = serialization.load_der_public_key(b64decode(text.strip(), validate=True))
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not is_signing_key(key):
+        message = "a signing key is the Base64 of a public key, on P-256 or Ed25519, as a node card shows it"
+        raise ValueError(message)
+    return key

@@ -5,8 +5,8 @@ import io
 import logging
 import os
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from p2pnode.config.node import LimitsSection
@@ -30,6 +31,7 @@ from p2pnode.oicp.status import StatusCode
 from p2pnode.peering.bodies import gathered
 from p2pnode.peering.line import Line, WrongPeerError, open_line
 from p2pnode.peering.reply import PROCESS_ID_HEADER
+from p2pnode.peering.signing import Exchange, Signatures
 from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.ports import PeerAnswer
 from p2pnode.roaming.records import CallOutcome, PageRequest, Verb
@@ -75,9 +77,9 @@ class _Call:
 
     url: URL
     body: bytes
-    process_id: str
     seconds: float
     limit: int
+    fields: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class _Raw:
     """An answer as it came."""
 
     http: int
-    content_type: str | None
+    headers: CIMultiDictProxy[str]
     body: bytes
 
 
@@ -102,6 +104,7 @@ class PeerClient:
         limits: LimitsSection | None = None,
         certificate: Path | None = None,
         key: Path | None = None,
+        signatures: Signatures | None = None,
         now: Callable[[], datetime] = _now,
         logger: logging.Logger = LOGGER,
     ) -> None:
@@ -110,6 +113,7 @@ class PeerClient:
         self._limits = limits or LimitsSection()
         self._certificate = certificate
         self._key = key
+        self._signatures = signatures
         self._now = now
         self._lines: dict[str, Line] = {}
         self._hinted: set[str] = set()
@@ -151,11 +155,23 @@ class PeerClient:
         try:
             url = url_of(peer, operation, caller_id, page)
             written = await _written(peer, operation, body)
-            call = _Call(url, written, process_id, seconds, answer_limit(operation))
+            signed: Exchange | None = None
+            fields: Mapping[str, str] = {PROCESS_ID_HEADER: process_id}
+            if peer.signs and self._signatures is not None:
+                signed = await self._signatures.sign_request(peer, url.raw_path_qs, process_id, written)
+                written, fields = signed.body, signed.fields or fields
+            call = _Call(url, written, seconds, answer_limit(operation), fields)
             raw = await self._exchange(peer, call)
             http = raw.http
+            if signed is not None and self._signatures is not None:
+                raw = replace(raw, body=self._signatures.plain_answer(signed, raw.http, raw.body))
             answer = _answer(operation, peer, raw, (perf_counter() - begun) * 1000)
-            code = code_of(answer.answer)
+            told = code_of(answer.answer)
+            if signed is not None and self._signatures is not None:
+                await self._signatures.check_answer(
+                    operation, signed, http=raw.http, headers=raw.headers, body=raw.body, code=told
+                )
+            code = told
             self._hint(peer, answer.answer)
         except PeerError as error:
             http = error.http or http
@@ -239,7 +255,7 @@ async def _post_once(line: Line, call: _Call) -> _Raw:
     async with line.session.post(
         call.url,
         data=data,
-        headers={PROCESS_ID_HEADER: call.process_id},
+        headers=call.fields,
         allow_redirects=False,
         ssl=line.tls if line.tls is not None else True,
         server_hostname=line.peer.tls_name if line.tls is not None else None,
@@ -247,14 +263,15 @@ async def _post_once(line: Line, call: _Call) -> _Raw:
     ) as response:
         too_much = Unreadable(line.peer.name, f"the answer is larger than {call.limit} bytes", http=response.status)
         raw = await gathered(response.content, call.limit, too_much)
-        return _Raw(response.status, response.headers.get("Content-Type"), raw)
+        return _Raw(response.status, response.headers, raw)
 
 
 def _answer(operation: Operation[Any, Answer], peer: PeerEntry, raw: _Raw, ms: float) -> PeerAnswer[Answer]:
+    content_type = raw.headers.get("Content-Type")
     if operation.answer_records:
-        page = read_page(operation, peer.name, raw.http, raw.content_type, raw.body)
+        page = read_page(operation, peer.name, raw.http, content_type, raw.body)
         return PeerAnswer(page.message, raw.body, raw.http, ms, page.records)
-    answer = read_answer(operation, peer.name, raw.http, raw.content_type, raw.body)
+    answer = read_answer(operation, peer.name, raw.http, content_type, raw.body)
     return PeerAnswer(answer, raw.body, raw.http, ms)
 
 

@@ -37,6 +37,8 @@ from p2pnode.peering.description import description
 from p2pnode.peering.identity import CallerPolicy
 from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
+from p2pnode.peering.signed_exchange import SIGNATURE_FIELDS
+from p2pnode.peering.signing import Exchange, Signatures
 from p2pnode.roaming.deadline import Deadlines
 from p2pnode.roaming.ports import Received, StoreFault
 from p2pnode.roaming.records import FIRST_PAGE, CallOutcome, Verb
@@ -81,6 +83,8 @@ class _Call:
     operation: AnyOperation | None = None
     message: OicpModel | None = None
     is_passed_on: bool = False
+    exchange: Exchange | None = None
+    """The request as its signature was checked; None for a peer that signs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ class FaceParts:
     new_id: Callable[[], str] = _new_id
     logger: logging.Logger = LOGGER
     grace: float = 0.0
+    signatures: Signatures | None = None
 
 
 class OicpFace:
@@ -181,7 +186,9 @@ class OicpFace:
         except Exception:
             self.parts.logger.exception("process %s failed", process_id)
             http, code, body = self._refused(call, ProtocolError(Code.SYSTEM_ERROR, f"Process-ID {process_id}"))
-        body = await _written(call, body)
+        body, signature = await _written(call, body), ""
+        if call.exchange is not None:
+            body, signature = await self._sign(call, call.exchange, http, code, body)
         self.parts.on_call(
             CallOutcome(
                 call.operation.name if call.operation else "",
@@ -195,7 +202,7 @@ class OicpFace:
                 detail,
             )
         )
-        return Reply(http, body, process_id, close=http in CLOSING)
+        return Reply(http, body, process_id, close=http in CLOSING, more=signature)
 
     async def _answer(self, request: BaseRequest, call: _Call) -> OicpModel | bytes:
         call.peer = self._policy.by_connection(request)
@@ -222,7 +229,11 @@ class OicpFace:
         self, request: BaseRequest, call: _Call, route: Route, identifier: str | None, query: str
     ) -> OicpModel | bytes:
         body = await read_body(request, route.body_limit, self.parts.limits.body_seconds)
+        if call.peer is not None and call.peer.signs:
+            body = await self._check_signature(request, call, call.peer, body)
         received = await self._read(call, route, identifier, body, query)
+        if call.exchange is None and received.peer.signs:  # only the message told who calls
+            await self._check_signature(request, call, received.peer, body)
         call.is_passed_on = True
         seconds = min(received.operation.deadline, self.parts.limits.answer_seconds) + self.parts.grace
         try:
@@ -247,6 +258,25 @@ class OicpFace:
             raise InvalidMessage(reason(broken), broken)
         page = page_request(query) if route.paged else FIRST_PAGE
         return Received(operation, message, body, peer, call.process_id, identifier or claimed or "", records, page)
+
+    async def _check_signature(self, request: BaseRequest, call: _Call, peer: PeerEntry, body: bytes) -> bytes:
+        """The body to be read. Raises ProtocolError (017) for a signature that does not hold, or is missed."""
+        if self.parts.signatures is None:
+            return body
+        call.exchange = await self.parts.signatures.check_request(peer, request, body)
+        return call.exchange.body
+
+    async def _sign(self, call: _Call, exchange: Exchange, http: int, code: str, body: bytes) -> tuple[bytes, str]:
+        """The body and the header lines of a signed answer. What proves something is kept."""
+        signatures = self.parts.signatures
+        if signatures is None:
+            return body, ""
+        signed, body = await signatures.sign_answer(exchange, http, call.process_id, body)
+        if signed is None:
+            return body, ""
+        if call.operation is not None:
+            await signatures.keep(call.operation, Verb.RECEIVE, exchange, code=code, answer=signed, body=body)
+        return body, "".join(f"{name}: {signed.message.fields[name]}\r\n" for name in SIGNATURE_FIELDS)
 
     def _require(self, call: _Call, route: Route, identifier: str | None) -> PeerEntry:
         """The peer that calls, if it may give this id as its own. Raises ProtocolError (017)."""

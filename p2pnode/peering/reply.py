@@ -20,15 +20,23 @@ PIECE = 2 * ONE_PIECE
 
 
 class Reply(StreamResponse):
-    """A JSON answer with its Process-ID. `allow` is the Allow header of a 405."""
+    """A JSON answer with its Process-ID. `allow` is the Allow header of a 405, `more` are further header lines."""
 
-    def __init__(
-        self, http: HTTPStatus, body: bytes, process_id: str, *, close: bool = False, allow: str = "POST"
+    def __init__(  # noqa: PLR0913 - the parts of an answer
+        self,
+        http: HTTPStatus,
+        body: bytes,
+        process_id: str,
+        *,
+        close: bool = False,
+        allow: str = "POST",
+        more: str = "",
     ) -> None:
         super().__init__(status=http)
         self._content = body
         self._process_id = process_id
         self._allow = allow
+        self._more = more
         self._stays = not close
 
     @property
@@ -50,7 +58,7 @@ class Reply(StreamResponse):
             end += f"Allow: {self._allow}\r\n"
         head = (
             f"{_beginning(self.status)}Date: {_date(int(time()))}\r\nContent-Length: {len(content)}\r\n"
-            f"{PROCESS_ID_HEADER}: {self._process_id}\r\n{end}\r\n"
+            f"{PROCESS_ID_HEADER}: {self._process_id}\r\n{self._more}{end}\r\n"
         ).encode("ascii")
         if request.method == "HEAD":
             await writer.write(head)

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 from p2pnode.config.node import NodeSection, PeerFaceSection
 from p2pnode.peering.card import node_card
 from p2pnode.peering.face import FaceParts, OicpFace
+from p2pnode.peering.http_signatures import VerifyKey
 from p2pnode.peering.identity import ByCertificate, ByIdentifier, ByProxyHeader, CallerPolicy
+from p2pnode.peering.signing import read_key
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.peering.tls import ServerTls
+from p2pnode.peering.trust import TrustError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +50,8 @@ class PeerFace(OicpFace):
     def _read_certificates(self) -> None:
         settings = self._settings
         encrypted = settings.tls == "on"
-        card = node_card(self._node, self.parts.offered, settings.certificate if encrypted else None)
+        shown = settings.certificate if encrypted else None
+        card = node_card(self._node, self.parts.offered, shown, _signing_key(settings))
         if encrypted:
             anchors = self._peers.trust.anchors()
             if self.tls is None:
@@ -55,6 +59,16 @@ class PeerFace(OicpFace):
             else:
                 self.tls.reload(settings.certificate, settings.key, anchors)
         self.card = card
+
+
+def _signing_key(settings: PeerFaceSection) -> VerifyKey | None:
+    """What our signatures are checked with. None where the key of our certificate is of a kind that does not sign."""
+    try:
+        return read_key(settings.signing_key or settings.key).public
+    except TrustError:
+        if settings.signing_key is not None:
+            raise
+        return None
 
 
 def _policy(settings: PeerFaceSection, peers: PeerTableHolder, parts: FaceParts) -> CallerPolicy:

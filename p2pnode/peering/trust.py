@@ -1,9 +1,10 @@
 """Which certificate is which peer's: pins first, then certificates that a CA of the peer issued in its name."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -11,12 +12,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from p2pnode.config.peers import PeerEntry, PeerTable
-from p2pnode.config.pins import public_key_pin
+from p2pnode.config.pins import is_signing_key, public_key_pin, read_signing_key
 from p2pnode.oicp.identifiers import operator_key, provider_key
+from p2pnode.peering.http_signatures import VerifyKey
 
 
 class TrustError(Exception):
     """The certificate files of the peer table cannot be used; the sentence names the peer and why."""
+
+
+_NONE: Mapping[str, VerifyKey] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,15 @@ class PeerTrust:
                     raise TrustError(message)
         self._with_ca = tuple(credentials for credentials in self._all.values() if credentials.authorities)
         _refuse_ambiguous(self._with_ca)
+        self._signing = {name: _signing_keys(each) for name, each in self._all.items() if each.peer.signs}
 
     def credentials(self, peer: PeerEntry) -> Credentials | None:
         """How this enabled peer is known."""
         return self._all.get(peer.name)
+
+    def signing_keys(self, peer: PeerEntry) -> Mapping[str, VerifyKey]:
+        """The keys that this peer's signatures are checked with, by their pins; none where it signs nothing."""
+        return self._signing.get(peer.name, _NONE)
 
     def peer_of(self, der: bytes, at: datetime | None = None) -> PeerEntry | None:
         """The enabled peer whose certificate this is; with `at`, only while it is valid.
@@ -128,6 +138,13 @@ def _parsed(der: bytes) -> tuple[x509.Certificate | None, str]:
         return certificate, public_key_pin(certificate)
     except (ValueError, UnsupportedAlgorithm):
         return None, ""
+
+
+def _signing_keys(credentials: Credentials) -> Mapping[str, VerifyKey]:
+    written = [read_signing_key(text) for text in credentials.peer.signing_keys]
+    own = [certificate.public_key() for certificate in credentials.certificates]
+    keys = [VerifyKey(key) for key in (*written, *own) if is_signing_key(key)]
+    return {key.pin: key for key in keys}
 
 
 def credentials_of(peer: PeerEntry) -> Credentials:

@@ -268,6 +268,23 @@ class Page:
     total: int
 
 
+class ReceiptRecord(Struct, frozen=True):
+    """A request and its positive answer, each as it was on the wire with its signature, and the public keys of both.
+
+    `verb` tells whose request it was: ours (`SEND`) or the peer's. A key is a SubjectPublicKeyInfo in DER form.
+    """
+
+    session_key: str
+    at: datetime
+    operation: str
+    verb: Verb
+    peer: str
+    request: bytes
+    answer: bytes
+    request_key: bytes
+    answer_key: bytes
+
+
 class CallOutcome(Struct, frozen=True):
     """What became of one message on the wire, for logs, metrics and events: `ms` its duration, `code` the OICP code.
 

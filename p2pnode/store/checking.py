@@ -17,7 +17,17 @@ from p2pnode.store import reads
 from p2pnode.store.database import SESSIONS as OF_SESSIONS
 from p2pnode.store.database import Database, migrations
 from p2pnode.store.errors import DATABASE_ERRORS, Damaged, Unopenable, store_error
-from p2pnode.store.rows import AUTHENTICATION, CDRS, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows
+from p2pnode.store.rows import (
+    AUTHENTICATION,
+    CDRS,
+    EVENTS,
+    EVSE_PRICING,
+    PRODUCTS,
+    RECEIPTS,
+    SESSIONS,
+    STATUSES,
+    Rows,
+)
 from p2pnode.store.versions import BODY, EVSE, EVSES
 
 JSON = frozenset({"body", "header", "identification"})
@@ -28,7 +38,7 @@ NAMED = 20
 """How many unreadable rows of a table are named."""
 AT_ONCE = 500
 KINDS: Mapping[bool, Sequence[Rows[Any]]] = {
-    True: (SESSIONS, EVENTS, CDRS),
+    True: (SESSIONS, EVENTS, CDRS, RECEIPTS),
     False: (EVSES, STATUSES, PRODUCTS, EVSE_PRICING, AUTHENTICATION),
 }
 """The records of the database of sessions, and of that of what is published."""

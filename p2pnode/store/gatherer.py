@@ -69,13 +69,17 @@ class Gatherer(Generic[S]):
 
     async def run(self, work: Callable[[S], T]) -> T:
         """The result of `work`, run on the thread. Raises what it raises; Closed after `aclose`."""
+        return await self.ask(work)
+
+    def ask(self, work: Callable[[S], T]) -> asyncio.Future[T]:
+        """The same without waiting: `work` has its turn before whatever is asked for from now on."""
         if self._closed:
             raise Closed("the store has been closed")
         future: asyncio.Future[T] = self._loop.create_future()
         if not self._new:
             self._loop.call_soon(self._hand_over)
         self._new.append(Job(work, future))
-        return await future
+        return future
 
     def _hand_over(self) -> None:
         new, self._new = self._new, []

@@ -13,6 +13,7 @@ from p2pnode.roaming.records import (
     Page,
     PageRequest,
     ProductRecord,
+    ReceiptRecord,
     SessionEvent,
     SessionRecord,
     StatusRecord,
@@ -20,7 +21,17 @@ from p2pnode.roaming.records import (
 from p2pnode.store import tables
 from p2pnode.store.database import LEFT_OUT, PUBLISHED
 from p2pnode.store.errors import Damaged
-from p2pnode.store.rows import AUTHENTICATION, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows, checked
+from p2pnode.store.rows import (
+    AUTHENTICATION,
+    EVENTS,
+    EVSE_PRICING,
+    PRODUCTS,
+    RECEIPTS,
+    SESSIONS,
+    STATUSES,
+    Rows,
+    checked,
+)
 from p2pnode.store.statements import Query, chunks
 from p2pnode.store.values import to_us
 
@@ -68,6 +79,13 @@ def history(connection: Connection, key: str) -> list[SessionEvent]:
     event = tables.session_event
     query = select(*EVENTS.columns).where(event.c.session_key == key).order_by(event.c.id)
     return records(connection, EVENTS, query)
+
+
+def receipts(connection: Connection, key: str) -> list[ReceiptRecord]:
+    """The receipts of a session, in the order in which they were kept."""
+    receipt = tables.receipt
+    query = select(*RECEIPTS.columns).where(receipt.c.session_key == key).order_by(receipt.c.id)
+    return records(connection, RECEIPTS, query)
 
 
 def cdr_page(connection: Connection, wanted: CdrFilter, page: PageRequest) -> Page:

@@ -12,6 +12,7 @@ from p2pnode.roaming.records import (
     CdrRecord,
     EvsePricingRecord,
     ProductRecord,
+    ReceiptRecord,
     SessionEvent,
     SessionRecord,
     StatusRecord,
@@ -95,6 +96,7 @@ def _accepted(hint: Any) -> tuple[type, ...]:  # noqa: ANN401 - an annotation
 SESSIONS = Rows(SessionRecord, tables.session)
 EVENTS = Rows(SessionEvent, tables.session_event)
 CDRS = Rows(CdrRecord, tables.cdr)
+RECEIPTS = Rows(ReceiptRecord, tables.receipt)
 STATUSES = Rows(StatusRecord, tables.status)
 PRODUCTS = Rows(ProductRecord, tables.product)
 EVSE_PRICING = Rows(EvsePricingRecord, tables.evse_pricing)

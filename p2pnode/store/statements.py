@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, cast
 from sqlalchemy import Executable, Select, Table, bindparam, or_
 from sqlalchemy.dialects.sqlite import Insert, dialect, insert
 
-from p2pnode.store.rows import CDRS, EVENTS, SESSIONS
+from p2pnode.store.rows import CDRS, EVENTS, RECEIPTS, SESSIONS, Rows
 
 Query: TypeAlias = "Select[*tuple[Any, ...]]"
 """Any query."""
@@ -54,6 +54,12 @@ def insert_rows(table: Table, names: Sequence[str], count: int, *, unless_known:
     return hot(statement.on_conflict_do_nothing() if unless_known else statement, order)
 
 
+def _added(rows: Rows[Any]) -> str:
+    """The SQL that inserts a row."""
+    return hot(insert(rows.table).values({name: bindparam(name) for name in rows.names}), rows.names)
+
+
 PUT_SESSION = hot(upsert(SESSIONS.table, SESSIONS.names), SESSIONS.names)
-ADD_EVENT = hot(insert(EVENTS.table).values({name: bindparam(name) for name in EVENTS.names}), EVENTS.names)
-ADD_CDR = hot(insert(CDRS.table).values({name: bindparam(name) for name in CDRS.names}), CDRS.names)
+ADD_EVENT = _added(EVENTS)
+ADD_CDR = _added(CDRS)
+ADD_RECEIPT = _added(RECEIPTS)

@@ -25,6 +25,7 @@ from p2pnode.roaming.records import (
     Page,
     PageRequest,
     ProductRecord,
+    ReceiptRecord,
     SessionEvent,
     SessionRecord,
     StatusRecord,
@@ -35,7 +36,7 @@ from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
 from p2pnode.store.publication import SqlPublication
 from p2pnode.store.reader import SEARCHES, ReadConnection, Reader
-from p2pnode.store.transaction import SqlTransaction, Start
+from p2pnode.store.transaction import Keep, SqlTransaction, Start
 from p2pnode.store.values import from_us, to_us
 from p2pnode.store.writer import Writer
 
@@ -141,6 +142,10 @@ class SqlStore:
         """The same for what is published; no `write` waits for it, however long it takes."""
         return await self._publisher.run(work)
 
+    def keep_receipt(self, record: ReceiptRecord) -> asyncio.Future[None]:
+        """Put a receipt on disk, before whatever `write` is asked for from now on; the future is done when it is."""
+        return self._writer.ask(Keep(record))
+
     def clock(self) -> datetime:
         """A moment of the store's clock (UTC), which never goes backwards, for `EvseFilter.as_of`.
 
@@ -159,6 +164,10 @@ class SqlStore:
     async def history(self, key: str) -> Sequence[SessionEvent]:
         """A session's history, in the order in which it was written."""
         return await self._reader.search(lambda connection: reads.history(connection, key))
+
+    async def receipts(self, key: str) -> Sequence[ReceiptRecord]:
+        """The receipts of the session with this key, in the order in which they were kept."""
+        return await self._reader.search(lambda connection: reads.receipts(connection, key))
 
     async def cdr(self, key: str) -> CdrRecord | None:
         """The CDR of the session with this key."""
@@ -246,6 +255,13 @@ class SqlStore:
             some = ended[start : start + PURGED_AT_ONCE]
             await self._publisher.run(partial(SqlPublication.remove_versions, ids=some))
         return len(ended)
+
+    async def purge_receipts(self, before: datetime) -> int:
+        """Forget the receipts that are older than this; how many there were. Other writes pass in between."""
+        forgotten = 0
+        while some := await self._writer.run(lambda work: work.forget_receipts(before, PURGED_AT_ONCE)):
+            forgotten += some
+        return forgotten
 
     async def check(self) -> Sequence[str]:
         """What is wrong with the database files, in sentences; empty where nothing is. Reads all of them."""

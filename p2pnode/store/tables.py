@@ -106,6 +106,22 @@ cdr = Table(
     Index(None, "emp", "session_start", "key"),
 )
 
+# Numbered as they come, so that the oldest are the first; a receipt outlives its session's row as a CDR does.
+receipt = Table(
+    "receipt",
+    sessions,
+    Column("id", SERIAL, primary_key=True),
+    Column("session_key", KEY, nullable=False, index=True),
+    Column("at", MOMENT, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("request", BYTES, nullable=False),
+    Column("answer", BYTES, nullable=False),
+    Column("request_key", BYTES, nullable=False),
+    Column("answer_key", BYTES, nullable=False),
+)
+
 # One row per version of an EVSE data record. Narrow, because searches walk it; what an answer needs is in evse_body.
 evse = Table(
     "evse",

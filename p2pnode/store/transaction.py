@@ -3,17 +3,17 @@
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import bindparam, delete, update
+from sqlalchemy import bindparam, delete, func, select, update
 
-from p2pnode.roaming.records import CdrRecord, SessionEvent, SessionRecord
+from p2pnode.roaming.records import CdrRecord, ReceiptRecord, SessionEvent, SessionRecord
 from p2pnode.store import tables
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.lookups import SessionLookups
-from p2pnode.store.rows import CDRS, EVENTS, SESSIONS
-from p2pnode.store.statements import ADD_CDR, ADD_EVENT, PUT_SESSION, hot, insert_rows
+from p2pnode.store.rows import CDRS, EVENTS, RECEIPTS, SESSIONS
+from p2pnode.store.statements import ADD_CDR, ADD_EVENT, ADD_RECEIPT, PUT_SESSION, hot, insert_rows
 from p2pnode.store.values import to_us
 
 _DELETE_SESSION = hot(delete(tables.session).where(tables.session.c.key == bindparam("key")), ["key"])
@@ -22,10 +22,20 @@ _FORWARD_CDR = hot(
     ["at", "the_key"],
 )
 
+_first = select(func.min(tables.receipt.c.id)).scalar_subquery()
+_FORGET_RECEIPTS = hot(
+    delete(tables.receipt).where(
+        tables.receipt.c.at < bindparam("before"), tables.receipt.c.id < _first + bindparam("most")
+    ),
+    ["before", "most"],
+)
+
+
+T = TypeVar("T")
 
 FEWEST_TOGETHER = 2
 MOST_TOGETHER = 32
-"""How many sessions one statement inserts."""
+"""How many sessions, or receipts, one statement inserts."""
 
 
 class Start(Struct, frozen=True):
@@ -41,6 +51,21 @@ class Start(Struct, frozen=True):
             transaction.put_session(self.session)
             transaction.add_event(self.event)
         return known
+
+
+class Keep(Struct, frozen=True):
+    """A work: append a receipt."""
+
+    receipt: ReceiptRecord
+
+    def __call__(self, transaction: "SqlTransaction") -> None:
+        """Do it alone."""
+        transaction.add_receipt(self.receipt)
+
+
+@cache
+def _receipts(count: int) -> str:
+    return insert_rows(RECEIPTS.table, RECEIPTS.names, count)
 
 
 @cache
@@ -66,18 +91,30 @@ class SqlTransaction(SessionLookups):
         Each statement costs the writer's thread several turns at the interpreter, which the event loop would have.
         """
         starts = [work for work in works if isinstance(work, Start)]
-        if len(starts) < FEWEST_TOGETHER:
-            return ()
-        pieces = (starts[at : at + MOST_TOGETHER] for at in range(0, len(starts), MOST_TOGETHER))
+        receipts = [work for work in works if isinstance(work, Keep)]
+        kinds: tuple[type, ...] = (Start,) if self._all(starts, self._start) else ()
+        kinds += (Keep,) if self._all(receipts, self._keep) else ()
+        return [place for place, work in enumerate(works) if isinstance(work, kinds)]
+
+    def _all(self, works: Sequence[T], do: Callable[[Sequence[T]], bool]) -> bool:
+        """Do all of the works, where there are several; whether that succeeded."""
+        if len(works) < FEWEST_TOGETHER:
+            return False
+        pieces = (works[at : at + MOST_TOGETHER] for at in range(0, len(works), MOST_TOGETHER))
         try:
-            are_done = all(self._start(piece) for piece in pieces)
+            are_done = all(do(piece) for piece in pieces)
         except Exception:  # noqa: BLE001 - each is done alone then, and its error goes to its caller
             are_done = False
-        if not are_done:
+        if are_done:
+            self._connection.keep()
+        else:
             self._connection.undo()
-            return ()
-        self._connection.keep()
-        return [place for place, work in enumerate(works) if isinstance(work, Start)]
+        return are_done
+
+    def _keep(self, kept: Sequence[Keep]) -> bool:
+        """Append all of the receipts."""
+        values = [value for each in kept for value in RECEIPTS.encode(each.receipt)]
+        return self._connection.run_once(_receipts(len(kept)), values) == len(kept)
 
     def _start(self, starts: Sequence[Start]) -> bool:
         """Insert all of them; whether none of their keys was taken."""
@@ -102,6 +139,14 @@ class SqlTransaction(SessionLookups):
     def add_cdr(self, record: CdrRecord) -> None:
         """Insert a CDR. Raises Conflict where its session has one."""
         self._connection.run(ADD_CDR, CDRS.encode(record))
+
+    def add_receipt(self, record: ReceiptRecord) -> None:
+        """Append a receipt."""
+        self._connection.run(ADD_RECEIPT, RECEIPTS.encode(record))
+
+    def forget_receipts(self, before: datetime, most: int) -> int:
+        """Delete those of the `most` oldest receipts that are older than this; how many there were."""
+        return self._connection.run(_FORGET_RECEIPTS, (to_us(before), most))
 
     def mark_cdr_forwarded(self, key: str, at: datetime) -> None:
         """Note that the EMP has acknowledged the CDR."""

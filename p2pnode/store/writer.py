@@ -1,5 +1,6 @@
 """The writer of a database: a thread that runs all waiting works in one transaction, commits once, wakes everybody."""
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -37,6 +38,10 @@ class Writer(Generic[S]):
     async def run(self, work: Callable[[S], T]) -> T:
         """The result of `work` once it is on disk. Cancelled, it is on disk wholly or not at all."""
         return await self._gatherer.run(work)
+
+    def ask(self, work: Callable[[S], T]) -> asyncio.Future[T]:
+        """The same without waiting: `work` has its turn before whatever is asked for from now on."""
+        return self._gatherer.ask(work)
 
     async def aclose(self) -> None:
         """Write what waits, then close the connection."""

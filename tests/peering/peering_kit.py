@@ -18,6 +18,7 @@ from p2pnode.config.node import LimitsSection, NodeSection, PeerFaceSection
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
 from p2pnode.peering import FaceParts, PeerFace, PeerTableHolder
+from p2pnode.peering.signing import Signatures
 from p2pnode.pki import Authority, Identity
 from p2pnode.roaming.ports import Received
 from p2pnode.roaming.records import CallOutcome
@@ -109,6 +110,7 @@ def face_over(  # noqa: PLR0913 - each is what one test or another varies
     receive: Receive | None = None,
     offered: Collection[AnyOperation] = OPERATIONS,
     limits: LimitsSection | None = None,
+    signatures: Signatures | None = None,
 ) -> PeerFace:
     """A peer face on a free port, plain HTTP where nothing else is said."""
     parts = FaceParts(
@@ -116,6 +118,7 @@ def face_over(  # noqa: PLR0913 - each is what one test or another varies
         offered=offered,
         on_call=notes.outcomes.append,
         limits=limits or LimitsSection(stop_seconds=0.2, body_seconds=5),
+        signatures=signatures,
     )
     return PeerFace(settings or PeerFaceSection(port=0, tls="off"), NODE, holder, parts)
 

@@ -1,0 +1,315 @@
+"""HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530): the parts of them that OICP needs, as values.
+
+Ed25519 and ECDSA over P-256, made and checked. A signature covers derived components and whole header fields, `;req`
+those of the request that an answer belongs to, `;key` one member of such a field. What says more than that is refused.
+"""
+
+import hashlib
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from p2pnode.config.pins import SigningPublicKey, is_signing_key, pin_of_key
+
+ED25519 = "ed25519"
+ECDSA_P256 = "ecdsa-p256-sha256"
+HALF = 32
+"""The bytes of r, and of s, in a signature by ECDSA over P-256."""
+
+_TEXT = r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"'
+_KEY = r"[a-z*][a-z0-9_.*-]*"
+_BARE = rf"(?:-?[0-9]{{1,12}}\.[0-9]{{1,3}}|-?[0-9]{{1,15}}|{_TEXT}|[A-Za-z*][\w:/!#$%&'*+.^`|~-]*|:[\w+/=]*:|\?[01])"
+_PARAMETERS = rf"(?:;{_KEY}(?:={_BARE})?)*"
+_COVERED = rf"\((?:{_TEXT}{_PARAMETERS}(?: {_TEXT}{_PARAMETERS})*)?\)"
+_MEMBER = re.compile(rf"({_KEY})=(?:({_COVERED})({_PARAMETERS})|:([A-Za-z0-9+/]*={{0,2}}):)", re.ASCII)
+_COMPONENT = re.compile(rf"({_TEXT})({_PARAMETERS})", re.ASCII)
+_PARAMETER = re.compile(rf";({_KEY})(?:=({_BARE}))?", re.ASCII)
+_BETWEEN = re.compile(r"[ \t]*,[ \t]*")
+_NAME = re.compile(r'"(@?[a-z0-9!#$%&\'*+.^_`|~-]+)"')
+
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+_P256 = ec.ECDSA(hashes.SHA256())
+
+
+class SignatureProblem(ValueError):
+    """A signature or digest is missing, cannot be read, or does not hold; the sentence says which."""
+
+
+class Message(NamedTuple):
+    """What can be signed of a request (method and target) or of an answer (status and the request it belongs to).
+
+    `fields` are header fields by their lower-case names; several of one name are joined with a comma and a blank.
+    """
+
+    fields: Mapping[str, str]
+    method: str = ""
+    target: str = ""
+    status: int = 0
+    request: "Message | None" = None
+
+
+class Component(NamedTuple):
+    """One covered component: `text` is how it stands in the signature base; `key` is None for a whole field."""
+
+    text: str
+    name: str
+    of_request: bool
+    key: str | None
+
+
+class _Member(NamedTuple):
+    """One member of a dictionary: an inner list and its parameters, or, where `covered` is empty, a byte sequence."""
+
+    key: str
+    covered: str
+    parameters: str
+    value: str
+
+
+class Signature(NamedTuple):
+    """One signature of a message, as its two header fields tell it. `inner` is the text of its @signature-params."""
+
+    label: str
+    inner: str
+    components: tuple[Component, ...]
+    parameters: Mapping[str, str | int]
+    value: bytes
+
+    @property
+    def created(self) -> int:
+        """When it was made, in seconds since 1970. Raises SignatureProblem where it does not say so."""
+        created = self.parameters.get("created")
+        if not isinstance(created, int):
+            raise SignatureProblem("the signature does not say when it was made")
+        return created
+
+    @property
+    def key_id(self) -> str:
+        """Which key it was made with; empty where it does not say."""
+        return str(self.parameters.get("keyid", ""))
+
+    def covers(self, name: str, *, of_request: bool = False) -> bool:
+        """Whether this component is covered, as a whole or one member of it."""
+        return any(part.name == name and part.of_request is of_request for part in self.components)
+
+
+class VerifyKey:
+    """A public key, known by its pin."""
+
+    __slots__ = ("_key", "algorithm", "pin", "spki")
+
+    def __init__(self, key: object) -> None:
+        """Raises SignatureProblem for a key that is neither P-256 nor Ed25519."""
+        if not is_signing_key(key):
+            raise SignatureProblem("signatures are made with a key on P-256 or Ed25519")
+        self._key: SigningPublicKey = key
+        self.algorithm = ED25519 if isinstance(key, ed25519.Ed25519PublicKey) else ECDSA_P256
+        self.spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self.pin = pin_of_key(key)
+
+    @classmethod
+    def of(cls, spki: bytes) -> "VerifyKey":
+        """The key in a SubjectPublicKeyInfo in DER form. Raises SignatureProblem."""
+        try:
+            return cls(serialization.load_der_public_key(spki))
+        except (ValueError, UnsupportedAlgorithm):
+            raise SignatureProblem("a public key cannot be read") from None
+
+    def check(self, signature: bytes, signed: bytes) -> None:
+        """Raise SignatureProblem where this is no signature over these bytes."""
+        try:
+            if isinstance(self._key, ed25519.Ed25519PublicKey):
+                self._key.verify(signature, signed)
+            elif len(signature) != 2 * HALF:
+                raise SignatureProblem("the signature does not have 64 bytes")
+            else:
+                r, s = int.from_bytes(signature[:HALF], "big"), int.from_bytes(signature[HALF:], "big")
+                self._key.verify(encode_dss_signature(r, s), signed, _P256)
+        except InvalidSignature:
+            raise SignatureProblem("the signature does not hold: the message or the signature was altered") from None
+
+    def check_der(self, signature: bytes, signed: bytes) -> None:
+        """The same for a signature by ECDSA in DER form."""
+        if isinstance(self._key, ed25519.Ed25519PublicKey):
+            raise SignatureProblem("such a signature is made with a key on P-256")
+        try:
+            self._key.verify(signature, signed, _P256)
+        except InvalidSignature:
+            raise SignatureProblem("the signature does not hold: the message or the signature was altered") from None
+
+
+class SigningKey:
+    """A private key."""
+
+    __slots__ = ("_key", "public")
+
+    def __init__(self, key: object) -> None:
+        """Raises SignatureProblem for a key that is neither P-256 nor Ed25519."""
+        if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+            raise SignatureProblem("signatures are made with a key on P-256 or Ed25519")
+        self._key: PrivateKey = key
+        self.public = VerifyKey(key.public_key())
+
+    def sign(self, signed: bytes) -> bytes:
+        """A signature over these bytes, as RFC 9421 has it."""
+        if isinstance(self._key, ed25519.Ed25519PrivateKey):
+            return self._key.sign(signed)
+        r, s = decode_dss_signature(self._key.sign(signed, _P256))
+        return r.to_bytes(HALF, "big") + s.to_bytes(HALF, "big")
+
+    def sign_der(self, signed: bytes) -> bytes:
+        """A signature by ECDSA in DER form. Raises SignatureProblem for another kind of key."""
+        if isinstance(self._key, ed25519.Ed25519PrivateKey):
+            raise SignatureProblem("such a signature is made with a key on P-256")
+        return self._key.sign(signed, _P256)
+
+
+def content_digest(body: bytes) -> str:
+    """The Content-Digest of a body, by SHA-256."""
+    return f"sha-256=:{b64encode(hashlib.sha256(body).digest()).decode()}:"
+
+
+_DIGESTS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
+
+
+def check_digest(field: str, body: bytes) -> None:
+    """Raise SignatureProblem where a Content-Digest is not that of the body, or none we know. All we know must hold."""
+    known = {part.key: part.value for part in _members(field) if part.key in _DIGESTS and not part.covered}
+    if not known:
+        raise SignatureProblem("the Content-Digest is neither sha-256 nor sha-512")
+    for name, value in known.items():
+        if b64encode(_DIGESTS[name](body).digest()).decode() != value:
+            raise SignatureProblem("the body is not the one that the Content-Digest was made of")
+
+
+def signatures_of(fields: Mapping[str, str]) -> Sequence[Signature]:
+    """The signatures of a message. Raises SignatureProblem where there is none, or one cannot be read."""
+    values = {part.key: part.value for part in _members(fields.get("signature", ""))}
+    found = [_signature(part, values.get(part.key, "")) for part in _members(fields.get("signature-input", ""))]
+    if not found:
+        raise SignatureProblem("the message is not signed")
+    return found
+
+
+def signature_base(components: Sequence[Component], inner: str, message: Message) -> bytes:
+    """What is signed. Raises SignatureProblem where a covered component is not there."""
+    lines = [f"{component.text}: {_value(component, message)}" for component in components]
+    lines.append(f'"@signature-params": {inner}')
+    try:
+        return "\n".join(lines).encode("ascii")
+    except UnicodeEncodeError:
+        raise SignatureProblem("a covered component is not ASCII") from None
+
+
+def sign(key: SigningKey, label: str, covered: str, message: Message, created: int) -> tuple[str, str]:
+    """The header fields Signature-Input and Signature. `covered` is the list of components, in parentheses."""
+    public = key.public
+    inner = f'{covered};created={created};keyid="{public.pin}";alg="{public.algorithm}"'
+    value = key.sign(signature_base(components_of(covered), inner, message))
+    return f"{label}={inner}", f"{label}=:{b64encode(value).decode()}:"
+
+
+def check(signature: Signature, key: VerifyKey, message: Message) -> None:
+    """Raise SignatureProblem where the signature is not by this key over this message."""
+    if signature.parameters.get("alg", key.algorithm) != key.algorithm:
+        raise SignatureProblem("the signature names another algorithm than that of the key")
+    key.check(signature.value, signature_base(signature.components, signature.inner, message))
+
+
+@lru_cache(maxsize=256)
+def components_of(covered: str) -> tuple[Component, ...]:
+    """The components in a list of them. Raises SignatureProblem for one twice, or of a kind that is not known here."""
+    found: list[Component] = []
+    for quoted, parameters in _COMPONENT.findall(covered):
+        name = _NAME.fullmatch(quoted)
+        told = dict(_PARAMETER.findall(parameters))
+        if name is None or told.keys() - {"req", "key"} or told.get("req") or "@signature-params" in quoted:
+            raise SignatureProblem(f"a signature over {quoted + parameters:.100} cannot be checked here")
+        key = _unquoted(told["key"]) if "key" in told else None
+        found.append(Component(quoted + parameters, name[1], "req" in told, key))
+    if len({part[1:] for part in found}) < len(found):
+        raise SignatureProblem("the signature covers a component twice")
+    return tuple(found)
+
+
+def _members(field: str) -> list[_Member]:
+    """The members of a dictionary. Raises SignatureProblem."""
+    found: list[_Member] = []
+    at = 0
+    while at < len(field):
+        member = _MEMBER.match(field, at)
+        if member is None or any(member[1] == part.key for part in found):
+            raise SignatureProblem("a header field of the signature cannot be read")
+        found.append(_Member(member[1], member[2] or "", member[3] or "", member[4] or ""))
+        at = member.end()
+        if at < len(field):
+            between = _BETWEEN.match(field, at)
+            if between is None or between.end() == len(field):
+                raise SignatureProblem("a header field of the signature cannot be read")
+            at = between.end()
+    return found
+
+
+def _signature(member: _Member, value: str) -> Signature:
+    parameters: dict[str, str | int] = {}
+    for key, text in _PARAMETER.findall(member.parameters):
+        parameters[key] = _unquoted(text) if text.startswith('"') else int(text) if text.isdigit() else text
+    inner = member.covered + member.parameters
+    return Signature(member.key, inner, components_of(member.covered), parameters, _decoded(value))
+
+
+def _decoded(value: str) -> bytes:
+    """The bytes of a Base64 text that is written as one writes it: every other text of the same bytes is refused."""
+    try:
+        raw = b64decode(value, validate=True)
+    except ValueError:
+        raw = b""
+    if not raw or b64encode(raw).decode() != value:
+        raise SignatureProblem("a signature is not there, or not in Base64")
+    return raw
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+
+
+def _value(component: Component, message: Message) -> str:
+    source = message.request if component.of_request else message
+    if source is None:
+        raise SignatureProblem("the signature covers a request that is not known")
+    name = component.name
+    if name.startswith("@"):
+        return _derived(name, source)
+    value = source.fields.get(name)
+    if value is not None and component.key is not None:
+        texts = {part.key: part.covered + part.parameters or f":{part.value}:" for part in _members(value)}
+        value = texts.get(component.key)
+    if value is None:
+        raise SignatureProblem(f"the signature covers {component.text:.100}, which is not there")
+    return value
+
+
+def _derived(name: str, message: Message) -> str:
+    path, mark, query = message.target.partition("?")
+    match name:
+        case "@method" if message.method:
+            return message.method
+        case "@path" if message.target:
+            return path
+        case "@query" if message.target:
+            return f"?{query}" if mark else "?"
+        case "@request-target" if message.target:
+            return message.target
+        case "@authority" if "host" in message.fields:
+            return message.fields["host"].lower()
+        case "@status" if message.status:
+            return str(message.status)
+        case _:
+            raise SignatureProblem(f"a signature over {name:.100} cannot be checked here")

@@ -1,0 +1,161 @@
+"""A request and its answer, both signed: what this project signs, what it asks of a signature, and the two as proof.
+
+A request's signature covers method, path and query, the digest of the body and the Process-ID. An answer's covers its
+status, the digest of its body, the Process-ID and the signature of the request, and with that all that one covers.
+
+The path, and not the whole URL, is what a proxy leaves as it is that ends TLS or listens at another host and port. One
+that also takes a prefix off the path is told to the node behind it (`proxy_prefix`).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from p2pnode.peering.http_signatures import (
+    Message,
+    Signature,
+    SignatureProblem,
+    SigningKey,
+    VerifyKey,
+    check,
+    check_digest,
+    sign,
+    signatures_of,
+)
+
+LABEL = "oicp"
+POST = "POST"
+REQUEST = '("@method" "@path" "content-digest" "process-id")'
+REQUEST_WITH_QUERY = '("@method" "@path" "@query" "content-digest" "process-id")'
+ANSWER = '("@status" "content-digest" "process-id" "signature";req;key="{label}")'
+SIGNATURE_FIELDS = ("content-digest", "signature-input", "signature")
+
+_FIELD = re.compile(r"([a-z0-9!#$%&'*+.^_`|~-]+): ([^\x00-\x1f\x7f]*)")
+_REQUEST_LINE = re.compile(r"([A-Z]+) (/[\x21-\x7e]*) HTTP/1\.1")
+_STATUS_LINE = re.compile(r"HTTP/1\.1 ([1-5][0-9]{2})")
+
+
+class Signed(NamedTuple):
+    """A message with a signature that holds; its label, when it was made (seconds since 1970), and its key."""
+
+    message: Message
+    label: str
+    created: int
+    key: VerifyKey
+
+
+def sign_request(key: SigningKey, target: str, process_id: str, digest: str, created: int) -> Signed:
+    """A request by POST to `target` (path and query), whose body has this Content-Digest."""
+    message = Message({"content-digest": digest, "process-id": process_id}, POST, target)
+    return _signed(key, REQUEST_WITH_QUERY if "?" in target else REQUEST, message, created)
+
+
+def sign_answer(key: SigningKey, request: Signed, status: int, fields: Mapping[str, str], created: int) -> Signed:
+    """The answer to a request that was signed itself; `fields` are its Content-Digest and its Process-ID."""
+    message = Message(fields, status=status, request=request.message)
+    return _signed(key, ANSWER.format(label=request.label), message, created)
+
+
+def _signed(key: SigningKey, covered: str, message: Message, created: int) -> Signed:
+    given, value = sign(key, LABEL, covered, message, created)
+    whole = message._replace(fields={**message.fields, "signature-input": given, "signature": value})
+    return Signed(whole, LABEL, created, key.public)
+
+
+def check_request(message: Message, signature: Signature, key: VerifyKey) -> Signed:
+    """The request, once the signature holds and covers enough. The body is another question: `check_digest`.
+
+    Raises SignatureProblem.
+    """
+    whole = signature.covers("@request-target")
+    if not signature.covers("@method") or not signature.covers("content-digest"):
+        raise SignatureProblem("the signature does not cover method and Content-Digest")
+    if not whole and not signature.covers("@path"):
+        raise SignatureProblem("the signature does not cover the path")
+    if not whole and "?" in message.target and not signature.covers("@query"):
+        raise SignatureProblem("the signature does not cover the query")
+    return _checked(message, signature, key)
+
+
+def check_answer(message: Message, signature: Signature, key: VerifyKey) -> Signed:
+    """The answer, once the signature holds and binds it to its request. As `check_request`."""
+    if not signature.covers("@status") or not signature.covers("content-digest"):
+        raise SignatureProblem("the signature of the answer does not cover status and Content-Digest")
+    if not any(signature.covers(name, of_request=True) for name in ("signature", "content-digest")):
+        raise SignatureProblem("the signature of the answer does not tell which request it answers")
+    return _checked(message, signature, key)
+
+
+def _checked(message: Message, signature: Signature, key: VerifyKey) -> Signed:
+    """The message with those fields only that the signature covers, or that are the signature."""
+    created = signature.created
+    check(signature, key, message)
+    names = fields_of(signature)
+    kept = {name: value for name, value in message.fields.items() if name in names}
+    return Signed(message._replace(fields=kept), signature.label, created, key)
+
+
+def fields_of(signature: Signature) -> tuple[str, ...]:
+    """The names of the header fields that a signature covers, and of those that it stands in."""
+    covered = [part.name for part in signature.components if not part.of_request and not part.name.startswith("@")]
+    if signature.covers("@authority"):
+        covered.append("host")
+    return (*covered, *SIGNATURE_FIELDS)
+
+
+def written(message: Message, body: bytes) -> bytes:
+    """A signed message as it is kept and handed out: as HTTP has it, with the fields that matter."""
+    first = f"{message.method} {message.target} HTTP/1.1" if message.method else f"HTTP/1.1 {message.status}"
+    lines = [first, *(f"{name}: {value}" for name, value in message.fields.items())]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def read_written(text: bytes, request: Message | None = None) -> tuple[Message, bytes]:
+    """A message that `written` made, and its body; with `request` it is the answer to that.
+
+    Raises SignatureProblem for anything that `written` would not have made.
+    """
+    head, _, body = text.partition(b"\r\n\r\n")
+    first, *rest = head.decode("latin-1").split("\r\n")
+    fields = {found[1]: found[2] for line in rest if (found := _FIELD.fullmatch(line))}
+    if request is None and (line := _REQUEST_LINE.fullmatch(first)):
+        message = Message(fields, line[1], line[2])
+    elif request is not None and (line := _STATUS_LINE.fullmatch(first)):
+        message = Message(fields, status=int(line[1]), request=request)
+    else:
+        raise SignatureProblem("this is not a request and its answer")
+    if written(message, body) != text:
+        raise SignatureProblem("this is not how a signed message is written down")
+    return message, body
+
+
+class Proof(NamedTuple):
+    """A request and an answer that hold, with their bodies."""
+
+    request: Signed
+    answer: Signed
+    request_body: bytes
+    answer_body: bytes
+
+
+def prove(request: bytes, answer: bytes, request_key: bytes, answer_key: bytes) -> Proof:
+    """Check a request and its answer as `written`, with the public keys (SubjectPublicKeyInfo, DER) of both signatures.
+
+    Needs nothing else. Whose the keys are, is for the caller to know. Raises SignatureProblem.
+    """
+    asked, asked_body = read_written(request)
+    told, told_body = read_written(answer, asked)
+    parts: list[Signed] = []
+    for message, body, spki in ((asked, asked_body, request_key), (told, told_body, answer_key)):
+        key = VerifyKey.of(spki)
+        if key.spki != spki:
+            raise SignatureProblem("a public key cannot be read")
+        check_digest(message.fields.get("content-digest", ""), body)
+        signature = next((each for each in signatures_of(message.fields) if each.key_id == key.pin), None)
+        if signature is None:
+            raise SignatureProblem("no signature names this key")
+        checked = check_answer if message.request is not None else check_request
+        parts.append(checked(message, signature, key))
+        if parts[-1].message != message:
+            raise SignatureProblem("a header field is not covered by the signature")
+    return Proof(parts[0], parts[1], asked_body, told_body)
