@@ -28,6 +28,7 @@ WRITING = (
     "PRAGMA foreign_keys = ON",
     IN_MEMORY,
     "PRAGMA cache_size = -32768",  # KiB, as needed: a large push touches the same pages of the indexes again and again
+    "PRAGMA wal_autocheckpoint = 8000",  # pages: what changes often is copied into the file seldom
     "PRAGMA journal_size_limit = 67108864",  # bytes: what a large push has made of the log is given back
 )
 READING = ("PRAGMA query_only = ON", IN_MEMORY)

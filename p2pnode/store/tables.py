@@ -58,7 +58,7 @@ session = Table(
     Column("operator_id", Text, nullable=False),
     Column("provider_id", Text, nullable=False),
     Column("created_at", MOMENT, nullable=False),
-    Column("updated_at", MOMENT, nullable=False, index=True),
+    Column("updated_at", MOMENT, nullable=False),  # without an index, which every message would have to keep up
     Column("evse_key", Text),
     Column("evse_id", Text),
     Column("identification", BYTES),

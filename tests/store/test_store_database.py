@@ -237,9 +237,7 @@ async def test_a_check_tells_of_a_damaged_file(path: Path, open_store: OpenStore
     async with open_store() as store:
         await store.write(lambda transaction: put_sessions(transaction, *(session(f"k{i:04d}") for i in range(500))))
     with sqlite3.connect(path) as connection:
-        (page,) = connection.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name = 'ix_session_updated_at'"
-        ).fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'session'").fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
     connection.close()
     with path.open("r+b") as file:
