@@ -19,8 +19,8 @@ from p2pnode.backends.face import GRACE, BackendFace, passed_on
 from p2pnode.backends.http_backend import HttpBackend
 from p2pnode.backends.making import BackendParts, commands_of, make_cpo, make_emp
 from p2pnode.backends.virtual_cpo import VirtualCpoBackend
-from p2pnode.config import ConfigError, load_node, load_peers
-from p2pnode.config.node import NodeConfig, RoamingSection
+from p2pnode.config import load_node, load_peers
+from p2pnode.config.node import NodeConfig
 from p2pnode.config.peers import PeerTable
 from p2pnode.observe.events import EventBus
 from p2pnode.observe.logs import NodeLog
@@ -35,13 +35,15 @@ from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation, Operation, Role
 from p2pnode.oicp.status import Code
+from p2pnode.peering.admission import Admission
 from p2pnode.peering.client import PeerClient
-from p2pnode.peering.expiry import OWN, Expiry, expiries
 from p2pnode.peering.face import FaceParts
+from p2pnode.peering.parts import NodeParts
+from p2pnode.peering.pending import Pending
 from p2pnode.peering.server import PeerFace
 from p2pnode.peering.signing import Signatures
 from p2pnode.peering.table import PeerTableHolder
-from p2pnode.peering.trust import TrustError
+from p2pnode.peering.upkeep import Upkeep
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.evse_import import EvseImport, ImportReport
 from p2pnode.roaming.explain import Explanation, Question, explain
@@ -56,8 +58,6 @@ Answer = TypeVar("Answer", bound=OicpModel)
 
 DELIVERY_INTERVAL = 30.0
 """Seconds between two looks for what peers have missed."""
-EXPIRY_INTERVAL = 21600.0
-"""Seconds between two looks for certificates that end soon."""
 PURGE_INTERVAL = 86400.0
 """Seconds between two purges of old versions of EVSE data."""
 LATEST_SESSIONS = 10_000
@@ -102,7 +102,9 @@ class Node:
         self.library_log = log.library
         self.observer = Observer(log, NodeMetrics(__version__), EventBus(), now)
         self.started_at = now()
-        self.expiries: tuple[Expiry, ...] = ()
+        kept = NodeParts(config, directory, self.peers, self.log, now)
+        self.upkeep = Upkeep(kept, self.observer.metrics.certificates)
+        self.admission = Admission(kept, self.upkeep.reload, self._tell_of_pending, lambda: self.face.pin)
         self.backend_face: BackendFace | None = None
         self._stack = AsyncExitStack()
         self._background = Background()
@@ -146,6 +148,7 @@ class Node:
             )
         )
         self._stack.callback(self.peers.listen(self.client.reload))
+        self._stack.callback(self.peers.listen(self._tell_of_peers))
         parts = BackendParts(
             config, self.directory or Path(), self.send, self.now, self.observer.backend_call, self.log
         )
@@ -161,13 +164,12 @@ class Node:
                 cpo=self.cpo,
                 emp=self.emp,
                 now=self.now,
-                limits=_limits(config.roaming),
+                limits=Limits.of(config.roaming),
                 relay=config.node.relay,
             )
         )
         self.face = PeerFace(
-            config.peer_face,
-            config.node,
+            config,
             self.peers,
             FaceParts(
                 receive=self.roaming.receive,
@@ -180,6 +182,9 @@ class Node:
             ),
         )
         await self._enter_backends(that_send=True)
+        if config.peer_face.pairing and config.peer_face.shows_identity:
+            await self.admission.load()
+            self.face.pairing = self.admission
         await self._stack.enter_async_context(self.face)
         if config.backend_face.enabled:
             self.backend_face = await self._stack.enter_async_context(self._backend_face())
@@ -190,7 +195,8 @@ class Node:
         self._stack.push_async_callback(self._background.aclose)
         self._background.start(self._deliver_pending(), "delivery of what peers have missed")
         self._background.start(self._forget_history(), "forgetting what is old")
-        self._background.start(self._watch_expiry(), "watching for certificates that end")
+        self._background.start(self.upkeep.watch_expiry(), "watching for certificates that end")
+        self._background.start(self.upkeep.watch_files(), "watching the peer table and certificates")
         gc.collect()
         gc.freeze()
         self.log.info("started", version=__version__, peers=len(self.peers.current().peers), url=self.peer_url)
@@ -230,26 +236,6 @@ class Node:
                 if versions or receipts:
                     self.log.info("purged", versions=versions, receipts=receipts)
             await asyncio.sleep(PURGE_INTERVAL)
-
-    async def _watch_expiry(self) -> None:
-        """Tell of certificates that end soon: at the start, and from time to time."""
-        while True:
-            for warning in await self._expiry_warnings():
-                self.log.warning("certificate_ends", problem=warning)
-            await asyncio.sleep(EXPIRY_INTERVAL)
-
-    async def _expiry_warnings(self) -> list[str]:
-        """Measure how long certificates hold; what there is to tell of those that end soon."""
-        face, now = self.config.peer_face, self.now()
-        try:
-            ends = await asyncio.to_thread(
-                lambda: tuple(expiries(face.certificate if face.shows_identity else None, self.peers.trust))
-            )
-        except TrustError as error:
-            return [str(error)]
-        self.observer.metrics.certificates({end.peer: end.until for end in ends})
-        self.expiries = ends
-        return [warning for end in ends if (warning := end.warning(now)) is not None]
 
     async def _enter_backends(self, *, that_send: bool) -> None:
         """Enter the backends that send messages by themselves, or those that are only called.
@@ -362,25 +348,13 @@ class Node:
 
     def reload(self) -> None:
         """Read the peer table and all certificates again, in the background; what is wrong with them is logged."""
-        self._background.start(self._reload(), "reading the peer table again")
+        self._background.start(self.upkeep.reload_or_tell(), "reading the peer table again")
 
-    async def _reload(self) -> None:
-        try:
-            table = await self.reload_peers()
-        except (ConfigError, TrustError) as error:
-            self.log.warning("not_reloaded", problem=str(error))
-        else:
-            self.log.info("reloaded", peers=len(table.peers))
+    def _tell_of_pending(self, pending: Pending) -> None:
+        self.observer.event("pending", name=pending.name, source=pending.source, spki=pending.pin)
 
-    async def reload_peers(self) -> PeerTable:
-        """Read the peer table from the directory again. Raises ConfigError or TrustError; the old table then stays."""
-        if self.directory is None:
-            raise RuntimeError("a node without a directory has no files to read again")
-        table = await asyncio.to_thread(load_peers, self.directory, self.config.node)
-        await self.peers.replace(table)
-        self.observer.event("peers", count=len(table.peers))
-        await self._expiry_warnings()
-        return table
+    async def _tell_of_peers(self) -> None:
+        self.observer.event("peers", count=len(self.peers.current().peers))
 
     def status(self) -> NodeStatus:
         """Everything a person asks first."""
@@ -394,9 +368,9 @@ class Node:
             started_at=self.started_at,
             at=self.now(),
             faces=self.faces(),
-            pin=str((self.face.card or {}).get("pin") or ""),
-            certificate_until=next((end.until for end in self.expiries if end.peer == OWN), None),
-            warnings=tuple(warning for end in self.expiries if (warning := end.warning(self.now())) is not None),
+            pin=self.face.pin,
+            certificate_until=self.upkeep.until,
+            warnings=self.upkeep.warnings(),
             peers=tuple(PeerStatus.of(peer, health(peer.name)) for peer in self.peers.current().peers),
             cells=self.observer.metrics.cells(),
         )
@@ -413,17 +387,6 @@ class Node:
     async def stopped(self) -> None:
         """Wait until somebody asks the node to end."""
         await self._stopping.wait()
-
-
-def _limits(settings: RoamingSection) -> Limits:
-    return Limits(
-        authorize_deadline=settings.authorize_seconds,
-        push_wait=settings.push_seconds,
-        remote_start_on_timeout=settings.remote_start_on_timeout,
-        reservation=timedelta(minutes=settings.reservation_minutes),
-        authorized=timedelta(days=settings.authorized_days),
-        unconfirmed=timedelta(hours=settings.unconfirmed_hours),
-    )
 
 
 def find_peer(table: PeerTable, role: Role, to: str) -> str:

@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from p2pnode.cli import run
 from p2pnode.config import PeerEntry, load_node, save_peer
+from p2pnode.config.files import write_file
 from p2pnode.lab.directory import Made, make_directory
 from p2pnode.lab.ports import LOOPBACK, ReservedPorts
 from p2pnode.node import Node
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP, BASE_PATH, CHARGE_DETAIL_RECORD, AnyOperation
 from p2pnode.peering.http_signatures import VerifyKey
-from p2pnode.pki.keys import write_file
 from p2pnode.roaming.records import ReceiptRecord, Verb
 from p2pnode.store.store import SqlStore
 from tests.peering.peering_kit import OPERATOR, PROVIDER, sample_members

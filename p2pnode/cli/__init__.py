@@ -41,7 +41,7 @@ COMMANDS = {
         "p2pnode.cli.store:store",
         "What a node remembers: back it up while it runs, restore it, check it.",
     ),
-    "peer": ("p2pnode.cli.peer:peer", "The peer table: list and show."),
+    "peer": ("p2pnode.cli.peer:peer", "The peer table, and the way into it: add, accept, check, remove."),
     "receipt": ("p2pnode.cli.receipt:receipt", "Receipts: show, check and hand out what a peer has signed."),
     "pki": ("p2pnode.cli.pki:pki", "Keys and certificates: a lab CA, issue, renew, show, check."),
     "reload": ("p2pnode.cli.reload:reload", "Let a running node read its peer table and certificates again."),

@@ -10,7 +10,8 @@ import click
 
 from p2pnode.cli.options import example, json_option
 from p2pnode.cli.output import say, show_json
-from p2pnode.lab.directory import make_directory, make_store, name_from
+from p2pnode.config.pins import spoken
+from p2pnode.lab.directory import make_directory, make_store, name_from, sample_parties
 from p2pnode.oicp.constraints import Grammar
 from p2pnode.oicp.scalars import OPERATOR_ID, PROVIDER_ID
 
@@ -28,6 +29,9 @@ from p2pnode.oicp.scalars import OPERATOR_ID, PROVIDER_ID
     show_default=True,
     help="The port for peers; the own backend gets the next one, administration the one after.",
 )
+@click.option(
+    "sample", "--sample", is_flag=True, help="Give it the charging point and the driver that the sample messages name."
+)
 @json_option
 def init(  # noqa: PLR0913 - one parameter for each option
     directory: Path,
@@ -37,6 +41,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     name: str | None,
     host: str,
     port: int,
+    sample: bool,
     as_json: bool,
 ) -> None:
     """Make DIRECTORY for a new node: configuration, identity, empty peer table.
@@ -53,6 +58,8 @@ def init(  # noqa: PLR0913 - one parameter for each option
         "backend_face": {"port": port + 1 if port else 0},
         "admin_face": {"port": port + 2 if port else 0},
     }
+    if sample:
+        settings |= sample_parties(operators, providers)
     made = make_directory(directory, settings, datetime.now(UTC))
     asyncio.run(make_store(made.config))
     face, backend = made.config.peer_face, made.config.backend_face
@@ -63,6 +70,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
                 "name": made.config.node.name,
                 "operators": operators,
                 "providers": providers,
+                "spoken": spoken(made.identity.pin),
                 "pin": made.identity.pin,
                 "identity": str(made.identity.trust),
             }
@@ -76,7 +84,9 @@ def init(  # noqa: PLR0913 - one parameter for each option
     say(f"  {made.identity.trust}: its identity, for its peers to trust")
     say(f"  {made.config.store.path}: its store, empty")
     say(f"  pin {made.identity.pin}")
-    say(f"next: enter your peers in {directory / 'peers.toml'}, then: p2pnode run {quote(str(directory))}")
+    say(f"  spoken  {spoken(made.identity.pin)}")
+    say(f"then, with a partner's node: p2pnode peer add URL --dir {quote(str(directory))}")
+    say(f"next: p2pnode run {quote(str(directory))}")
 
 
 def _require(kind: str, given: tuple[str, ...], grammar: Grammar, sample: str) -> None:

@@ -1,71 +1,25 @@
-"""`p2pnode peer`: the peer table, read only."""
-
-from pathlib import Path
-from typing import cast
+"""`p2pnode peer`: the peer table, and the way into it."""
 
 import click
 
-from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import show_json, show_pairs, show_table
-from p2pnode.config import ConfigError, PeerTable, load_node, load_peers
-from p2pnode.web.problem import Problem
+from p2pnode.cli.group import LazyGroup
 
+COMMANDS = {
+    "list": ("p2pnode.cli.peer_table:list_", "List the peers the node is configured with."),
+    "show": ("p2pnode.cli.peer_table:show", "Show everything the peer table says about the peer NAME."),
+    "add": ("p2pnode.cli.peer_add:add", "Make the node at URL a peer, and ask it to do the same."),
+    "pending": ("p2pnode.cli.peer_pending:pending", "List the nodes that would be peers and wait for a decision."),
+    "accept": ("p2pnode.cli.peer_pending:accept", "Make the pending node NAME a peer."),
+    "reject": ("p2pnode.cli.peer_pending:reject", "Forget the pending node NAME."),
+    "export": ("p2pnode.cli.peer_add:export", "Write this node's card to FILE, for a partner to import."),
+    "import": ("p2pnode.cli.peer_add:import_", "Make the node whose card is in FILE a peer."),
+    "rename": ("p2pnode.cli.peer_table:rename", "Give the peer NAME another name."),
+    "remove": ("p2pnode.cli.peer_table:remove", "Remove the peer NAME: its next request is refused."),
+}
 
-@click.group()
-def peer() -> None:
-    """The peer table: list and show."""
-
-
-@peer.command("list", epilog=example("p2pnode peer list --dir my-node"))
-@directory_option
-@json_option
-def list_(directory: Path, *, as_json: bool) -> None:
-    """List the peers the node is configured with."""
-    peers = _peers(directory).peers
-    if as_json:
-        show_json([entry.model_dump(mode="json") for entry in peers])
-        return
-    show_table(
-        ("peer", "operators", "providers", "url", "state"),
-        [
-            (
-                entry.name,
-                ", ".join(entry.operators),
-                ", ".join(entry.providers),
-                entry.url,
-                "enabled" if entry.enabled else "disabled",
-            )
-            for entry in peers
-        ],
-    )
-
-
-@peer.command(epilog=example("p2pnode peer show rhine --dir my-node"))
-@click.argument("name")
-@directory_option
-@json_option
-def show(name: str, directory: Path, *, as_json: bool) -> None:
-    """Show everything the peer table says about the peer NAME."""
-    peers = _peers(directory)
-    entry = peers.get(name)
-    if entry is None:
-        known = ", ".join(known.name for known in peers.peers)
-        raise Problem(f"there is no peer {name!r}", f"known are: {known}" if known else "the peer table is empty")
-    if as_json:
-        show_json(entry.model_dump(mode="json"))
-        return
-    show_pairs((name, _text(value)) for name, value in entry)
-
-
-def _text(value: object) -> object:
-    if not isinstance(value, tuple):
-        return value
-    return ", ".join(str(element) for element in cast("tuple[object, ...]", value))
-
-
-def _peers(directory: Path) -> PeerTable:
-    try:
-        load_node(directory)  # a directory without a node has no peers, not none yet
-        return load_peers(directory)
-    except ConfigError as error:
-        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
+peer: click.Group = LazyGroup(
+    name="peer",
+    lazy=COMMANDS,
+    help="The peer table, and the way into it: add, accept, check, remove.",
+    epilog="`p2pnode peer COMMAND --help` shows an example of each command.",
+)

@@ -13,6 +13,7 @@ from p2pnode.cli.options import DIRECTORY, directory_option, example, json_optio
 from p2pnode.cli.output import say, show_json, show_pairs
 from p2pnode.cli.reload import reload_if_running
 from p2pnode.config import ConfigError, load_node, load_peers
+from p2pnode.config.files import PRIVATE
 from p2pnode.config.load import NODE_FILE
 from p2pnode.config.node import PeerFaceSection
 from p2pnode.config.passphrase import PASSPHRASE, PASSPHRASE_FILE
@@ -36,7 +37,7 @@ from p2pnode.pki import (
     prepare_key,
     renew,
 )
-from p2pnode.pki.keys import PRIVATE, key_pin
+from p2pnode.pki.keys import key_pin
 from p2pnode.web.problem import Problem
 
 PROTECTED = f"Keys are encrypted where {PASSPHRASE_FILE} names a file with a passphrase, or {PASSPHRASE} holds one."

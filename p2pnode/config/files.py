@@ -39,20 +39,25 @@ def read_toml(file: Path) -> tuple[dict[str, Any], str]:
         raise ConfigError(file, f"not TOML: {sentence[:1].lower()}{sentence[1:]}", line=line) from error
 
 
-def write_toml(file: Path, document: dict[str, Any]) -> None:
-    """Write the document so that the file is there whole or not at all, readable by its owner only."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+def write_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
+    """Write a file so that it is there whole or not at all, and never readable by more than `mode` allows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as opened:
-            os.fchmod(opened.fileno(), PRIVATE)
-            tomli_w.dump(document, opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        Path(name).replace(file)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_toml(file: Path, document: dict[str, Any]) -> None:
+    """Write the document so that the file is there whole or not at all, readable by its owner only."""
+    write_file(file, tomli_w.dumps(document).encode())
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from p2pnode.config.errors import ConfigError
-from p2pnode.config.files import line_of, read_toml, write_toml
+from p2pnode.config.files import line_of, read_toml, write_file, write_toml
 from p2pnode.config.mistakes import read_settings
 from p2pnode.config.node import NodeConfig, NodeSection
 from p2pnode.config.peers import PeerEntry, PeerTable
@@ -18,6 +18,7 @@ S = TypeVar("S", bound=Settings)
 NODE_FILE = "p2pnode.toml"
 PEERS_FILE = "peers.toml"
 PEERS_DIRECTORY = "peers.d"
+CERTIFICATE_SUFFIX = ".pem"
 
 
 def load_node(directory: Path) -> NodeConfig:
@@ -47,35 +48,67 @@ def load_peers(directory: Path, own: NodeSection | None = None) -> PeerTable:
     return _table(entries)
 
 
-def save_peer(directory: Path, entry: PeerEntry) -> Path:
+def save_peer(directory: Path, entry: PeerEntry, certificate: str | None = None) -> Path:
     """Write the peer to its file in `peers.d/`, replacing the one of its name there, and return the file.
 
-    Nothing is written and ConfigError is raised where the table would not load with it: another peer claims the same,
-    or `peers.toml` lists a peer of this name.
+    `certificate` in PEM form goes to a file beside it, which the entry then names. Nothing is written and ConfigError
+    is raised where the table would not load with it: another peer claims the same, or `peers.toml` lists a peer of this
+    name.
     """
     file = _own_file(directory, entry.name)
+    if certificate is not None:
+        entry = entry.model_copy(update={"certificate": file.with_suffix(CERTIFICATE_SUFFIX)})
     others = [placed for placed in _entries(directory) if placed.file != file]
     _table([*others, _Placed(entry, file, None)])
     document = entry.model_dump(mode="json", exclude_defaults=True)
     for name in ("certificate", "ca"):
         if name in document and (path := Path(document[name])).is_relative_to(directory):
             document[name] = str(path.relative_to(directory))
+    if certificate is not None:
+        write_file(file.with_suffix(CERTIFICATE_SUFFIX), certificate.encode())
     write_toml(file, {"peer": [document]})
     return file
 
 
+def rename_peer(directory: Path, name: str, new: str) -> Path:
+    """Give the peer in `peers.d/` another name, and return its file. Raises ConfigError as `save_peer`."""
+    placed = _placed(directory, name)
+    entry = placed.peer.model_copy(update={"name": new})
+    file = _own_file(directory, new)
+    if file.exists():
+        raise ConfigError(file, f"there is a peer {new!r} already")
+    own = placed.file.with_suffix(CERTIFICATE_SUFFIX)
+    _table([*(other for other in _entries(directory) if other.peer.name != name), _Placed(entry, file, None)])
+    certificate = own.read_text("ascii") if placed.peer.certificate == own else None
+    placed.file.unlink()
+    save_peer(directory, entry, certificate)
+    if certificate is not None:
+        own.unlink(missing_ok=True)
+    return file
+
+
 def remove_peer(directory: Path, name: str) -> Path:
-    """Delete the peer's file in `peers.d/` and return it. Raises ConfigError where it stands elsewhere or nowhere."""
+    """Delete the peer's files in `peers.d/`; returns the one. Raises ConfigError where it stands elsewhere or nowhere.
+
+    A certificate goes with it only where it stands beside it under its name.
+    """
+    placed = _placed(directory, name)
+    placed.file.unlink(missing_ok=True)
+    if placed.peer.certificate == (own := placed.file.with_suffix(CERTIFICATE_SUFFIX)):
+        own.unlink(missing_ok=True)
+    return placed.file
+
+
+def _placed(directory: Path, name: str) -> "_Placed":
+    """The peer of this name in its own file. Raises ConfigError where it stands elsewhere or nowhere."""
     file = _own_file(directory, name)
     for placed in _entries(directory):
-        if placed.peer.name == name and placed.file != file:
-            sentence = f"peer {name!r} was written here by hand; remove it here"
+        if placed.peer.name == name:
+            if placed.file == file:
+                return placed
+            sentence = f"peer {name!r} was written here by hand; change it here"
             raise ConfigError(placed.file, sentence, key="peer", line=placed.line)
-    try:
-        file.unlink()
-    except FileNotFoundError as error:
-        raise ConfigError(file, f"there is no peer {name!r}") from error
-    return file
+    raise ConfigError(file, f"there is no peer {name!r}")
 
 
 def _own_file(directory: Path, name: str) -> Path:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection
+from p2pnode.config.peers import Url
 from p2pnode.config.settings import Port, Settings, is_loopback
 from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, Role
 
@@ -63,6 +64,14 @@ class PeerFaceSection(Settings):
 
     host: str = Field(default="127.0.0.1", description="The address to listen at; `0.0.0.0` for all of IPv4.")
     port: Port = Field(default=7000, description="The port to listen at; 0 for any free one.")
+    url: Url | None = Field(
+        default=None,
+        description="The OICP base that peers reach the node at, for its card, where host and port do not tell it: "
+        "behind a router, or with the host `0.0.0.0`.",
+    )
+    pairing: bool = Field(
+        default=True, description="Whether strangers may ask to become peers. They wait until somebody accepts them."
+    )
     tls: Literal["on", "off"] = Field(
         default="on",
         description="`off` is plain HTTP, for a lab: peers are then known by the ids in their messages only.",
@@ -196,6 +205,12 @@ class LimitsSection(Settings):
     )
     handshake_seconds: float = Field(default=10.0, gt=0, description="How long a TLS handshake may take.")
     connect_seconds: float = Field(default=5.0, gt=0, description="How long connecting to a peer may take.")
+    watch_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        description="How often the node looks whether its peer table or certificates have changed; 0: only after SIGHUP"
+        " and `p2pnode reload`.",
+    )
     stop_seconds: float = Field(default=10.0, gt=0, description="How long requests in flight may take after a stop.")
 
 

@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +13,13 @@ from p2pnode.config.files import write_toml
 from p2pnode.config.load import NODE_FILE, PEERS_FILE
 from p2pnode.config.node import PeerFaceSection
 from p2pnode.config.settings import is_loopback
+from p2pnode.oicp.codec import read
+from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_START
 from p2pnode.pki import Authority, Identity, Leaf, PkiError, create_identity, issue
 from p2pnode.store.errors import StoreError
 from p2pnode.store.store import SqlStore
 from p2pnode.web.problem import Problem
+from p2pnode.web.samples import OPERATOR, PROVIDER, sample_request
 
 PKI = "pki"
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened at
@@ -79,6 +82,20 @@ async def make_store(config: NodeConfig) -> None:
             pass
     except StoreError as error:
         raise Problem(f"{config.store.path} could not be made: {error}", "is the place writable?") from error
+
+
+def sample_parties(operators: Sequence[str], providers: Sequence[str]) -> dict[str, Any]:
+    """The settings of a virtual charging point and a virtual driver: those that the sample messages name."""
+    operator, provider = next(iter(operators), OPERATOR), next(iter(providers), PROVIDER)
+    card = read(AUTHORIZE_START.request, sample_request(AUTHORIZE_START, operator, provider))
+    app = read(AUTHORIZE_REMOTE_START.request, sample_request(AUTHORIZE_REMOTE_START, operator, provider))
+    parties: dict[str, Any] = {}
+    if operators:
+        parties["cpo"] = {"virtual": {"charge_points": [{"evse_id": app.evse_id}]}}
+    if providers:
+        driver = {"name": "Sample", "uid": card.identification.uid, "evco_id": app.identification.evco_id}
+        parties["emp"] = {"virtual": {"drivers": [driver]}}
+    return parties
 
 
 def name_from(directory: Path) -> str:

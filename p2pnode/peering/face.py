@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from random import getrandbits
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest, StreamResponse
@@ -31,10 +31,12 @@ from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation, Role, sel
 from p2pnode.oicp.slicing import split_in_slices
 from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import check_content_type, check_length, read_body
+from p2pnode.peering.card import CARD_PATH, PAIRING_PATH
 from p2pnode.peering.claims import CLAIMS
 from p2pnode.peering.connection import ConnectionServer
 from p2pnode.peering.description import description
 from p2pnode.peering.identity import CallerPolicy
+from p2pnode.peering.pairing import REQUEST_LIMIT
 from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
 from p2pnode.peering.signed_exchange import SIGNATURE_FIELDS
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
 
 Receive = Callable[[Received[Any]], Awaitable[OicpModel | bytes]]
 
-CARD_PATH = "/.well-known/oicp-node"
 OPENAPI_PATH = f"{BASE_PATH}/openapi.json"
 PROCESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLOSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
@@ -72,6 +73,22 @@ def _new_id() -> str:
     """A random UUID that is no secret, made for every request: without a system call, and without the class UUID."""
     digits = f"{getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+PAIRING_SECONDS = 5.0
+"""How long the body of a stranger's request may take."""
+
+
+class Pairing(Protocol):
+    """Takes requests to be paired."""
+
+    def admit(self, address: str) -> None:
+        """Count a request from an address. Raises ProtocolError where there are too many."""
+        ...
+
+    async def take(self, body: bytes, address: str) -> Mapping[str, str]:
+        """The answer to a request. Raises ProtocolError."""
+        ...
 
 
 @dataclass(slots=True)
@@ -119,6 +136,7 @@ class OicpFace:
         self.parts = parts
         self.tls: ServerTls | None = None
         self.card: Mapping[str, object] | None = None
+        self.pairing: Pairing | None = None
         self._policy = policy
         self._offered = frozenset(parts.offered)
         self._routes = Routes(parts.limits.body_bytes)
@@ -166,6 +184,8 @@ class OicpFace:
         process_id = given if given is not None and PROCESS_ID.fullmatch(given) else self.parts.new_id()
         if request.raw_path == CARD_PATH and self.card is not None:
             return self._show(request, process_id, encode(self.card))
+        if request.raw_path == PAIRING_PATH and self.pairing is not None:
+            return await self._paired(request, process_id, self.pairing)
         if request.raw_path == OPENAPI_PATH:
             return self._show(request, process_id, self._description)
         process_in_hand.set(process_id)
@@ -211,8 +231,7 @@ class OicpFace:
         if found is None:
             raise ProtocolError(Code.DATA_ERROR, "There is no operation at this path.", http=HTTPStatus.NOT_FOUND)
         route, identifier = found
-        if request.method != hdrs.METH_POST:
-            raise ProtocolError(Code.DATA_ERROR, "The method has to be POST.", http=HTTPStatus.METHOD_NOT_ALLOWED)
+        _require_post(request)
         if len(route.rows) == 1:
             call.operation = route.rows[0]
         if identifier is not None:
@@ -296,6 +315,19 @@ class OicpFace:
             http = http_of(call.peer.dialect, error)
         return http, error.code.value, encode(answer)
 
+    async def _paired(self, request: BaseRequest, process_id: str, pairing: Pairing) -> StreamResponse:
+        """The answer to a request to be paired, which anyone may send."""
+        try:
+            _require_post(request)
+            pairing.admit(request.remote or "")
+            check_content_type(request)
+            check_length(request, REQUEST_LIMIT)
+            body = await read_body(request, REQUEST_LIMIT, PAIRING_SECONDS)
+            return Reply(HTTPStatus.ACCEPTED, encode(await pairing.take(body, request.remote or "")), process_id)
+        except ProtocolError as error:
+            http, _, refused = self._refused(_Call(process_id), error)
+            return Reply(http, refused, process_id, close=True)
+
     def _show(self, request: BaseRequest, process_id: str, content: bytes) -> StreamResponse:
         if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:
             error = ProtocolError(Code.DATA_ERROR, "This is there to be read.", http=HTTPStatus.METHOD_NOT_ALLOWED)
@@ -311,6 +343,11 @@ class OicpFace:
         error = ProtocolError(code, told or f"Process-ID {process_id}", http=HTTPStatus(status))
         http, _, body = self._refused(_Call(process_id), error)
         return Reply(http, body, process_id)
+
+
+def _require_post(request: BaseRequest) -> None:
+    if request.method != hdrs.METH_POST:
+        raise ProtocolError(Code.DATA_ERROR, "The method has to be POST.", http=HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 async def _written(call: _Call, body: bytes) -> bytes:

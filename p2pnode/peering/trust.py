@@ -85,6 +85,10 @@ class PeerTrust:
         """The keys that this peer's signatures are checked with, by their pins; none where it signs nothing."""
         return self._signing.get(peer.name, _NONE)
 
+    def with_pin(self, pin: str) -> PeerEntry | None:
+        """The enabled peer that is known by this pin."""
+        return self._by_pin.get(pin)
+
     def peer_of(self, der: bytes, at: datetime | None = None) -> PeerEntry | None:
         """The enabled peer whose certificate this is; with `at`, only while it is valid.
 

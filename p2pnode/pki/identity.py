@@ -11,11 +11,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from p2pnode.config.files import write_file
 from p2pnode.config.pins import NEXT_IDENTITY_FILE, public_key_pin
 from p2pnode.pki.certificates import Leaf, issue_leaf, self_signed, to_pem
 from p2pnode.pki.inspection import describe
-from p2pnode.pki.keys import PkiError, create_key, load_certificates, load_key, write_file
+from p2pnode.pki.keys import PkiError, create_key, load_certificates, load_key
 
+PUBLIC = 0o644
 KEY_FILE = "node.key"
 CERTIFICATE_FILE = "node.pem"
 IDENTITY_FILE = "identity.pem"
@@ -51,7 +53,7 @@ def create_ca(directory: Path, name: str, now: datetime, days: int = CA_DAYS) ->
     key_file, certificate_file = directory / CA_KEY_FILE, directory / CA_CERTIFICATE_FILE
     key = create_key(key_file)
     certificate = self_signed(key, name, now, days)
-    write_file(certificate_file, to_pem(certificate))
+    write_file(certificate_file, to_pem(certificate), PUBLIC)
     return Authority(certificate, key, certificate_file, key_file)
 
 
@@ -68,7 +70,7 @@ def create_identity(directory: Path, leaf: Leaf, now: datetime) -> Identity:
     """
     key = create_key(directory / KEY_FILE)
     identity = self_signed(key, f"{leaf.name} identity"[:64], now, IDENTITY_DAYS)
-    write_file(directory / IDENTITY_FILE, to_pem(identity))
+    write_file(directory / IDENTITY_FILE, to_pem(identity), PUBLIC)
     return _install(directory, issue_leaf(leaf, key.public_key(), identity, key, now), identity)
 
 
@@ -77,7 +79,7 @@ def issue(ca: Authority, directory: Path, leaf: Leaf, now: datetime) -> Identity
     key_file = directory / KEY_FILE
     key = load_key(key_file) if key_file.exists() else create_key(key_file)
     certificate = issue_leaf(leaf, key.public_key(), ca.certificate, ca.key, now)
-    write_file(directory / CERTIFICATE_FILE, to_pem(certificate, ca.certificate))
+    write_file(directory / CERTIFICATE_FILE, to_pem(certificate, ca.certificate), PUBLIC)
     return Identity(key_file, directory / CERTIFICATE_FILE, ca.certificate_file, public_key_pin(certificate))
 
 
@@ -115,7 +117,7 @@ def prepare_key(directory: Path, now: datetime) -> str:
     """
     key = create_key(directory / NEXT_KEY_FILE)
     certificate = self_signed(key, f"{current_leaf(directory).name} identity"[:64], now, IDENTITY_DAYS)
-    write_file(directory / NEXT_IDENTITY_FILE, to_pem(certificate))
+    write_file(directory / NEXT_IDENTITY_FILE, to_pem(certificate), PUBLIC)
     return public_key_pin(certificate)
 
 
@@ -131,7 +133,7 @@ def change_key(directory: Path, now: datetime) -> Identity:
 
 
 def _install(directory: Path, certificate: x509.Certificate, identity: x509.Certificate) -> Identity:
-    write_file(directory / CERTIFICATE_FILE, to_pem(certificate, identity))
+    write_file(directory / CERTIFICATE_FILE, to_pem(certificate, identity), PUBLIC)
     return Identity(
         directory / KEY_FILE,
         directory / CERTIFICATE_FILE,

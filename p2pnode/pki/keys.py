@@ -1,7 +1,5 @@
 """Private keys on disk, and the pin by which a peer knows a public key."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from cryptography import x509
@@ -9,31 +7,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from p2pnode.config.files import PRIVATE, write_file
 from p2pnode.config.passphrase import PASSPHRASE, PASSPHRASE_FILE, key_passphrase
 from p2pnode.config.pins import pin_of_key, public_key_pin
-
-PRIVATE = 0o600
-PUBLIC = 0o644
 
 
 class PkiError(Exception):
     """A key or certificate cannot be made, read or used; the sentence says which file and why."""
-
-
-def write_file(path: Path, content: bytes, mode: int = PUBLIC) -> None:
-    """Write a file so that it is there whole or not at all, and never readable by more than `mode` allows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def create_key(path: Path) -> ec.EllipticCurvePrivateKey:

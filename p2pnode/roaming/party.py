@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from p2pnode.config.node import RoamingSection
 from p2pnode.config.peers import PeerTable
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import operator_key, provider_key
@@ -75,6 +76,18 @@ class Limits:
     """How long a crawl may pause between two pages."""
     pin_rounds: int = 10
     """The cost of the bcrypt hash of a PIN, as a power of two."""
+
+    @classmethod
+    def of(cls, settings: RoamingSection) -> "Limits":
+        """Those that are configured; the others as they are by default."""
+        return cls(
+            authorize_deadline=settings.authorize_seconds,
+            push_wait=settings.push_seconds,
+            remote_start_on_timeout=settings.remote_start_on_timeout,
+            reservation=timedelta(minutes=settings.reservation_minutes),
+            authorized=timedelta(days=settings.authorized_days),
+            unconfirmed=timedelta(hours=settings.unconfirmed_hours),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolEr
 from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT, Role
+from p2pnode.peering.admission import NotAccepted
 from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.explain import Question
 from p2pnode.roaming.ports import StoreFault
@@ -65,6 +66,9 @@ class AdminFace:
                 web.post("/api/evses/import", self._import),
                 web.post("/api/cpo/{command}", self._cpo),
                 web.post("/api/emp/{command}", self._emp),
+                web.get("/api/pending", self._pending),
+                web.post("/api/pending/accept", self._accept),
+                web.post("/api/pending/reject", self._reject),
                 web.post("/api/reload", self._reload),
                 web.post("/api/stop", self._stop),
             ]
@@ -238,11 +242,35 @@ class AdminFace:
     async def _emp(self, request: web.Request) -> web.Response:
         return await _command(request, Role.EMP, self._node.commands[Role.EMP])
 
+    async def _pending(self, request: web.Request) -> web.Response:
+        """Who asked to be a peer, or was discovered, and waits for somebody to decide."""
+        del request
+        return _json({"pending": [one.model_dump(mode="json") for one in self._node.admission.pending.all()]})
+
+    async def _accept(self, request: web.Request) -> web.Response:
+        """Make the pending node `key` a peer called `name`, perhaps at another `url` than it gave."""
+        asked = await _members(request)
+        url = asked.get("url")
+        name = str(asked.get("name") or "")
+        try:
+            entry = await self._node.admission.accept(str(asked.get("key")), name, None if url is None else str(url))
+        except (NotAccepted, ConfigError, TrustError) as error:
+            raise Refusal(HTTPStatus.CONFLICT, str(error), "see `p2pnode peer pending`") from error
+        return _json(entry.model_dump(mode="json"))
+
+    async def _reject(self, request: web.Request) -> web.Response:
+        """Forget the pending node `key`."""
+        try:
+            await self._node.admission.reject(str((await _members(request)).get("key")))
+        except NotAccepted as error:
+            raise Refusal(HTTPStatus.CONFLICT, str(error), "see `p2pnode peer pending`") from error
+        return _json({"rejected": True})
+
     async def _reload(self, request: web.Request) -> web.Response:
         """Read the peer table and all certificates again."""
         del request
         try:
-            table = await self._node.reload_peers()
+            table = await self._node.upkeep.reload()
         except (ConfigError, TrustError) as error:
             raise Refusal(HTTPStatus.CONFLICT, str(error), "correct it; the former table stays in force") from error
         return _json({"peers": len(table.peers)})
@@ -263,12 +291,16 @@ async def _command(request: web.Request, role: Role, commands: Commands | None) 
     """Let a person act at a virtual party; the arguments are the members of the body."""
     if commands is None:
         raise Refusal(HTTPStatus.NOT_FOUND, f"this node has no virtual {role}", "see backend in its configuration")
-    arguments = decode(await request.read() or b"{}")
-    if not isinstance(arguments, Mapping):
-        raise Refusal(
-            HTTPStatus.BAD_REQUEST, "the arguments are a JSON object", f"commands: {', '.join(commands.names)}"
-        )
-    return _json(await commands.run(request.match_info["command"], cast("Mapping[str, Any]", arguments)))
+    arguments = await _members(request, f"commands: {', '.join(commands.names)}")
+    return _json(await commands.run(request.match_info["command"], arguments))
+
+
+async def _members(request: web.Request, hint: str = "") -> Mapping[str, Any]:
+    """The members of the JSON object in the body, none where it is empty. Raises Refusal."""
+    members = decode(await request.read() or b"{}")
+    if not isinstance(members, Mapping):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the arguments are a JSON object", hint)
+    return cast("Mapping[str, Any]", members)
 
 
 async def _pass_on(stream: Subscription, response: web.StreamResponse) -> None:

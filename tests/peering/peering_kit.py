@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from p2pnode.config import PeerEntry, PeerTable
-from p2pnode.config.node import LimitsSection, NodeSection, PeerFaceSection
+from p2pnode.config.node import LimitsSection, NodeConfig, NodeSection, PeerFaceSection
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
 from p2pnode.peering import FaceParts, PeerFace, PeerTableHolder
@@ -120,7 +120,8 @@ def face_over(  # noqa: PLR0913 - each is what one test or another varies
         limits=limits or LimitsSection(stop_seconds=0.2, body_seconds=5),
         signatures=signatures,
     )
-    return PeerFace(settings or PeerFaceSection(port=0, tls="off"), NODE, holder, parts)
+    config = NodeConfig(node=NODE, peer_face=settings or PeerFaceSection(port=0, tls="off"))
+    return PeerFace(config, holder, parts)
 
 
 def tls_settings(identity: Identity) -> PeerFaceSection:

@@ -611,7 +611,9 @@ async def test_the_card_is_open_to_anyone(notes: Notes) -> None:
         "providers": ["DE-OWN"],
         "roles": ["CPO", "EMP"],
         "base_path": "/api/oicp",
-        "operations": ["AuthorizeStart", "ChargeDetailRecord"],
+        "operations": {"AuthorizeStart": "v21", "ChargeDetailRecord": "v22"},
+        "dialect": "oicp",
+        "url": f"http://127.0.0.1:{face.port}/api/oicp",
         "software": "p2pnode",
         "version": __version__,
     }

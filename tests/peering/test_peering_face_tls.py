@@ -281,9 +281,13 @@ def _proxied(certificate: str) -> dict[str, str]:
     return {**JSON, "X-Client-Cert": certificate}
 
 
+def behind(proxy: str, own: Identity) -> PeerFaceSection:
+    return PeerFaceSection(port=0, tls="off", proxies=(proxy,), certificate=own.certificate_file, key=own.key_file)
+
+
 async def test_behind_a_proxy_the_header_decides(pki: Pki, notes: Notes) -> None:
     own = {name: quote(_leaf(getattr(pki, name))) for name in ("partner", "expired", "issued")}
-    settings = PeerFaceSection(port=0, tls="off", proxies=("127.0.0.1",))
+    settings = behind("127.0.0.1", pki.node)
     entries = trusted(pki.partner), OTHER.model_copy(update={"certificate": pki.expired.trust})
     async with face_over(await hold(*entries), notes, settings=settings) as face:
         known = await post(face.port, PATH, BODY, headers=_proxied(own["partner"]))
@@ -296,7 +300,7 @@ async def test_behind_a_proxy_the_header_decides(pki: Pki, notes: Notes) -> None
 
 
 async def test_a_header_from_elsewhere_is_not_believed(pki: Pki, notes: Notes) -> None:
-    settings = PeerFaceSection(port=0, tls="off", proxies=("192.0.2.1",))
+    settings = behind("192.0.2.1", pki.node)
     async with face_over(await hold(trusted(pki.partner)), notes, settings=settings) as face:
         reply = await post(face.port, PATH, BODY, headers=_proxied("x"))
     assert (reply.status, reply.code) == (401, "017")

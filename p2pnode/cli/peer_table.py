@@ -1,0 +1,108 @@
+"""`p2pnode peer list|show|rename|remove`: the peer table."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import click
+
+from p2pnode.cli.options import directory_option, example, json_option
+from p2pnode.cli.output import say, show_json, show_pairs, show_table
+from p2pnode.cli.reload import reload_if_running
+from p2pnode.config import ConfigError, PeerTable, load_node, load_peers, remove_peer
+from p2pnode.config.load import rename_peer
+from p2pnode.config.pins import spoken
+from p2pnode.web.problem import Problem
+
+
+@click.command("list", epilog=example("p2pnode peer list --dir my-node"))
+@directory_option
+@json_option
+def list_(directory: Path, *, as_json: bool) -> None:
+    """List the peers the node is configured with."""
+    peers = peers_of(directory).peers
+    if as_json:
+        show_json([entry.model_dump(mode="json") for entry in peers])
+        return
+    show_table(
+        ("peer", "operators", "providers", "url", "state"),
+        [
+            (
+                entry.name,
+                ", ".join(entry.operators),
+                ", ".join(entry.providers),
+                entry.url,
+                "enabled" if entry.enabled else "disabled",
+            )
+            for entry in peers
+        ],
+    )
+
+
+@click.command(epilog=example("p2pnode peer show rhine --dir my-node"))
+@click.argument("name")
+@directory_option
+@json_option
+def show(name: str, directory: Path, *, as_json: bool) -> None:
+    """Show everything the peer table says about the peer NAME."""
+    peers = peers_of(directory)
+    entry = peers.get(name)
+    if entry is None:
+        known = ", ".join(known.name for known in peers.peers)
+        raise Problem(f"there is no peer {name!r}", f"known are: {known}" if known else "the peer table is empty")
+    if as_json:
+        show_json(entry.model_dump(mode="json"))
+        return
+    show_pairs([*((name, _text(value)) for name, value in entry), *(("spoken", spoken(pin)) for pin in entry.pins)])
+
+
+@click.command(epilog=example("p2pnode peer rename north-grid north --dir my-node"))
+@click.argument("name")
+@click.argument("new")
+@directory_option
+@json_option
+def rename(name: str, new: str, directory: Path, *, as_json: bool) -> None:
+    """Give the peer NAME another name.
+
+    Its messages in the store keep the former one.
+    """
+    _changed(
+        directory, lambda: rename_peer(directory, name, new), as_json=as_json, told=f"peer {name!r} is {new!r} now"
+    )
+
+
+@click.command(epilog=example("p2pnode peer remove north-grid --dir my-node"))
+@click.argument("name")
+@directory_option
+@json_option
+def remove(name: str, directory: Path, *, as_json: bool) -> None:
+    """Remove the peer NAME: its next request is refused."""
+    _changed(directory, lambda: remove_peer(directory, name), as_json=as_json, told=f"peer {name!r} is removed")
+
+
+def peers_of(directory: Path) -> PeerTable:
+    """The peer table of the node in a directory. Raises Problem."""
+    try:
+        load_node(directory)  # a directory without a node has no peers, not none yet
+        return load_peers(directory)
+    except ConfigError as error:
+        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
+
+
+def _changed(directory: Path, change: Callable[[], Path], *, as_json: bool, told: str) -> None:
+    peers_of(directory)
+    try:
+        file = change()
+    except ConfigError as error:
+        raise Problem(str(error), "`p2pnode peer list` shows the peers") from error
+    runs = reload_if_running(directory)
+    if as_json:
+        show_json({"file": str(file), "reloaded": runs})
+    else:
+        say(f"{told}; {'the running node knows' if runs else 'no node is running'}")
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, tuple):
+        return value
+    return ", ".join(str(element) for element in cast("tuple[object, ...]", value))

@@ -1,0 +1,265 @@
+"""A stranger may ask to be a peer, and no more than ask."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pnode.config import PeerEntry, load_peers, save_peer
+from p2pnode.config.node import NodeConfig, PeerFaceSection
+from p2pnode.observe.logs import NodeLog
+from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS
+from p2pnode.peering.admission import PENDING_FILE, Admission, NotAccepted
+from p2pnode.peering.card import CARD_PATH, PAIRING_PATH, node_card
+from p2pnode.peering.meeting import NotMet, ask, meet
+from p2pnode.peering.pairing import REQUEST_LIMIT, make_request
+from p2pnode.peering.parts import NodeParts
+from p2pnode.peering.pending import MOST, MOST_OF_ONE, PER_MINUTE_OF_ONE, Pending
+from p2pnode.peering.server import PeerFace
+from p2pnode.peering.table import PeerTableHolder
+from p2pnode.pki import Identity, load_key
+from tests.peering.peering_kit import (
+    NODE,
+    Notes,
+    Pki,
+    Reply,
+    face_over,
+    hold,
+    path_of,
+    post,
+    sample,
+    tls_client,
+    tls_settings,
+)
+
+
+@dataclass
+class House:
+    """A node that strangers ask, its directory, and its clock."""
+
+    face: PeerFace
+    admission: Admission
+    holder: PeerTableHolder
+    directory: Path
+    told: list[Pending]
+    now: datetime
+
+    async def asked(self, identity: Identity, **changes: Any) -> Reply:  # noqa: ANN401 - members of a card
+        """The answer to a well-made request of this identity."""
+        return await self.posted(await self.request(identity, **changes))
+
+    async def request(self, identity: Identity, **changes: Any) -> Mapping[str, str]:  # noqa: ANN401 - members of a card
+        """A well-made request of this identity, its card changed before it is signed."""
+        pin = str((self.face.card or {})["pin"])
+        key = await asyncio.to_thread(load_key, identity.key_file)
+        return make_request(await card_of(identity) | changes, pin, self.now, key)
+
+    async def posted(self, body: Mapping[str, str] | bytes) -> Reply:
+        """The answer to any request."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await post(self.face.port, PAIRING_PATH, content, tls=self.tls)
+
+    tls: Any = None
+
+
+async def card_of(identity: Identity) -> dict[str, Any]:
+    config = NodeConfig.model_validate(
+        {"node": {"name": "stranger", "operators": ["DE*NEW"]}, "peer_face": {"certificate": identity.certificate_file}}
+    )
+    return dict(await asyncio.to_thread(node_card, config, OPERATIONS))
+
+
+@pytest.fixture
+async def house(pki: Pki, notes: Notes, tmp_path: Path) -> AsyncIterator[House]:
+    holder, told = await hold(), list[Pending]()
+    settings = tls_settings(pki.node)
+    config = NodeConfig(node=NODE, peer_face=settings)
+    made: list[House] = []
+
+    async def reload() -> None:
+        await holder.replace(await asyncio.to_thread(load_peers, tmp_path))
+
+    parts = NodeParts(config, tmp_path, holder, NodeLog(config.log, "node").logger, lambda: made[0].now)
+    admission = Admission(parts, reload, told.append, lambda: pki.node.pin)
+    face = face_over(holder, notes, settings=settings)
+    face.pairing = admission
+    async with face:
+        tls = await asyncio.to_thread(tls_client, pki.node, None)
+        made.append(House(face, admission, holder, tmp_path, told, datetime.now().astimezone(), tls))
+        yield made[0]
+
+
+def entered(house: House) -> tuple[PeerEntry, ...]:
+    return load_peers(house.directory).peers
+
+
+async def test_who_asks_is_pending_without_any_effect_until_accepted(house: House, pki: Pki, notes: Notes) -> None:
+    assert (await house.asked(pki.stranger)).members == {"state": "pending"}
+    assert (await house.asked(pki.stranger)).status == 202
+    (one,) = house.admission.pending.all()
+    assert (one.name, one.pin, one.operators) == ("stranger", pki.stranger.pin, ("DE*NEW",))
+    assert [pending.key for pending in house.told] == [one.key]
+    assert house.holder.current().peers == ()
+    with pytest.raises((OSError, EOFError)):
+        await post(
+            house.face.port,
+            path_of(AUTHORIZE_START),
+            b"{}",
+            tls=await asyncio.to_thread(tls_client, pki.node, pki.stranger),
+        )
+    await house.admission.accept(one.key, "newcomer")
+    assert house.admission.pending.all() == ()
+    tls = await asyncio.to_thread(tls_client, pki.node, pki.stranger)
+    body = sample(AUTHORIZE_START).replace(b"DE*ABC", b"DE*NEW")
+    assert (await post(house.face.port, path_of(AUTHORIZE_START, "DE*NEW"), body, tls=tls)).status == 200
+    assert [received.peer.name for received in notes.received] == ["newcomer"]
+    assert (await house.asked(pki.stranger)).members == {"state": "accepted"}
+
+
+async def test_a_request_counts_only_with_its_own_key_for_this_node_and_now(house: House, pki: Pki) -> None:
+    key, other = [await asyncio.to_thread(load_key, one.key_file) for one in (pki.stranger, pki.partner)]
+    card, others = await card_of(pki.stranger), await card_of(pki.partner)
+    later = timedelta(minutes=6)
+
+    def good(at: datetime) -> dict[str, str]:
+        return dict(make_request(card, pki.node.pin, at, key))
+
+    bad: dict[str, tuple[int, Callable[[datetime], Mapping[str, str] | bytes]]] = {
+        "another's card": (401, lambda at: make_request(others, pki.node.pin, at, key)),
+        "another's key": (401, lambda at: make_request(card, pki.node.pin, at, other)),
+        "altered": (401, lambda at: {**good(at), "request": good(at)["request"].replace("DE*NEW", "DE*BAD")}),
+        "for another node": (400, lambda at: make_request(card, pki.partner.pin, at, key)),
+        "too old": (400, lambda at: good(at - later)),
+        "of the future": (400, lambda at: good(at + later)),
+        "no object": (400, lambda _: b"[]"),
+        "not JSON": (400, lambda _: b"\xff{"),
+        "no signature": (400, lambda at: {"request": good(at)["request"]}),
+        "not Base64": (400, lambda at: {**good(at), "signature": "%%"}),
+        "no card": (400, lambda at: {**good(at), "request": "{}"}),
+        "a surrogate": (400, lambda _: b'{"request":"\\ud800","signature":"QUFB"}'),
+        "too large": (413, lambda _: b" " * (REQUEST_LIMIT + 1)),
+    }
+    for what, (status, make) in bad.items():
+        house.now += timedelta(minutes=1, seconds=1)
+        assert (what, (await house.posted(make(house.now))).status) == (what, status)
+    assert house.admission.pending.all() == ()
+    house.now += timedelta(minutes=2)
+    assert (await house.posted(good(house.now))).status == 202
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "\x1b[2J"},
+        {"operators": ["DE*NEW\n"]},
+        {"operators": ["DE*NEW"] * 65},
+        {"url": "https://x.example/\x1b"},
+        {"url": "file:///etc/passwd"},
+        {"certificate": "x" * 40000},
+        {"certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
+        {"pin": "sha256:" + "0" * 64},
+    ],
+)
+async def test_a_card_that_would_be_trouble_is_refused(house: House, pki: Pki, changes: dict[str, Any]) -> None:
+    assert (await house.asked(pki.stranger, **changes)).status == 400
+    assert house.admission.pending.all() == ()
+
+
+async def test_strangers_cannot_fill_memory_or_keep_the_node_busy(house: House, pki: Pki) -> None:
+    statuses = [(await house.posted(b"{}")).status for _ in range(PER_MINUTE_OF_ONE + 3)]
+    assert statuses == [400] * PER_MINUTE_OF_ONE + [429] * 3
+    house.now += timedelta(minutes=2)
+    pending = house.admission.pending
+    one = Pending.model_validate({"key": "k", "source": "request", "name": "n", "at": house.now})
+    refused: list[Callable[[], object]] = []
+    for number in range(MOST * 2):
+        asked = one.model_copy(update={"key": str(number), "address": str(number // MOST_OF_ONE)})
+        try:
+            pending.ask(asked)
+        except Exception:  # noqa: BLE001 - counted
+            refused.append(lambda: None)
+    assert (len(pending.all()), len(refused)) == (MOST, MOST)
+    for number in range(5000):
+        try:
+            pending.admit(str(number))
+        except Exception:  # noqa: BLE001 - counted
+            refused.append(lambda: None)
+    assert pending.addresses <= 256
+    assert (await house.asked(pki.stranger)).status == 429
+    house.now += timedelta(days=8)
+    assert pending.all() == ()
+
+
+async def test_a_stranger_does_not_take_the_place_of_a_peer_or_the_ids_of_the_node(house: House, pki: Pki) -> None:
+    known = PeerEntry(name="stranger", operators=("DE*OLD",), pins=(pki.partner.pin,), send=("AuthorizeStart",))
+    await asyncio.to_thread(save_peer, house.directory, known)
+    await house.asked(pki.stranger)
+    with pytest.raises(NotAccepted, match="has another key"):
+        await house.admission.accept(pki.stranger.pin, "stranger")
+    with pytest.raises(NotAccepted, match="name"):
+        await house.admission.accept(pki.stranger.pin, "../../etc/x")
+    await house.asked(pki.stranger, operators=["de*own"])
+    with pytest.raises(NotAccepted, match=r"de\*own, which is an id of this node"):
+        await house.admission.accept(pki.stranger.pin, "newcomer")
+    await house.asked(pki.stranger, operators=["DE*OLD"])
+    with pytest.raises(NotAccepted, match="both claim"):
+        await house.admission.accept(pki.stranger.pin, "newcomer")
+    await house.admission.reject(pki.stranger.pin)
+    assert house.admission.pending.all() == ()
+    assert await asyncio.to_thread(entered, house) == (known,)
+
+
+async def test_a_peer_that_is_met_again_keeps_what_was_agreed_with_it(house: House, pki: Pki) -> None:
+    known = PeerEntry(name="stranger", operators=("DE*OLD",), pins=(pki.stranger.pin,), send=("AuthorizeStart",))
+    await asyncio.to_thread(save_peer, house.directory, known)
+    await house.asked(pki.stranger)
+    await house.admission.accept(pki.stranger.pin, "stranger")
+    (renewed,) = await asyncio.to_thread(entered, house)
+    assert (renewed.operators, renewed.send) == (("DE*NEW",), ("AuthorizeStart",))
+
+
+async def test_who_is_pending_survives_a_restart_in_a_file_for_its_owner(house: House, pki: Pki) -> None:
+    await house.asked(pki.stranger)
+    file = house.directory / PENDING_FILE
+    assert file.stat().st_mode & 0o777 == 0o600
+    before = house.admission.pending.all()
+    house.admission.pending.discard([pki.stranger.pin])
+    await house.admission.load()
+    assert house.admission.pending.all() == before
+    await asyncio.to_thread(file.write_bytes, b"{broken")
+    await house.admission.load()
+
+
+async def test_a_node_is_met_and_asked_over_the_network(house: House, pki: Pki) -> None:
+    met = await meet(f"127.0.0.1:{house.face.port}")
+    assert (met.card.pin, met.url) == (pki.node.pin, f"https://127.0.0.1:{house.face.port}/api/oicp")
+    assert await ask(met, await house.request(pki.stranger)) == "pending"
+    with pytest.raises(NotMet, match="HTTP 400"):
+        await ask(met, {"request": "{}", "signature": ""})
+    for wrong in ("http://127.0.0.1:1", "https://", "127.0.0.1:0", "https://127.0.0.1:1"):
+        with pytest.raises(NotMet):
+            await meet(wrong)
+
+
+async def test_a_card_of_another_key_than_the_connections_is_not_met(house: House, pki: Pki) -> None:
+    house.face.card = await card_of(pki.stranger)
+    with pytest.raises(NotMet, match="its card names another"):
+        await meet(f"127.0.0.1:{house.face.port}")
+    reply = await post(house.face.port, CARD_PATH, b"", method="GET", tls=house.tls)
+    assert reply.status == 200
+
+
+async def test_where_pairing_is_switched_off_there_is_nothing_at_its_path(house: House, pki: Pki) -> None:
+    house.face.pairing = None
+    assert (await house.asked(pki.stranger)).status == 401
+
+
+def test_a_node_behind_all_addresses_names_only_a_url_it_was_told() -> None:
+    for url in (None, "https://node.example/api/oicp"):
+        face = PeerFaceSection(host="0.0.0.0", tls="off", insecure=True, url=url)  # noqa: S104 - not listened at
+        assert node_card(NodeConfig(node=NODE, peer_face=face), []).get("url") == url
