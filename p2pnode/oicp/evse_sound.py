@@ -10,8 +10,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from p2pnode.oicp.codec import View, decode
 from p2pnode.oicp.coordinates import LATITUDE_LIMIT, LONGITUDE_LIMIT, UnreadableCoordinates, position_of
+from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.evse_data import EvseDataRecord
+from p2pnode.oicp.evse_mends import RECORD_NAMES
 from p2pnode.oicp.evse_types import GEO_GOOGLE
 from p2pnode.oicp.scalars import TIME_OF_DAY
 from p2pnode.oicp.typed import LONGEST_NUMBER, decoder_of, one_of, texts_like
@@ -23,14 +26,15 @@ LONG_RECORD = 4000
 
 _TIMES_OF_DAY: Final = [*(f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)), "24:00"]
 _DEGREES: Final = r"-?1?[0-9]{1,2}\.[0-9]{1,6}"
-_DECODER: Final = decoder_of(
-    EvseDataRecord,
-    {
-        TIME_OF_DAY: one_of(_TIMES_OF_DAY),
-        GEO_GOOGLE: texts_like(rf"{_DEGREES}(?: |, ?){_DEGREES}"),
-    },
-    {"charging_station_id": "ChargingStationID", "operator_id": "OperatorId"},
-)
+_NARROWER: Final = {
+    TIME_OF_DAY: one_of(_TIMES_OF_DAY),
+    GEO_GOOGLE: texts_like(rf"{_DEGREES}(?: |, ?){_DEGREES}"),
+}
+_ALSO: Final = {"charging_station_id": "ChargingStationID", "operator_id": "OperatorId"}
+_CLOSED: Final = decoder_of(EvseDataRecord, _NARROWER, _ALSO, is_closed=True)
+_OPEN: Final = decoder_of(EvseDataRecord, _NARROWER, _ALSO, is_closed=False)
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class EvseSummary(msgspec.Struct, frozen=True, gc=False):
@@ -56,15 +60,16 @@ class _Place(NamedTuple):
     longitude: float
 
 
-def sound_evse_record(raw: bytes | memoryview) -> EvseSummary | None:
+def sound_evse_record(raw: View) -> EvseSummary | None:
     """The EvseDataRecordType or PullEvseDataRecordType in JSON, if it is sound."""
-    try:
-        record: Any = _DECODER.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+    if not _is_readable(raw):
+        return None
+    record: Any = _decoded(_CLOSED, raw) or (_decoded(_OPEN, raw) if _has_harmless_extras(raw) else None)
+    if record is None:
         return None
     place = _place(record.geo_coordinates)
     entrance = record.geo_charging_point_entrance
-    if place is None or (entrance is not None and _place(entrance) is None) or not _is_readable(raw):
+    if place is None or (entrance is not None and _place(entrance) is None):
         return None
     return _summary(record, place.latitude, place.longitude)
 
@@ -76,6 +81,27 @@ def summary_of(record: EvseDataRecord) -> EvseSummary:
     except UnreadableCoordinates:
         return _summary(record, None, None)
     return _summary(record, float(position.latitude), float(position.longitude))
+
+
+def _decoded(decoder: msgspec.json.Decoder[msgspec.Struct], raw: View) -> msgspec.Struct | None:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+
+
+def _has_harmless_extras(raw: View) -> bool:
+    """Whether the members that the class does not know are readable, and none of them is another form of one it does."""
+    try:
+        members = _MEMBERS.decode(raw)
+        for name in members.keys() - RECORD_NAMES.known:
+            if members[name] != _NULL:
+                if name.casefold() in RECORD_NAMES.by_folded:
+                    return False
+                decode(bytes(members[name]))
+    except (msgspec.DecodeError, ValueError, RecursionError, InvalidMessage):
+        return False
+    return True
 
 
 def _summary(record: Any, latitude: float | None, longitude: float | None) -> EvseSummary:  # noqa: ANN401 - of either form
@@ -110,7 +136,7 @@ def _place(geo: Any) -> _Place | None:  # noqa: ANN401 - a type made at run time
     return _Place(latitude, longitude)
 
 
-def _is_readable(raw: bytes | memoryview) -> bool:
+def _is_readable(raw: View) -> bool:
     """Whether `codec` would decode the record: it refuses what could fill the memory."""
     size = len(raw)
     return size <= LONG_RECORD or (size <= LARGEST_RECORD and LONGEST_NUMBER.search(raw) is None)

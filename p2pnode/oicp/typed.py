@@ -1,9 +1,9 @@
 """Message classes as types of msgspec, which reads a record and checks the limits of its members at the same time.
 
 A type is derived from the annotations that `model` and `constraints` read, so that nothing is said twice. It takes less
-than the class does, never more: what it takes the class reads with the same values and without an error, and it has
-only members that the class knows, under the names that this node writes. What it refuses may still be fine; that is
-for the class to say, at several times the price. Limits that are worth a warning only are not looked at, except that a
+than the class does, never more: the members that the class knows, under the names that this node writes, the class
+reads with the same values and without an error. What the type refuses may still be fine; that is for the class to say,
+at several times the price. Limits that are worth a warning only are not looked at, except that a
 value of an enumeration has to be one of its values.
 """
 
@@ -33,10 +33,13 @@ Narrower = Mapping[Grammar, Any]
 
 
 def decoder_of(
-    model: type[OicpModel], narrower: Narrower, also: Mapping[str, str]
+    model: type[OicpModel], narrower: Narrower, also: Mapping[str, str], *, is_closed: bool
 ) -> msgspec.json.Decoder[msgspec.Struct]:
-    """What decodes a record of this class; `also` has further names by the attribute that they name in other texts."""
-    return msgspec.json.Decoder(_struct(model, narrower, also))
+    """What decodes a record of this class; `also` has further names by the attribute that they name in other texts.
+
+    One that is not closed takes any other members of the record itself, but not of the objects inside it.
+    """
+    return msgspec.json.Decoder(_struct(model, narrower, also, is_closed=is_closed))
 
 
 def texts_like(pattern: str) -> Any:  # noqa: ANN401 - a type made here
@@ -49,7 +52,9 @@ def one_of(values: Sequence[str]) -> Any:  # noqa: ANN401 - a type made here
     return cast("Any", Literal)[tuple(values)]
 
 
-def _struct(model: type[OicpModel], narrower: Narrower, also: Mapping[str, str]) -> type[msgspec.Struct]:
+def _struct(
+    model: type[OicpModel], narrower: Narrower, also: Mapping[str, str], *, is_closed: bool = True
+) -> type[msgspec.Struct]:
     fields: list[tuple[str, Any, Any]] = []
     names: dict[str, str] = {}
     for attribute, field in model.model_fields.items():
@@ -61,7 +66,7 @@ def _struct(model: type[OicpModel], narrower: Narrower, also: Mapping[str, str])
             fields.append((f"{attribute}_too", kind | None, None))
             names[f"{attribute}_too"] = also[attribute]
     return msgspec.defstruct(
-        model.__name__, fields, rename=names, kw_only=True, forbid_unknown_fields=True, frozen=True, gc=False
+        model.__name__, fields, rename=names, kw_only=True, forbid_unknown_fields=is_closed, frozen=True, gc=False
     )
 
 
