@@ -29,7 +29,8 @@ from p2pnode.observe.observer import Observer
 from p2pnode.observe.status import NodeStatus, PeerStatus
 from p2pnode.oicp import rules
 from p2pnode.oicp.answers import code_of, refusal
-from p2pnode.oicp.codec import encode, read, reason, split
+from p2pnode.oicp.codec import encode, read, reason
+from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolError
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.model import OicpModel

@@ -18,7 +18,8 @@ from benchmarks.records import evse_records, push_evse_data
 from benchmarks.report import as_json
 from benchmarks.requests import SessionIds, Template, authorize_start
 from p2pnode.oicp.authorization import AuthorizeStart
-from p2pnode.oicp.codec import read, split
+from p2pnode.oicp.codec import read
+from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.mending import read_evse_record
 from p2pnode.oicp.operations import PUSH_EVSE_DATA
 from p2pnode.pki import Leaf, create_identity

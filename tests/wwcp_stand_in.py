@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.acknowledgement import Acknowledgement
-from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role, select
+from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
+from p2pnode.oicp.paths import select
 from tests.drop_in_stage import SAMPLES
 
 OPERATOR = "DE*WCP"

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from p2pnode.lab.ports import LOOPBACK
 from p2pnode.oicp.codec import decode
 from p2pnode.oicp.errors import InvalidMessage
-from p2pnode.oicp.operations import BASE_PATH, AnyOperation, by_path, select
+from p2pnode.oicp.operations import BASE_PATH, AnyOperation
+from p2pnode.oicp.paths import by_path, select
 from p2pnode.web.problem import Problem
 
 END = b"\r\n\r\n"

@@ -12,7 +12,8 @@ from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.authentication import AuthenticationData
 from p2pnode.oicp.authorization import AuthorizationStart, AuthorizationStatus, AuthorizationStop
 from p2pnode.oicp.cdr import ChargeDetailRecords
-from p2pnode.oicp.codec import Envelope, decode, read, split_answer
+from p2pnode.oicp.codec import decode, read
+from p2pnode.oicp.envelopes import Envelope, split_answer
 from p2pnode.oicp.errors import BadStatus, InvalidMessage, PeerError, ProtocolError, Refused, Unreadable
 from p2pnode.oicp.evse_data import EvseData
 from p2pnode.oicp.evse_status import EvseStatus, EvseStatusById, EvseStatusByOperatorId

@@ -1,26 +1,20 @@
-"""JSON to messages and back, exactly: numbers as Decimals, unknown members kept, records left as their bytes.
+"""JSON to messages and back, exactly: numbers as Decimals, unknown members kept.
 
-A push or page is split into its envelope and the raw bytes of its records before anything is read, so that one bad
-record costs one record and 200 MB are not parsed as a whole. Whatever bytes come in, the outcome is a value or
-`InvalidMessage`, in bounded time and memory.
+Whatever bytes come in, the outcome is a value or `InvalidMessage`, in bounded time and memory.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
-from typing import Annotated, Any, Generic, TypeVar, cast, get_args, overload
+from typing import Any, TypeVar, cast
 
 import msgspec
-from pydantic import AliasChoices, ValidationError
+from pydantic import ValidationError
 
 from p2pnode.oicp.errors import InvalidMessage, MessageError, Violation
 from p2pnode.oicp.model import LARGEST_EXPONENT, OicpModel
-from p2pnode.oicp.operations import Operation
-from p2pnode.oicp.status import Code, StatusCode
 
 DEEPEST = 200
 LONGEST_NUMBER = 4000
@@ -41,45 +35,6 @@ View = bytes | memoryview
 """Bytes, perhaps in the middle of others: what is read without being copied."""
 
 
-class Records(Sequence[bytes]):
-    """The raw records of a push or page: views into its body, each copied when it is taken out."""
-
-    def __init__(self, raw: Sequence[msgspec.Raw | View] = ()) -> None:
-        self._raw = raw
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return map(bytes, self._raw)
-
-    @overload
-    def __getitem__(self, index: int) -> bytes: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Records": ...
-    def __getitem__(self, index: int | slice) -> "bytes | Records":
-        if isinstance(index, slice):
-            return Records(self._raw[index])
-        return bytes(self._raw[index])
-
-    def views(self) -> Iterator[View]:
-        """The records where they are, each holding on to the body."""
-        return map(memoryview, self._raw)
-
-
-def views(records: Sequence[bytes]) -> Iterable[View]:
-    """Records where they are, without a copy of each."""
-    return records.views() if isinstance(records, Records) else records
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope(Generic[Message]):
-    """A push or page: the message with its list of records emptied, and the records as they came."""
-
-    message: Message
-    records: Records
-
-
 def _decimal(text: str) -> Decimal:
     if len(text) > LONGEST_NUMBER:
         raise ValueError("a number is too long")
@@ -90,9 +45,7 @@ def _decimal(text: str) -> Decimal:
 
 
 _VALUES = msgspec.json.Decoder(float_hook=_decimal)
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ELEMENTS = msgspec.json.Decoder(Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_RECORDS)])
-_TOO_LARGE = msgspec.Raw(b'"a record of more than 1 MiB"')  # stands in for it: what is no object is refused alone
+MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL = msgspec.Raw(b"null")
 _ENCODER = msgspec.json.Encoder()
 
@@ -103,20 +56,21 @@ def decode(body: bytes) -> object:
     Raises `InvalidMessage` for what is not JSON in UTF-8, is nested deeper than 200 levels, holds a number of thousands
     of digits, or millions of values that are hardly longer than the commas between them.
     """
-    _require_sparse(body, b"{[,", BYTES_PER_VALUE)
-    value = _decoded(_VALUES, body.removeprefix(BOM))
+    require_sparse(body, b"{[,", BYTES_PER_VALUE)
+    value = decoded(_VALUES, body.removeprefix(BOM))
     if body.count(b"{") + body.count(b"[") > DEEPEST and _is_deep(value):
-        raise _not_json("The JSON text is nested too deeply.")
+        raise not_json("The JSON text is nested too deeply.")
     return value
 
 
-def _require_sparse(text: bytes, marks: bytes, apart: int) -> None:
+def require_sparse(text: bytes, marks: bytes, apart: int) -> None:
     """Refuse, before it is decoded, a text that would take many times its size in memory."""
     if len(text) > PART_LIMIT and sum(text.count(mark) for mark in marks) > MOST_RECORDS + len(text) // apart:
-        raise _not_json(f"The JSON text holds too many values, more than {MOST_RECORDS}.")
+        raise not_json(f"The JSON text holds too many values, more than {MOST_RECORDS}.")
 
 
-def _decoded(decoder: msgspec.json.Decoder[Value], text: bytes) -> Value:
+def decoded(decoder: msgspec.json.Decoder[Value], text: bytes) -> Value:
+    """What a decoder makes of a JSON text. Raises `InvalidMessage`, whatever is wrong with it."""
     try:
         return decoder.decode(text)
     except RecursionError:
@@ -127,10 +81,11 @@ def _decoded(decoder: msgspec.json.Decoder[Value], text: bytes) -> Value:
         reason = f"{error}."
     except (ValueError, ArithmeticError):
         reason = "The JSON text holds a number that is too long or out of range."
-    raise _not_json(reason)
+    raise not_json(reason)
 
 
-def _not_json(reason: str) -> InvalidMessage:
+def not_json(reason: str) -> InvalidMessage:
+    """The refusal of a text that cannot be decoded."""
     return InvalidMessage(reason, (Violation("", "json", reason),))
 
 
@@ -213,97 +168,6 @@ def pointer(place: Iterable[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
 
 
-def split(operation: Operation[Request, Any], body: bytes) -> Envelope[Request]:
-    """The envelope of a request, its records unread. One object where the list belongs is one record.
-
-    Raises `InvalidMessage` where the body is not JSON or the envelope is not the message. An operation whose requests
-    carry no records has an envelope without any.
-    """
-    return _split(operation.request, operation.records, body)
-
-
-def split_answer(operation: Operation[Any, Answer], body: bytes) -> Envelope[Answer]:
-    """The envelope of an answer, a page for instance, its records unread. Raises `InvalidMessage` as `split` does."""
-    return _split(operation.answer, operation.answer_records, body)
-
-
-def _split(model: type[Message], path: tuple[str, ...], body: bytes) -> Envelope[Message]:
-    if not path:
-        return Envelope(read(model, body), Records())
-    _require_sparse(body, b",", BYTES_PER_RECORD)
-    wire, records = _take(body.removeprefix(BOM), _forms(model, path))
-    return Envelope(read(model, wire), Records(records))
-
-
-def _take(text: bytes, forms: tuple[tuple[str, ...], ...]) -> tuple[dict[str, object], Sequence[msgspec.Raw]]:
-    """The members of an object with the list at the end of `forms` emptied, and the elements of that list."""
-    if len(text) > PART_LIMIT:
-        _require_small_besides(text, forms[0])
-    members = _decoded(_MEMBERS, text)
-    name = next((form for form in forms[0] if form in members), None)
-    wire = {member: decode(bytes(raw)) for member, raw in members.items() if member != name}
-    if name is None:
-        return wire, ()
-    raw = members[name]
-    kind = memoryview(raw)[:1].tobytes()
-    if kind == b"{" and len(forms) > 1:
-        wire[name], records = _take(raw, forms[1:])
-        return wire, records
-    if kind == b"[" and len(forms) == 1:
-        wire[name] = []
-        return wire, _readable(_decoded(_ELEMENTS, raw))
-    if kind == b"{":
-        wire[name] = []
-        return wire, _readable((raw,))
-    wire[name] = decode(bytes(raw))
-    return wire, ()
-
-
-def _require_small_besides(text: bytes, names: tuple[str, ...]) -> None:
-    """Refuse a large object that is more than the member it is large for: the other members are all decoded."""
-    found = _decoded(_only(names), text)
-    sizes = (len(raw) for name in names if isinstance(raw := getattr(found, name), msgspec.Raw))
-    if len(text) - next(sizes, 0) > PART_LIMIT:
-        raise _not_json(f"The JSON text is more than {PART_LIMIT} bytes besides its records.")
-
-
-@lru_cache(maxsize=256)
-def _only(names: tuple[str, ...]) -> msgspec.json.Decoder[msgspec.Struct]:
-    """Reads these members of an object, and skips all others without keeping anything of them."""
-    fields = [(name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for name in dict.fromkeys(names)]
-    return msgspec.json.Decoder(msgspec.defstruct("Only", fields))
-
-
-def _readable(records: Sequence[msgspec.Raw]) -> Sequence[msgspec.Raw]:
-    """The records, those that are too large to be decoded replaced."""
-    return [raw if len(raw) <= PART_LIMIT else _TOO_LARGE for raw in records]
-
-
-@lru_cache(maxsize=256)
-def _forms(model: type[OicpModel], path: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """For each member on a path of written names, every name under which it is read."""
-    forms: list[tuple[str, ...]] = []
-    inner: type[OicpModel] | None = model
-    for name in path:
-        fields = inner.model_fields.values() if inner else ()
-        field = next((field for field in fields if name in _read_names(field.validation_alias)), None)
-        forms.append((name, *_read_names(field.validation_alias)) if field else (name,))
-        inner = _model_in(field.annotation) if field else None
-    return tuple(forms)
-
-
-def _read_names(alias: object) -> tuple[str, ...]:
-    if isinstance(alias, AliasChoices):
-        return tuple(choice for choice in alias.choices if isinstance(choice, str))
-    return (alias,) if isinstance(alias, str) else ()
-
-
-def _model_in(annotation: object) -> type[OicpModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, OicpModel):
-        return annotation
-    return next((found for inner in get_args(annotation) if (found := _model_in(inner))), None)
-
-
 def encode(message: OicpModel | Mapping[str, Any]) -> bytes:
     """The JSON text of a message or of its members.
 
@@ -381,7 +245,7 @@ def replace_members(
     are none. The values of all other members keep their bytes and their order. Raises `InvalidMessage` where `raw` is
     not a JSON object, `MessageError` where a new value cannot be written.
     """
-    as_they_came = _decoded(_MEMBERS, raw.removeprefix(BOM))
+    as_they_came = decoded(MEMBERS, raw.removeprefix(BOM))
     members: dict[str, object] = {**as_they_came}
     changes = {**changes, **{name: value for name, value in missing.items() if name not in as_they_came}}
     for name, other in renamed.items():
@@ -394,49 +258,3 @@ def replace_members(
         else:
             members[name] = msgspec.Raw(encode({"": value})[4:-1])
     return _ENCODER.encode(members)
-
-
-def join(operation: Operation[Request, Any], message: Request, records: Iterable[bytes]) -> bytes:
-    """The body of a request whose records are at hand as bytes: `split` the other way round, the records verbatim."""
-    wire = _plain(message.wire())
-    holder = cast("dict[str, Any]", wire)
-    for name in operation.records[:-1]:
-        holder = holder.setdefault(name, {})
-    holder[operation.records[-1]] = [msgspec.Raw(record) for record in records]
-    return _ENCODER.encode(wire)
-
-
-def join_page(
-    records: Sequence[View | tuple[View, ...]],
-    *,
-    number: int,
-    size: int,
-    total_elements: int,
-    status_code: StatusCode | None = None,
-) -> bytes:
-    """One page of the answer to a paged pull, made of the records that fell on it, verbatim.
-
-    A record may be in parts. `number` counts pages from 0, `size` is the records asked for per page, `total_elements`
-    the records on all pages.
-    """
-    total_pages = -(-total_elements // size) if size > 0 else 0
-    about = _ENCODER.encode(
-        {
-            "number": number,
-            "size": size,
-            "totalElements": total_elements,
-            "totalPages": total_pages,
-            "first": number == 0,
-            "last": number + 1 >= total_pages,
-            "numberOfElements": len(records),
-            "StatusCode": (status_code or StatusCode.of(Code.SUCCESS)).wire(),
-        }
-    )
-    parts: list[View] = [b'{"content":[']
-    for record in records:
-        parts += record if isinstance(record, tuple) else (record,)
-        parts.append(b",")
-    if records:
-        parts.pop()
-    parts += (b"],", about[1:])
-    return b"".join(parts)

@@ -1,10 +1,9 @@
-"""Geographic coordinates: the three notations of GeoCoordinatesType, converted exactly, and distances.
+"""Geographic coordinates: the three notations of GeoCoordinatesType, converted exactly.
 
 All positions are WGS84 in decimal degrees. Everything with up to six decimals (11 cm) survives any conversion, also on
 the equator and the prime meridian, where the sign stands before a zero.
 """
 
-import math
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Final, NamedTuple, cast
@@ -13,7 +12,6 @@ from pydantic import ValidationError
 
 from p2pnode.oicp.evse_types import GeoCoordinates, GeoCoordinatesResponseFormatType
 
-EARTH_RADIUS_KM = 6371.0088
 PLACES = 6
 LATITUDE_LIMIT = 90
 LONGITUDE_LIMIT = 180
@@ -115,16 +113,6 @@ def in_notation(record: dict[str, Any], notation: GeoCoordinatesResponseFormatTy
         except UnreadableCoordinates:
             continue
     return {**record, **changed} if changed else record
-
-
-def distance_km(here: Position, there: Position) -> float:
-    """The great-circle distance in km."""
-    from_latitude, to_latitude = math.radians(here.latitude), math.radians(there.latitude)
-    half_latitude = (to_latitude - from_latitude) / 2
-    half_longitude = math.radians(there.longitude - here.longitude) / 2
-    chord = math.sin(half_latitude) ** 2
-    chord += math.cos(from_latitude) * math.cos(to_latitude) * math.sin(half_longitude) ** 2
-    return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, chord)))
 
 
 def _on_the_globe(latitude: Decimal, longitude: Decimal) -> Position:

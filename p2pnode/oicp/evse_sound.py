@@ -91,7 +91,7 @@ def _decoded(decoder: msgspec.json.Decoder[msgspec.Struct], raw: View) -> msgspe
 
 
 def _has_harmless_extras(raw: View) -> bool:
-    """Whether the members that the class does not know are readable, and none of them is another form of one it does."""
+    """Whether the members that the class does not know are readable, and none is another form of one it does."""
     try:
         members = _MEMBERS.decode(raw)
         for name in members.keys() - RECORD_NAMES.known:

@@ -19,7 +19,8 @@ from p2pnode.oicp.constraints import Grammar, keywords
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, OPERATIONS, AnyOperation, by_path
+from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, OPERATIONS, AnyOperation
+from p2pnode.oicp.paths import by_path
 from p2pnode.oicp.scalars import OPERATOR_ID, PROVIDER_ID
 from p2pnode.oicp.status import Code
 

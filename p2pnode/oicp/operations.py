@@ -4,7 +4,7 @@ Server routes, client, identity check, paging, retries, command line, metrics, m
 path of the wire stands here and nowhere else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -397,19 +397,3 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     GET_CHARGE_DETAIL_RECORDS,
 )
 BY_NAME: Mapping[str, AnyOperation] = {operation.name: operation for operation in OPERATIONS}
-
-
-def by_path(operations: Iterable[AnyOperation] = OPERATIONS) -> dict[str, tuple[AnyOperation, ...]]:
-    """Each path of the wire with the rows served there, in the order in which they are to be tried."""
-    table: dict[str, tuple[AnyOperation, ...]] = {}
-    for operation in operations:
-        for path in operation.paths:
-            table[path] = (*table.get(path, ()), operation)
-    return table
-
-
-def select(rows: tuple[AnyOperation, ...], body: Mapping[str, Any]) -> AnyOperation | None:
-    """The row a decoded body belongs to, among those that share a path; None where no row fits."""
-    if len(rows) == 1:
-        return rows[0]
-    return next((row for row in rows if row.selects is None or row.selects(body)), None)

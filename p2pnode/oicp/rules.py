@@ -6,8 +6,8 @@
 from collections.abc import Collection, Iterable
 
 from p2pnode.oicp.constraints import Severity
-from p2pnode.oicp.errors import MessageError, Violation
-from p2pnode.oicp.identifiers import evse_key, operator_of_evse, provider_of_evco
+from p2pnode.oicp.errors import Violation
+from p2pnode.oicp.identifiers import evse_key, provider_of_evco
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.rules_compile import Rulebook
 from p2pnode.oicp.rules_evse import EVSE_RULES
@@ -27,22 +27,6 @@ def check(message: OicpModel) -> tuple[Violation, ...]:
 def errors_in(violations: Iterable[Violation]) -> tuple[Violation, ...]:
     """The violations that make a message unacceptable."""
     return tuple([violation for violation in violations if violation.severity is Severity.ERROR])
-
-
-def require_valid(message: OicpModel) -> None:
-    """For what this node builds itself: raise `MessageError` where a rule is broken, so that nothing is sent."""
-    broken = errors_in(check(message))
-    if broken:
-        raise MessageError(f"{type(message).__name__} breaks {len(broken)} rules", broken)
-
-
-def evses_of_others(evse_ids: Iterable[str], operators: Collection[str], at: str) -> tuple[Violation, ...]:
-    """018: the EvseIDs that name none of `operators` (keys). `at` is the pointer of the list of records."""
-    return tuple(
-        Violation(f"{at}/{index}/EvseID", "inconsistent-evse", "EvseID does not belong to the operator.")
-        for index, evse_id in enumerate(evse_ids)
-        if operator_of_evse(evse_id) not in operators
-    )
 
 
 def contracts_of_others(evco_ids: Iterable[str | None], providers: Collection[str], at: str) -> tuple[Violation, ...]:

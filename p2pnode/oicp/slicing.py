@@ -12,7 +12,8 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from p2pnode.oicp.codec import MOST_RECORDS, PART_LIMIT, Envelope, Records, split
+from p2pnode.oicp.codec import MOST_RECORDS, PART_LIMIT
+from p2pnode.oicp.envelopes import Envelope, Records, split
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import Operation

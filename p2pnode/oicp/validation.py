@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from p2pnode.oicp.codec import Records, read, split, split_answer
+from p2pnode.oicp.codec import read
+from p2pnode.oicp.envelopes import Records, split, split_answer
 from p2pnode.oicp.errors import InvalidMessage, Violation
 from p2pnode.oicp.evse_data import EvseDataRecord, PullEvseDataRecord
 from p2pnode.oicp.evse_files import FileRecord, iterate_evse_data_file, iterate_evse_status_file

@@ -23,11 +23,13 @@ from p2pnode.config.node import LimitsSection
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import rules
 from p2pnode.oicp.answers import code_of, refusal
-from p2pnode.oicp.codec import Envelope, Records, decode, encode, read, reason
+from p2pnode.oicp.codec import decode, encode, read, reason
 from p2pnode.oicp.dialects import http_of, write_answer
+from p2pnode.oicp.envelopes import Envelope, Records
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation, Role, select
+from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation, Role
+from p2pnode.oicp.paths import select
 from p2pnode.oicp.slicing import split_in_slices
 from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import check_content_type, check_length, read_body

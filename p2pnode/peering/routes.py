@@ -7,7 +7,8 @@ from http import HTTPStatus
 from urllib.parse import parse_qs, unquote
 
 from p2pnode.oicp.errors import ProtocolError
-from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role, by_path
+from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
+from p2pnode.oicp.paths import by_path
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import PageRequest
 

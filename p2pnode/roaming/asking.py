@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.answers import code_of, refusal
-from p2pnode.oicp.codec import join_page, replace_members
+from p2pnode.oicp.codec import replace_members
+from p2pnode.oicp.envelopes import join_page
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, ProtocolError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation, Role

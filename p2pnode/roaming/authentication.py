@@ -18,7 +18,8 @@ from p2pnode.oicp.authentication import (
     PullAuthenticationData,
     PushAuthenticationData,
 )
-from p2pnode.oicp.codec import decode, encode, join, read, replace_members
+from p2pnode.oicp.codec import decode, encode, read, replace_members
+from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.identification import Identification, QRCodeIdentification
 from p2pnode.oicp.identifiers import provider_key

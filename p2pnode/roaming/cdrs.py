@@ -10,7 +10,8 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
-from p2pnode.oicp.codec import join_page, read, replace_members
+from p2pnode.oicp.codec import read, replace_members
+from p2pnode.oicp.envelopes import join_page
 from p2pnode.oicp.errors import InvalidMessage, PeerError, ProtocolError
 from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import operator_key, operator_of_evse, provider_key, provider_of_evco, session_key

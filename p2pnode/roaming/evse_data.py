@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
-from p2pnode.oicp.codec import join, views
+from p2pnode.oicp.envelopes import join, views
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE, OperatorEvseData, PushEvseData
 from p2pnode.oicp.identifiers import evse_key, operator_key

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from p2pnode.oicp.acknowledgement import Acknowledgement
-from p2pnode.oicp.codec import encode, join
+from p2pnode.oicp.codec import encode
+from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.evse_data import OperatorEvseData, PushEvseData
 from p2pnode.oicp.evse_files import FileRecord, iterate_evse_data_file, iterate_evse_status_file

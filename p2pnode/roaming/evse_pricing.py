@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
-from p2pnode.oicp.codec import join, read
+from p2pnode.oicp.codec import read
+from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError
 from p2pnode.oicp.identifiers import evse_key, operator_key, provider_key
 from p2pnode.oicp.operations import PUSH_EVSE_PRICING, Role

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
-from p2pnode.oicp.codec import View, decode, encode, join_page, replace_members, time_text, views
+from p2pnode.oicp.codec import View, decode, encode, replace_members, time_text
 from p2pnode.oicp.coordinates import GEO_MEMBERS, UnreadableCoordinates, in_notation, position_of
+from p2pnode.oicp.envelopes import join_page, views
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.evse_data import EvseData, PullEvseData
 from p2pnode.oicp.evse_sound import EvseSummary, sound_evse_record

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
-from p2pnode.oicp.codec import join
+from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.evse_status import OperatorEvseStatus, PushEvseStatus
 from p2pnode.oicp.identifiers import evse_key, operator_key

@@ -7,7 +7,8 @@ from typing import cast
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
-from p2pnode.oicp.codec import decode, encode, join, read
+from p2pnode.oicp.codec import decode, encode, read
+from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import PULL_EVSE_PRICING, PULL_PRICING_PRODUCT_DATA, PUSH_PRICING_PRODUCT_DATA, Role

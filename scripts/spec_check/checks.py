@@ -12,7 +12,8 @@ import p2pnode.oicp
 from p2pnode.oicp import codec, rules
 from p2pnode.oicp.errors import ProtocolError, Violation
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role, by_path
+from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role
+from p2pnode.oicp.paths import by_path
 from spec_check.deviations import EXAMPLES, LAB, PATHS, SAMPLES
 from spec_check.documents import UNKNOWN_MEMBER, Description, Endpoint, generalized, model_name
 from spec_check.evidence import EVIDENCE

@@ -15,18 +15,8 @@ from hypothesis import strategies as st
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.authorization import AuthorizeStart
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
-from p2pnode.oicp.codec import (
-    MOST_RECORDS,
-    decode,
-    encode,
-    join,
-    join_page,
-    read,
-    replace_members,
-    split,
-    split_answer,
-    time_text,
-)
+from p2pnode.oicp.codec import MOST_RECORDS, decode, encode, read, replace_members, time_text
+from p2pnode.oicp.envelopes import join, join_page, split, split_answer
 from p2pnode.oicp.errors import InvalidMessage, MessageError
 from p2pnode.oicp.evse_data import EvseDataRecord
 from p2pnode.oicp.evse_status import EvseStatusRecord

@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pnode.oicp.coordinates import (
-    EARTH_RADIUS_KM,
     Position,
     UnreadableCoordinates,
-    distance_km,
     in_notation,
     parse_decimal_degree,
     parse_degree_minute_seconds,
@@ -150,19 +148,3 @@ def test_of_several_notations_only_the_one_asked_for_remains() -> None:
 def test_coordinates_that_cannot_be_read_stay_as_they_are() -> None:
     record = {"GeoCoordinates": {"Google": "None None"}}
     assert in_notation(record, Notation.DECIMAL_DEGREE) == record
-
-
-def test_the_distance_between_two_airports_is_the_published_one() -> None:
-    # Nashville and Los Angeles, the usual check of the haversine formula: 2887.26 km for a radius of 6372.8 km.
-    distance = distance_km(place("36.12", "-86.67"), place("33.94", "-118.40"))
-    assert distance * 6372.8 / EARTH_RADIUS_KM == pytest.approx(2887.26, abs=0.005)
-
-
-def test_the_distance_across_the_date_line_is_the_short_one() -> None:
-    assert distance_km(place("0", "179.9"), place("0", "-179.9")) == pytest.approx(22.24, abs=0.01)
-
-
-@given(latitudes, longitudes)
-def test_the_distance_to_the_antipode_is_half_the_globe(latitude: Decimal, longitude: Decimal) -> None:
-    antipode = Position(-latitude, longitude - 180 if longitude > 0 else longitude + 180)
-    assert distance_km(Position(latitude, longitude), antipode) == pytest.approx(20015.1, abs=0.2)

@@ -12,7 +12,8 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from p2pnode.oicp.constraints import Constraint, Severity, keywords, sentence
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.openapi import REFUSALS, openapi
-from p2pnode.oicp.operations import OPERATIONS, AnyOperation, by_path, select
+from p2pnode.oicp.operations import OPERATIONS, AnyOperation
+from p2pnode.oicp.paths import by_path, select
 from p2pnode.oicp.rules_compile import Shape, shape_of
 
 SAMPLES = {

@@ -8,17 +8,14 @@ import pytest
 
 from p2pnode.oicp.codec import decode, read
 from p2pnode.oicp.constraints import Severity
-from p2pnode.oicp.errors import MessageError
-from p2pnode.oicp.identifiers import operator_key, provider_key
+from p2pnode.oicp.identifiers import provider_key
 from p2pnode.oicp.operations import BY_NAME, OPERATIONS
 from p2pnode.oicp.rules import (
     check,
     contracts_of_others,
     errors_in,
-    evses_of_others,
     repeated,
     repeated_evses,
-    require_valid,
 )
 
 QR = {"EvcoID": "DE-DCB-C12345678-X"}
@@ -339,28 +336,18 @@ def test_all_breaches_are_reported_at_once_and_no_value_with_them() -> None:
     violations = check(message)
     assert [violation.code for violation in violations] == ["grammar", "grammar", "grammar", "identification-kind"]
     assert not any("secret" in violation.message for violation in violations)
-    with pytest.raises(MessageError) as refused:
-        require_valid(message)
-    assert refused.value.violations == errors_in(violations) == violations
+    assert errors_in(violations) == violations
 
 
-def test_warnings_do_not_stop_what_is_sent() -> None:
+def test_a_warning_is_no_error() -> None:
     body = sample("ChargeDetailRecord.request") | {"ConsumedEnergy": 1}
     message = read(BY_NAME["ChargeDetailRecord"].request, body)
-    require_valid(message)
     assert (len(check(message)), errors_in(check(message))) == (1, ())
 
 
 def test_countless_breaches_end_after_a_thousand() -> None:
     reported = found("GetChargeDetailRecords.request", {"SessionID": ["x"] * 5000})
     assert len(reported) == 1000
-
-
-def test_an_evse_of_another_operator_is_found() -> None:
-    evse_ids = ["DE*ABC*E1", "deabce2", "DE*XYZ*E3", "+49*810*000*438", "strange"]
-    operators = {operator_key("de*abc"), operator_key("+49*810")}
-    violations = evses_of_others(evse_ids, operators, "/EvseDataRecord")
-    assert [violation.pointer for violation in violations] == ["/EvseDataRecord/2/EvseID", "/EvseDataRecord/4/EvseID"]
 
 
 def test_a_contract_of_another_provider_is_found() -> None:

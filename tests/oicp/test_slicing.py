@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnode.oicp import slicing
-from p2pnode.oicp.codec import Envelope, split
+from p2pnode.oicp.envelopes import Envelope, split
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.operations import PUSH_EVSE_DATA
 from p2pnode.oicp.slicing import split_in_slices

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pnode.oicp.codec import decode, encode, read, split, split_answer
+from p2pnode.oicp.codec import decode, encode, read
+from p2pnode.oicp.envelopes import split, split_answer
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation

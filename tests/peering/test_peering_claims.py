@@ -1,6 +1,7 @@
 """Which member of each message is its caller's own id."""
 
-from p2pnode.oicp.codec import read, split
+from p2pnode.oicp.codec import read
+from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.peering.claims import CLAIMS
 from tests.peering.peering_kit import own_id, sample

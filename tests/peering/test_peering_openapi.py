@@ -3,7 +3,7 @@
 import json
 
 from p2pnode import __version__
-from p2pnode.oicp.operations import by_path
+from p2pnode.oicp.paths import by_path
 from p2pnode.peering.face import OPENAPI_PATH
 from tests.peering.peering_kit import Notes, Pki, face_over, hold, partner, post, tls_client, tls_settings
 

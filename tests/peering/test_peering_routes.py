@@ -11,8 +11,8 @@ from p2pnode.oicp.operations import (
     PUSH_EVSE_DATA,
     PUSH_LIMIT,
     AnyOperation,
-    by_path,
 )
+from p2pnode.oicp.paths import by_path
 from p2pnode.peering.routes import Routes
 from tests.peering.peering_kit import path_of
 

@@ -22,7 +22,8 @@ from p2pnode.oicp.authorization import (
     AuthorizeStop,
 )
 from p2pnode.oicp.cdr import ChargeDetailRecord
-from p2pnode.oicp.codec import decode, encode, split
+from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.errors import NoAnswer, ProtocolError, Unreachable
 from p2pnode.oicp.identification import (
     Identification,
