@@ -6,21 +6,23 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Coroutine, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO, get_args
+from typing import Any, TextIO, get_args
 
 import click
 from rich.console import Console
 
 from p2pnode.cli.options import example, json_option
 from p2pnode.cli.output import say, show_json
-from p2pnode.lab.parties import PARTIES
 from p2pnode.lab.playing import Options, play
 from p2pnode.lab.process import LOG
 from p2pnode.lab.report import Report
 from p2pnode.lab.scenario_import import read_file
-from p2pnode.lab.timeline import WIDE, Timeline, closing_table
+from p2pnode.lab.timeline import WIDE, Timeline, closing_table, table_of_nodes
+from p2pnode.lab.topology import PAIR, load_topology
+from p2pnode.lab.touring import tour
 from p2pnode.oicp.dialects import Dialect
 from p2pnode.web.problem import Problem
 from p2pnode.web.runfile import read
@@ -31,7 +33,14 @@ TAIL = 15
 """How many lines of a node's log are shown after a failure."""
 
 
-@click.command(epilog=example("p2pnode lab", "p2pnode lab --json > report.json", "p2pnode lab --evse-data evses.json"))
+@click.command(
+    epilog=example(
+        "p2pnode lab",
+        "p2pnode lab --json > report.json",
+        "p2pnode lab --evse-data evses.json",
+        "p2pnode lab --network five",
+    )
+)
 @click.option("--plain", is_flag=True, help="Plain HTTP between the nodes instead of mutual TLS.")
 @click.option("--keep", is_flag=True, help="Leave the nodes running.")
 @click.option("--evse-data", type=FILE, help="A file of EVSE data that the first node imports and publishes.")
@@ -49,6 +58,12 @@ TAIL = 15
     help="A file for every message that crosses the wire, as JSON lines. It holds personal data: only you may read it. "
     "Plain HTTP between the nodes.",
 )
+@click.option(
+    "network_file",
+    "--network",
+    type=FILE,
+    help="A TOML file that describes the parties of a network and who knows whom, or `five`, the one that is shipped.",
+)
 @json_option
 def lab(  # noqa: PLR0913 - the options of the command
     *,
@@ -58,14 +73,21 @@ def lab(  # noqa: PLR0913 - the options of the command
     evse_status: Path | None,
     dialect: Dialect,
     capture: Path | None,
+    network_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Run two nodes on this machine and let them roam with each other.
+    """Run two nodes on this machine and let them roam with each other, or with --network any number.
 
     Each is a CPO and an EMP, a process of its own, and trusts the other by certificates made for this run. All 24
     operations cross the wire in both directions, each checked by its outcome at both nodes. The exit code is 0 only if
     everything came out as expected. With --json the report goes to stdout and the timeline to stderr.
+
+    In a network every CPO and every EMP that can reach each other roam: directly or through relays, also parties
+    without a node. The manual tells how a network file is written.
     """
+    if network_file is not None and (evse_data or evse_status or capture or dialect != "oicp"):
+        raise Problem("--network goes with --plain, --keep and --json only", exit_code=2)
+    topology = load_topology(network_file) if network_file is not None else PAIR
     if keep and capture is not None:
         raise Problem("--keep does not go with --capture: the nodes would lose each other", exit_code=2)
     named = ((evse_data, "data"), (evse_status, "status"))
@@ -75,7 +97,12 @@ def lab(  # noqa: PLR0913 - the options of the command
     worth_keeping = False
     try:
         options = Options(plain=plain, keep=keep, files=files, dialect=dialect, capture=capture)
-        report = asyncio.run(_play(root, options, Timeline(console)))
+        playing = (
+            play(root, options, Timeline(console))
+            if topology is PAIR
+            else tour(root, topology, Timeline(console), plain=plain, keep=keep)
+        )
+        report = asyncio.run(_play(playing))
         worth_keeping = keep or not report.ok
     except asyncio.CancelledError:
         raise Problem("terminated; the nodes have ended", exit_code=TERMINATED) from None
@@ -84,16 +111,16 @@ def lab(  # noqa: PLR0913 - the options of the command
             shutil.rmtree(root, ignore_errors=True)
     if as_json:
         show_json(report.wire())
-    _conclude(console, report, root, keep=keep)
+    _conclude(console, report, root, [party.name for party in topology.nodes], keep=keep)
     return 0
 
 
-async def _play(root: Path, options: Options, timeline: Timeline) -> Report:
+async def _play(playing: Coroutine[Any, Any, Report]) -> Report:
     """Play the lab; SIGTERM ends it as Ctrl-C does, with the nodes."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await play(root, options, timeline)
+    return await playing
 
 
 def _console(*, to_stderr: bool) -> Console:
@@ -110,14 +137,16 @@ def _tolerate(stream: TextIO) -> None:
         stream.reconfigure(errors="replace")
 
 
-def _conclude(console: Console, report: Report, root: Path, *, keep: bool) -> None:
+def _conclude(console: Console, report: Report, root: Path, names: Sequence[str], *, keep: bool) -> None:
     """The closing table, where the kept nodes are, and Problem where something was not as expected."""
-    first, second = (party.name for party in PARTIES)
     console.print()
-    console.print(closing_table(first, second, report.cells, report.steps))
+    if report.is_whole_table:
+        console.print(closing_table(names[0], names[1], report.cells, report.steps))
+    else:
+        console.print(table_of_nodes(report.cells))
     console.print()
     if keep:
-        _tell_kept(console, root)
+        _tell_kept(console, root, names)
     if not report.ok:
         _tell_logs(root)
     failed = sum(not step.ok for step in report.steps)
@@ -140,8 +169,8 @@ def _tell_logs(root: Path) -> None:
             say(f"  {line}")
 
 
-def _tell_kept(console: Console, root: Path) -> None:
-    found = {party.name: read(root / party.name) for party in PARTIES}
+def _tell_kept(console: Console, root: Path, names: Sequence[str]) -> None:
+    found = {name: read(root / name) for name in names}
     for name, run in found.items():
         if run is not None:
             console.print(f"{name}: administrators at {run.admin}, peers at {run.peer}, directory {root / name}")

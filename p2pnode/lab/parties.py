@@ -1,4 +1,4 @@
-"""The two parties of the lab: who they are, their charge points, their drivers, their prices."""
+"""The parties of the lab: who they are, their charge points, their drivers, their prices."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -36,7 +36,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One party of the lab, CPO and EMP in one. `stranger` is the UID of a card that no provider has issued."""
+    """One party of the lab, CPO and EMP in one; an id is empty where it plays only one role.
+
+    `stranger` is the UID of a card that no provider has issued.
+    """
 
     name: str
     operator_id: str
@@ -160,3 +163,31 @@ RHINE = Party(
 )
 
 PARTIES = (ALPINE, RHINE)
+
+
+def make_party(name: str, operator_id: str | None, provider_id: str | None) -> Party:
+    """A party of a network file: one station where it is a CPO, drivers where it is an EMP."""
+    place = _Place("1", f"{name} 1", "Lab street", "1", "60311", "Frankfurt am Main", 50.113600, 8.679700, 22)
+    provider = provider_id or "XX-XXX"
+    return Party(
+        name=name,
+        operator_id=operator_id or "",
+        operator_name=name.capitalize(),
+        provider_id=provider_id or "",
+        currency="EUR",
+        hotline="+4969123456",
+        points=_points(operator_id, "DEU", (place,)) if operator_id else (),
+        products=(Product("AC22", Decimal("0.49"), 22), Product("DC150", Decimal("0.69"), 150)),
+        drivers=_drivers(
+            provider,
+            ("00271828-4", "00314159-2", "00161803-9", "00141421-3"),
+            ("card", "other card", "code", "car", "app", "locked"),
+            (_uid(provider, 0), _uid(provider, 1)),
+        ),
+        stranger="04FFEEDDCCBB80",
+    )
+
+
+def _uid(provider_id: str, number: int) -> str:
+    """A card's UID of seven bytes, another one for each provider."""
+    return f"04{provider_id.replace('-', '').encode().hex()[:10]:0<10}{number:02X}".upper()

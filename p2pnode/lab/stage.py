@@ -161,13 +161,22 @@ class Actor:
         raise Problem(f"{self.name} has no CDR of session {session_id}")
 
 
+class Named(Protocol):
+    """Whoever sends and receives messages on the stage."""
+
+    @property
+    def name(self) -> str:
+        """The name others know it by."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """A message that has to cross the wire, at least once, and the code it has to be answered with."""
 
     operation: AnyOperation
-    sender: Actor
-    receiver: Actor
+    sender: Named
+    receiver: Named
     code: Code = Code.SUCCESS
 
     def fits(self, seen: Seen) -> bool:

@@ -74,6 +74,20 @@ def closing_table(first: str, second: str, cells: Mapping[str, Cells], steps: Se
     return table
 
 
+def table_of_nodes(cells: Mapping[str, Cells]) -> Table:
+    """How often each node of a network has sent and received each operation that crossed."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("operation, sent/received")
+    for name in cells:
+        table.add_column(name, justify="right")
+    for operation in OPERATIONS:
+        counted = [found.get(operation.name, {}) for found in cells.values()]
+        if any(count.get("sent") or count.get("received") for count in counted):
+            told = (f"{count.get('sent', 0)}/{count.get('received', 0)}" for count in counted)
+            table.add_row(operation.name, *told)
+    return table
+
+
 def _counts(cells: Mapping[str, Cells], sender: str, receiver: str, operation: str) -> str:
     """How often it was sent; with what was received where the two differ."""
     sent = cells.get(sender, {}).get(operation, {}).get("sent", 0)
