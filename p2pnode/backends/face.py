@@ -81,7 +81,7 @@ class BackendFace(OicpFace):
             return
         anchors = _anchors(self._settings.client_ca) if self._settings.client_ca is not None else ""
         if self.tls is None:
-            self.tls = ServerTls(certificate, key, anchors)
+            self.tls = ServerTls(certificate, key, anchors, self.parts.logger)
         else:
             self.tls.reload(certificate, key, anchors)
 

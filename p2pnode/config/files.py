@@ -35,7 +35,8 @@ def read_toml(file: Path) -> tuple[dict[str, Any], str]:
         return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
         found = DECODING_ERROR.fullmatch(str(error))
-        sentence, line = (found["sentence"], int(found["line"])) if found else (str(error), None)
+        sentence = found["sentence"] if found else str(error)
+        line = int(found["line"]) if found else len(text.rstrip().splitlines())  # it says: at the end of the document
         raise ConfigError(file, f"not TOML: {sentence[:1].lower()}{sentence[1:]}", line=line) from error
 
 

@@ -79,7 +79,10 @@ class PeerFaceSection(Settings):
     certificate: Path = Field(
         default=Path("pki/node.pem"), description="The node's TLS certificate, PEM, with its issuers after it."
     )
-    key: Path = Field(default=Path("pki/node.key"), description="The private key, PEM, readable by its owner only.")
+    key: Path = Field(
+        default=Path("pki/node.key"),
+        description="The private key, PEM. One that every user of the machine can read is refused.",
+    )
     signing_key: Path | None = Field(
         default=None,
         description="The private key our messages are signed with, PEM, P-256 or Ed25519; without one it is `key`.",

@@ -289,7 +289,8 @@ def _failure(peer: PeerEntry, call: _Call, error: BaseException) -> PeerError:
         return NoAnswer(peer.name, f"no answer within {call.seconds:g} seconds")
     alert = _cause(error, ssl.SSLError)
     if alert is not None and "ALERT" in (alert.reason or ""):
-        return Unreachable(peer.name, f"it does not accept our certificate: {told}"[:SHOWN_LIMIT])
+        why = (alert.reason or "").removeprefix("TLSV1_").removeprefix("SSLV3_").replace("_", " ").lower()
+        return Unreachable(peer.name, f"it does not accept our certificate, which it has to know: {why}")
     if call.url.scheme == "https" and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
         told = f"{told} (so ends a connection, too, if a peer does not take our certificate)"
     if _nothing_was_sent(error, call):

@@ -57,7 +57,7 @@ class PeerFace(OicpFace):
         if settings.tls == "on":
             anchors = self._peers.trust.anchors()
             if self.tls is None:
-                self.tls = ServerTls(settings.certificate, settings.key, anchors)
+                self.tls = ServerTls(settings.certificate, settings.key, anchors, self.parts.logger)
             else:
                 self.tls.reload(settings.certificate, settings.key, anchors)
         self.card = card

@@ -4,21 +4,32 @@ Both sides show certificates. A certificate is accepted in the handshake where i
 trusts; which peer it is, is decided afterwards.
 """
 
+import logging
 import ssl
+import stat
 from pathlib import Path
+from time import monotonic
 
 from p2pnode.config.passphrase import key_passphrase
 from p2pnode.peering.trust import Credentials, TrustError, to_pem
 
+LOGGER = logging.getLogger("p2pnode.peering")
+TOLD_AGAIN = 60.0
+"""Seconds until the same reason of a failed handshake is logged again."""
+
 
 class ServerTls:
-    """The TLS of a face whose certificate and trusted peers can change while connections stay open."""
+    """The TLS of a face whose certificate and trusted peers can change while connections stay open.
 
-    def __init__(self, certificate: Path, key: Path, anchors: str) -> None:
+    `logger` is told of certificates that are refused in the handshake.
+    """
+
+    def __init__(self, certificate: Path, key: Path, anchors: str, logger: logging.Logger = LOGGER) -> None:
         """Raises TrustError where the certificate or key cannot be used."""
         self._current = _server_context(certificate, key, anchors)
         self.context = _server_context(certificate, key, anchors)
         self.context.sni_callback = self._choose
+        self.context.sslobject_class = _telling(_Refusals(logger))
 
     def reload(self, certificate: Path, key: Path, anchors: str) -> None:
         """Use these for every handshake from now on. Raises TrustError, and then changes nothing."""
@@ -27,6 +38,53 @@ class ServerTls:
     def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         """Called for every handshake, also one that names no server."""
         connection.context = self._current
+
+
+class _Refusals:
+    """Logs why certificates are refused, each reason once in a while: anybody can make a handshake fail."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._told_at: dict[str, float] = {}
+
+    def note(self, error: ssl.SSLError) -> None:
+        """Log a handshake that failed because of the client's certificate; its address and name are not known here."""
+        if not isinstance(error, ssl.SSLCertVerificationError):
+            return
+        now = monotonic()
+        if now - self._told_at.get(error.verify_message, -TOLD_AGAIN) < TOLD_AGAIN:
+            return
+        self._told_at[error.verify_message] = now
+        self._logger.warning(
+            "a client certificate is refused: %s; if it is a partner's, it is not in the peer table, or has changed",
+            error.verify_message,
+        )
+
+
+def _telling(refusals: _Refusals) -> type[ssl.SSLObject]:
+    """Connections that tell of a handshake that fails, here and to the other side.
+
+    An event loop drops a connection whose handshake fails, and with it the alert that says why: the other side sees a
+    lost connection, after which nobody knows what became of its request. So the failure is held back until the alert is
+    written and the other side has sent something, hung up, or used up its time.
+    """
+
+    class Handshake(ssl.SSLObject):
+        failure: ssl.SSLError | None = None
+
+        def do_handshake(self) -> None:
+            if self.failure is not None:
+                raise self.failure
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                self.failure = error
+                refusals.note(error)
+                raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the alert is to be written") from error
+
+    return Handshake
 
 
 def _server_context(certificate: Path, key: Path, anchors: str) -> ssl.SSLContext:
@@ -68,6 +126,7 @@ def client_context(certificate: Path | None, key: Path | None, credentials: Cred
 def _own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
+        _require_private(key)
         context.load_cert_chain(certificate, key, password=_passphrase)
     except FileNotFoundError as error:
         missing = certificate if not certificate.exists() else key
@@ -86,3 +145,10 @@ def _passphrase() -> bytes:
     if passphrase is None:
         raise ValueError
     return passphrase
+
+
+def _require_private(key: Path) -> None:
+    """Raise TrustError where every user of the machine may read or replace the key; a group may be trusted with it."""
+    if key.stat().st_mode & stat.S_IRWXO:
+        message = f"{key} is open to every user of this machine, who could pass as this node: chmod 600 {key}"
+        raise TrustError(message)

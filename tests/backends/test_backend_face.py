@@ -212,6 +212,7 @@ async def test_a_changed_certificate_is_shown_after_a_reload(pki: dict[str, Iden
 
     def put(identity: Identity) -> None:
         certificate.write_bytes(identity.certificate_file.read_bytes())
+        key.touch(0o600)
         key.write_bytes(identity.key_file.read_bytes())
 
     put(pki["node"])

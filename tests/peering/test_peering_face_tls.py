@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from p2pnode.config import PeerEntry, PeerTable
-from p2pnode.config.node import PeerFaceSection
+from p2pnode.config.node import LimitsSection, PeerFaceSection
 from p2pnode.oicp.operations import AUTHORIZE_START, CHARGING_NOTIFICATION_START, OPERATIONS, AnyOperation
 from p2pnode.peering import PeerTableHolder, TrustError
 from p2pnode.pki import Identity, Leaf, create_identity, inspect, issue, renew
@@ -69,6 +69,51 @@ async def test_an_unknown_certificate_does_not_get_through_the_handshake(pki: Pk
         await _is_refused(post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.stranger)))
         await _is_refused(post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.issued)))
     assert notes.outcomes == []
+
+
+async def test_both_sides_are_told_why_a_certificate_does_not_get_through_the_handshake(
+    pki: Pki, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        for _ in range(3):
+            with pytest.raises(ssl.SSLError) as told:
+                await post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.stranger))
+            assert told.value.reason == "TLSV1_ALERT_UNKNOWN_CA"
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("a client certificate is refused: self-signed certificate in certificate chain; if it is")
+
+
+async def test_whoever_fails_a_handshake_and_stays_is_hung_up_on(pki: Pki, notes: Notes) -> None:
+    limits = LimitsSection(handshake_seconds=0.3, stop_seconds=0.2)
+    async with face_over(
+        await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node), limits=limits
+    ) as face:
+        reader, writer = await asyncio.open_connection("127.0.0.1", face.port, ssl=tls_client(pki.node, pki.stranger))
+        with pytest.raises(ssl.SSLError):
+            await reader.read()
+        writer.close()
+        raw, plain = await asyncio.open_connection("127.0.0.1", face.port)
+        plain.write(b"GET / HTTP/1.1\r\n\r\n")
+        async with asyncio.timeout(5):
+            while await raw.read(100):
+                pass
+        plain.close()
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o644, True), (0o606, True), (0o640, False), (0o400, False)])
+async def test_a_key_that_every_user_can_read_is_not_used(
+    pki: Pki, notes: Notes, tmp_path: Path, mode: int, *, refused: bool
+) -> None:
+    key = tmp_path / "own.key"
+    key.write_bytes(pki.node.key_file.read_bytes())
+    key.chmod(mode)
+    face = face_over(await hold(), notes, settings=tls_settings(replace(pki.node, key_file=key)))
+    if refused:
+        with pytest.raises(TrustError, match=f"chmod 600 {key}"):
+            await face.start()
+    else:
+        await face.start()
+        await face.stop()
 
 
 async def test_an_expired_certificate_does_not_get_through_the_handshake(pki: Pki, notes: Notes) -> None:
