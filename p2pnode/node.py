@@ -165,7 +165,7 @@ class Node:
                 cpo=self.cpo,
                 emp=self.emp,
                 now=self.now,
-                limits=Limits.of(config.roaming),
+                limits=Limits.of(config.roaming, config.outbox),
                 relay=config.node.relay,
             )
         )
@@ -186,6 +186,7 @@ class Node:
         if config.peer_face.pairing and config.peer_face.shows_identity:
             await self.admission.load()
             self.face.pairing = self.admission
+        await self.roaming.resume()
         await self._stack.enter_async_context(self.face)
         if config.backend_face.enabled:
             self.backend_face = await self._stack.enter_async_context(self._backend_face())
@@ -216,7 +217,7 @@ class Node:
         """Deliver what peers have missed: at the start, and from time to time."""
         while True:
             try:
-                for problem in await self.roaming.deliver_pending():
+                for problem in await self.roaming.publish_pending():
                     self.log.warning("not_delivered", problem=problem)
             except (OicpError, StoreError) as error:  # the next look may find the disk or the peer well again
                 self.log.warning("not_delivered", problem=str(error))
@@ -355,6 +356,7 @@ class Node:
         self.observer.event("pending", name=pending.name, source=pending.source, spki=pending.pin)
 
     async def _tell_of_peers(self) -> None:
+        self.roaming.outbox.wake()
         self.observer.event("peers", count=len(self.peers.current().peers))
 
     def status(self) -> NodeStatus:

@@ -116,16 +116,20 @@ async def test_a_record_that_comes_while_the_emps_backend_is_down_is_kept_and_ha
     assert kept.forwarded_at is not None
 
 
-async def test_a_notification_that_comes_while_the_emps_backend_is_down_is_answered_with_320(
+async def test_a_notification_that_comes_while_the_emps_backend_is_down_is_acknowledged_and_reaches_it_later(
     played: Stage,
 ) -> None:
     assert (await played.send(ops.AUTHORIZE_START, sample(ops.AUTHORIZE_START))).code == "000"
     await played.emp.hang_up()
-    answer = await played.send(ops.CHARGING_NOTIFICATION_START, sample(ops.CHARGING_NOTIFICATION_START))
-    assert (answer.status, answer.code) == (200, "320")
+    body = sample(ops.CHARGING_NOTIFICATION_START)
+    answer = await played.send(ops.CHARGING_NOTIFICATION_START, body)
+    assert (answer.status, answer.code) == (200, "000")
     session = await played.emp_node.store.session(KEY)
     assert session is not None
     assert session.state is SessionState.CHARGING
+    await played.emp.listen()
+    await played.emp_node.roaming.deliver_pending()
+    assert played.emp.got[-1].body == body
 
 
 async def test_a_start_sent_again_while_the_emps_backend_is_down_is_answered_as_before(played: Stage) -> None:

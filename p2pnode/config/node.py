@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection
+from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import Url
 from p2pnode.config.settings import Port, Settings, is_loopback
 from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, Role
@@ -237,4 +238,5 @@ class NodeConfig(Settings):
     emp: EmpSection = Field(default=EmpSection(), description="Who answers for our EMP role.")
     limits: LimitsSection = Field(default=LimitsSection(), description="How much it takes, how long it waits.")
     roaming: RoamingSection = Field(default=RoamingSection(), description="How long it waits for others.")
+    outbox: OutboxSection = Field(default=OutboxSection(), description="How it sends again what nobody took.")
     log: LogSection = Field(default=LogSection(), description="What it writes.")

@@ -1,7 +1,7 @@
 """ChargeDetailRecord and GetChargeDetailRecords: on disk before it is acknowledged, one per session, never lost."""
 
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -12,40 +12,57 @@ from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
 from p2pnode.oicp.codec import read, replace_members
 from p2pnode.oicp.envelopes import join_page
-from p2pnode.oicp.errors import InvalidMessage, PeerError, ProtocolError
-from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError
 from p2pnode.oicp.identifiers import operator_key, operator_of_evse, provider_key, provider_of_evco, session_key
-from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS, Role
+from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
-from p2pnode.roaming.asking import as_one_page, ask, ask_each, ask_own
+from p2pnode.roaming.asking import as_one_page, ask_each
+from p2pnode.roaming.lanes import Answered
+from p2pnode.roaming.outbox import LANES, Outbox, waiting_of
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
-from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionEvent, SessionRecord, Verb
-from p2pnode.roaming.router import Destination, Knowledge, resolve
-from p2pnode.roaming.sessions import Event, moved, require_between
-from p2pnode.roaming.stored import read_stored
-from p2pnode.roaming.undelivered import Undelivered
-
-EARLIEST = datetime.min.replace(tzinfo=UTC)
-LATEST = datetime.max.replace(tzinfo=UTC)
-AWAY = frozenset(
-    {Code.PARTNER_NOT_FOUND, Code.NO_VALID_CONTRACT, Code.PARTNER_DID_NOT_RESPOND, Code.SERVICE_NOT_AVAILABLE}
+from p2pnode.roaming.records import (
+    OWN,
+    CdrFilter,
+    CdrRecord,
+    QueuedRecord,
+    SessionEvent,
+    SessionRecord,
+    SessionState,
+    Verb,
 )
-"""The codes that hold for everything an EMP is sent, not for one CDR."""
+from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.sessions import Event, moved, require_between, state_at
+from p2pnode.roaming.stored import read_stored
+
 HUB_MEMBERS = {"hub_operator_id": "HubOperatorID", "hub_provider_id": "HubProviderID"}
-TEMPORARY = AWAY | {Code.SYSTEM_ERROR, Code.UNAUTHORIZED_ACCESS}
-"""The codes after which sending a CDR again may help, some of them once a peer table has been put right."""
+LANE = LANES[CHARGE_DETAIL_RECORD]
+AFTER_EXPIRY = f"{CHARGE_DETAIL_RECORD.name} (the session had expired)"
+"""The line of the history that marks a CDR which came after its session's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The CDR of a session as it is stored, and what became of one that came: taken, known before, or different."""
+
+    record: CdrRecord
+    is_new: bool = False
+    is_different: bool = False
+
+
+def refuse_different(kept: Kept) -> None:
+    """Raises ProtocolError 400 for a second, different CDR."""
+    if kept.is_different:
+        raise ProtocolError(Code.SESSION_INVALID, "the session has a CDR already, and this is a different one")
 
 
 class Cdrs:
     """Both operations, both verbs."""
 
-    def __init__(self, party: Party, undelivered: Undelivered) -> None:
+    def __init__(self, party: Party, outbox: Outbox) -> None:
         self._party = party
-        self._undelivered = undelivered
-        self._in_hand: set[str] = set()
-        """The keys of the CDRs that their EMP is being sent or given: nobody gets one twice at the same time."""
+        self._outbox = outbox
 
     @property
     def receivers(self) -> Receivers:
@@ -63,63 +80,53 @@ class Cdrs:
         Acknowledged once it is on disk; our EMP gets it afterwards. The same CDR again gets the same answer. Raises
         ProtocolError 400 for a session that is not between the two, and for a second, different CDR.
         """
-        message = received.message
-        record = await self._store(received.peer, message, received.body, caller_of(received))
-        self._start_hand_over(message, record)
-        return acknowledge(message)
+        given = Outgoing(received.operation, received.message, received.body, received.process_id)
+        await self._store(received.peer, given, caller_of(received))
+        return acknowledge(received.message)
 
-    async def _store(self, peer: PeerEntry, message: ChargeDetailRecord, body: bytes, operator_id: str) -> CdrRecord:
-        party = self._party
+    async def _store(self, peer: PeerEntry, given: Outgoing[ChargeDetailRecord], operator_id: str) -> None:
+        """Put a CDR of a peer on disk, and into the outbox for our own EMP unless that has it."""
+        party, message = self._party, given.message
         key = session_key(message.session_id)
         at = party.now()
         own: SessionRecord | None = None
 
-        def work(transaction: Transaction) -> CdrRecord | None:
+        def work(transaction: Transaction) -> tuple[Kept | None, QueuedRecord | None]:
             session = transaction.session(key) or own
             if session is None:
-                return None
+                return None, None
             require_between(session, cpo=peer.name, emp=OWN)
-            return _kept(transaction, session, message, body, at=at, verb=Verb.RECEIVE, peer=peer.name)
+            kept = _kept(transaction, session, message, given.body, at=at, verb=Verb.RECEIVE, peer=peer.name)
+            return kept, self._queued(transaction, session, kept, given)
 
-        record = await party.store.write(work)
-        if record is None:
+        kept, _ = await self._outbox.write(work)
+        if kept is None:
             own = await adopted(party, peer, message, operator_id, at)
             require_between(own)
-            record = await party.store.write(work)
-        if record is None:
+            kept, _ = await self._outbox.write(work)
+        if kept is None:
             raise ProtocolError(Code.SESSION_INVALID, "no such session between the two parties")
-        return record
+        refuse_different(kept)
 
-    def _start_hand_over(self, message: ChargeDetailRecord, record: CdrRecord) -> None:
-        """Give a stored CDR to our own EMP in the background, unless that has been done, or is being done now."""
-        if record.forwarded_at is None and record.key not in self._in_hand:
-            self._in_hand.add(record.key)
-            self._party.background.start(self._hand_over(message, record), "CDR to our EMP")
-
-    async def _hand_over(self, message: ChargeDetailRecord, record: CdrRecord) -> None:
-        """Give a stored CDR to our own EMP; what it does not take stays marked as not forwarded."""
-        operation = CHARGE_DETAIL_RECORD
-        try:
-            answer = await ask_own(
-                self._party,
-                operation,
-                message,
-                record.body,
-                caller_id=record.operator_id,
-                deadline=operation.deadline,
-            )
-            if answer.result:
-                await self._mark_forwarded(record)
-            else:
-                await self._note(record, answer.status_code.code)
-        except PeerError as error:
-            await self._note(record, error.code)
-        finally:
-            self._in_hand.discard(record.key)
-
-    async def _mark_forwarded(self, record: CdrRecord) -> None:
-        at = self._party.now()
-        await self._party.store.write(lambda transaction: transaction.mark_cdr_forwarded(record.key, at))
+    def _queued(
+        self,
+        transaction: Transaction,
+        session: SessionRecord,
+        kept: Kept,
+        outgoing: Outgoing[ChargeDetailRecord],
+    ) -> QueuedRecord | None:
+        """The CDR's row in the outbox, made where it is not there; None where its EMP has the CDR."""
+        record = kept.record
+        if kept.is_different or record.forwarded_at is not None:
+            return None
+        before: Sequence[QueuedRecord] = () if kept.is_new else transaction.queued(record.key, record.emp, LANE)
+        waiting = waiting_of(before)
+        if waiting is not None:
+            return waiting
+        for dead in before:
+            transaction.unqueue(dead.id)
+        row = self._outbox.row(record.emp, outgoing, session, caller_id=record.operator_id, body=b"")
+        return transaction.queue(row)
 
     async def send(self, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
         """eRoamingChargeDetailRecord of our CPO, or of a peer's: stored first, then sent to the EMP of the session.
@@ -137,51 +144,28 @@ class Cdrs:
         if outgoing.source is not None and await party.store.session(key) is None:
             adoptable = await adopted(party, outgoing.source, message, caller_id, at)
 
-        def work(transaction: Transaction) -> CdrRecord:
+        going = outgoing
+
+        def work(transaction: Transaction) -> tuple[Kept, QueuedRecord | None]:
+            nonlocal going
             session = require_between(transaction.session(key) or adoptable, cpo=outgoing.sender)
             bundled = with_hub_partners(message, outgoing.body, session)
-            return _kept(transaction, session, *bundled, at=at, verb=Verb.SEND, peer=session.emp)
+            kept = _kept(transaction, session, *bundled, at=at, verb=Verb.SEND, peer=session.emp)
+            going = replace(outgoing, message=bundled[0], body=kept.record.body)
+            return kept, self._queued(transaction, session, kept, outgoing)
 
-        record = await party.store.write(work)
-        if record.forwarded_at is not None:
+        kept, queued = await self._outbox.write(work, lambda: going)
+        refuse_different(kept)
+        if queued is None:
             return acknowledge(message)
-        if key in self._in_hand:
-            return acknowledge(message, Code.SUCCESS, "stored, and being forwarded")
-        self._in_hand.add(key)
-        try:
-            session = await party.store.session(key)
-            if session is not None:
-                await self._undelivered.flush(session)
-            return await self._forward(record, outgoing)
-        finally:
-            self._in_hand.discard(key)
-
-    async def _forward(self, record: CdrRecord, outgoing: Outgoing[ChargeDetailRecord]) -> Acknowledgement:
-        """Send a stored CDR to its EMP; the EMP's answer, or ours where there is none."""
-        party, message = self._party, outgoing.message
-        knowledge = Knowledge(
-            party.own, counterpart=record.emp, counterpart_id=record.provider_id, source=outgoing.source
-        )
-        try:
-            destination = resolve(CHARGE_DETAIL_RECORD, message, party.peers(), knowledge)[0]
-            caller_id = party.own_id(outgoing, record.operator_id) if record.cpo == OWN else record.operator_id
-            reply = await ask(
-                party, destination, outgoing, caller_id=caller_id, body=_for_hub(record, message, destination)
-            )
-        except (PeerError, ProtocolError) as error:
-            await self._note(record, error.code)
-            reason = "stored, and not forwarded yet"
-            return acknowledge(message, Code.SUCCESS, f"{reason}: {error}" if outgoing.source is None else reason)
-        answer: Acknowledgement = reply.answer
-        if answer.result:
-            await self._mark_forwarded(record)
-        else:
-            await self._note(record, answer.status_code.code)
+        outcome = await self._outbox.answer(queued, CHARGE_DETAIL_RECORD.deadline)
+        if not isinstance(outcome, Answered):
+            reason = f": {outcome.reason}" if outgoing.source is None else ""
+            return acknowledge(message, Code.SUCCESS, f"stored, and not forwarded yet{reason}")
+        if outcome.error is not None:
+            raise outcome.error
+        answer: Acknowledgement = outcome.answer
         return answer
-
-    async def _note(self, record: CdrRecord, code: str) -> None:
-        event = SessionEvent(record.key, self._party.now(), CHARGE_DETAIL_RECORD.name, Verb.SEND, record.emp, code, b"")
-        await self._party.store.write(lambda transaction: transaction.add_event(event))
 
     async def receive_get(self, received: Received[GetChargeDetailRecords]) -> bytes:
         """eRoamingGetChargeDetailRecords: one page of our CDRs of the asking EMP's sessions, as they were stored."""
@@ -216,78 +200,10 @@ class Cdrs:
         for body in records:
             try:
                 message = read(ChargeDetailRecord, body)
-                record = await self._store(peer, message, body, next(iter(peer.operators), ""))
+                given = Outgoing(CHARGE_DETAIL_RECORD, message, body, self._party.new_session_id())
+                await self._store(peer, given, next(iter(peer.operators), ""))
             except (InvalidMessage, ProtocolError):
                 continue
-            self._start_hand_over(message, record)
-
-    async def forward_pending(self) -> int:
-        """Give every CDR that its EMP has not acknowledged to it again; returns how many were acknowledged.
-
-        For a start of the node, and now and then. A CDR the EMP has refused is left to people, and an EMP that does
-        not answer is left alone until the next time.
-        """
-        emps = [OWN] if self._party.emp is not None else []
-        emps += [peer.name for peer in self._party.peers().with_role(Role.EMP)]
-        forwarded = 0
-        for emp in emps:
-            for body in await self._unforwarded(emp):
-                key = _key_of(body)
-                if key is None or key in self._in_hand:
-                    continue
-                self._in_hand.add(key)
-                try:
-                    code = await self._forward_again(key)
-                finally:
-                    self._in_hand.discard(key)
-                if code in AWAY:
-                    break
-                forwarded += code == Code.SUCCESS
-        return forwarded
-
-    async def _unforwarded(self, emp: str) -> list[bytes]:
-        wanted = CdrFilter(emp=emp, provider_keys=None, from_=EARLIEST, to=LATEST, forwarded=False)
-        bodies: list[bytes] = []
-        for number in itertools.count():
-            page = await self._party.store.cdr_page(wanted, PageRequest(number, LARGEST_PAGE_SIZE))
-            bodies += page.records
-            if len(bodies) >= page.total or not page.records:
-                break
-        return bodies
-
-    async def _forward_again(self, key: str) -> str | None:
-        """Send a CDR if that may help; returns the code of what became of it, None where it was not sent."""
-        record = await self._party.store.cdr(key)
-        if record is None or record.forwarded_at is not None or await self._was_refused(record):
-            return None
-        message = read_stored(ChargeDetailRecord, record.body)
-        if record.emp == OWN:
-            await self._hand_over(message, record)
-        else:
-            source = self._party.peers().get(record.cpo) if record.cpo != OWN else None
-            process_id = self._party.new_session_id()
-            await self._forward(record, Outgoing(CHARGE_DETAIL_RECORD, message, record.body, process_id, source=source))
-        current = await self._party.store.cdr(key)
-        is_forwarded = current is not None and current.forwarded_at is not None
-        return Code.SUCCESS if is_forwarded else await self._last_code(record)
-
-    async def _was_refused(self, record: CdrRecord) -> bool:
-        code = await self._last_code(record)
-        return code is not None and code not in TEMPORARY
-
-    async def _last_code(self, record: CdrRecord) -> str | None:
-        """Why the EMP did not take the CDR when it was sent last; None where it has not been sent."""
-        history = await self._party.store.history(record.key)
-        codes = [event.code for event in history if event.operation == CHARGE_DETAIL_RECORD.name and not event.body]
-        return codes[-1] if codes else None
-
-
-def _key_of(body: bytes) -> str | None:
-    """The key of the session of a stored CDR; None where its bytes can no longer be read, which holds up no other."""
-    try:
-        return session_key(read(ChargeDetailRecord, body).session_id)
-    except InvalidMessage:
-        return None
 
 
 def _kept(  # noqa: PLR0913 - what one CDR writes
@@ -299,13 +215,15 @@ def _kept(  # noqa: PLR0913 - what one CDR writes
     at: datetime,
     verb: Verb,
     peer: str,
-) -> CdrRecord:
-    """The CDR as it is stored now, or was before. Raises ProtocolError 400 for a second, different one."""
+) -> Kept:
+    """The CDR as it is stored now, or was before. A second, different one stands in the history, to be looked at."""
     known = transaction.cdr(session.key)
     if known is not None:
-        if read_stored(ChargeDetailRecord, known.body).wire() != message.wire():
-            raise ProtocolError(Code.SESSION_INVALID, "the session has a CDR already, and this is a different one")
-        return known
+        is_different = read_stored(ChargeDetailRecord, known.body).wire() != message.wire()
+        if is_different and transaction.session(session.key) is not None:
+            name, code = CHARGE_DETAIL_RECORD.name, Code.SESSION_INVALID
+            transaction.add_event(SessionEvent(session.key, at, name, verb, peer, code, body))
+        return Kept(known, is_different=is_different)
     record = CdrRecord(
         key=session.key,
         session_id=message.session_id,
@@ -328,7 +246,9 @@ def _kept(  # noqa: PLR0913 - what one CDR writes
     transaction.put_session(settled)
     transaction.add_cdr(record)
     transaction.add_event(SessionEvent(session.key, at, CHARGE_DETAIL_RECORD.name, verb, peer, Code.SUCCESS, body))
-    return record
+    if state_at(session, at) is SessionState.EXPIRED:
+        transaction.add_event(SessionEvent(session.key, at, AFTER_EXPIRY, verb, peer, Code.SUCCESS, b""))
+    return Kept(record, is_new=True)
 
 
 def with_hub_partners(
@@ -351,14 +271,6 @@ def with_hub_partners(
         return message, body
     named = {HUB_MEMBERS[name]: text for name, text in missing.items()}
     return message.model_copy(update=missing), replace_members(body, named)
-
-
-def _for_hub(record: CdrRecord, message: ChargeDetailRecord, destination: Destination) -> bytes:
-    """The CDR as it is sent; a hub that takes over a session it has not seen is told whose driver it was."""
-    hub = destination.peer is not None and destination.peer.hub and destination.name != record.emp
-    if not hub or message.hub_provider_id is not None or not record.provider_id:
-        return record.body
-    return replace_members(record.body, {HUB_MEMBERS["hub_provider_id"]: record.provider_id})
 
 
 def _keys(texts: Iterable[str] | None, key: Callable[[str], str]) -> tuple[str, ...] | None:

@@ -11,7 +11,6 @@ from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.codec import replace_members
 from p2pnode.oicp.dialects import FROM_SESSION
-from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.notifications import (
     ChargingNotificationEnd,
@@ -22,13 +21,13 @@ from p2pnode.oicp.notifications import (
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
-from p2pnode.roaming.asking import ask_counterpart, own_answer
+from p2pnode.roaming.lanes import Answered
 from p2pnode.roaming.media import body_without_pin
+from p2pnode.roaming.outbox import Outbox, Queued
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import ChargingNotification, Outgoing, Received, Transaction
-from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
+from p2pnode.roaming.records import OWN, QueuedRecord, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.sessions import Event, moved, require_between
-from p2pnode.roaming.undelivered import TEMPORARY, Undelivered
 
 EVENTS: Mapping[AnyOperation, Event] = {
     ops.CHARGING_NOTIFICATION_START: Event.START,
@@ -41,9 +40,9 @@ EVENTS: Mapping[AnyOperation, Event] = {
 class Notifications:
     """The four operations, both verbs."""
 
-    def __init__(self, party: Party, undelivered: Undelivered) -> None:
+    def __init__(self, party: Party, outbox: Outbox) -> None:
         self._party = party
-        self._undelivered = undelivered
+        self._outbox = outbox
 
     @property
     def receivers(self) -> Receivers:
@@ -58,31 +57,34 @@ class Notifications:
     async def receive(self, received: Received[ChargingNotification]) -> Acknowledgement:
         """eRoamingChargingNotifications about a session of one of our drivers, stored and given to our EMP.
 
-        Raises ProtocolError 400 for a session that is not between the two, or that does not stand where the
-        notification fits.
+        The answer is that of our EMP; where it cannot be told now, ours: it will be. Raises ProtocolError 400 for a
+        session that is not between the two, or that does not stand where the notification fits.
         """
         party, message, peer = self._party, received.message, received.peer
         event = EVENTS[received.operation]
         key = session_key(message.session_id)
         at = party.now()
-        line = SessionEvent(key, at, received.operation.name, Verb.RECEIVE, peer.name, Code.SUCCESS, _kept(received))
+        kept = _kept(message, received.body)
+        line = SessionEvent(key, at, received.operation.name, Verb.RECEIVE, peer.name, Code.SUCCESS, kept)
+        given = Outgoing(received.operation, message, received.body, received.process_id, received.caller_id)
 
-        def work(transaction: Transaction) -> bool:
+        def work(transaction: Transaction) -> tuple[bool, QueuedRecord | None]:
             session = transaction.session(key) or own
             if session is None:
-                return False
+                return False, None
             require_between(session, cpo=peer.name, emp=OWN)
             transaction.put_session(_told(moved(session, event, at), message))
             transaction.add_event(line)
-            return True
+            row = self._outbox.row(OWN, given, session, caller_id=received.caller_id, body=kept)
+            return True, _queued(transaction, row)
 
         own: SessionRecord | None = None
-        if not await party.store.write(work):
+        known, queued = await self._outbox.write(work, lambda: given)
+        if not known:
             own = await adopted(party, peer, message, caller_of(received), at)
             require_between(own)
-            await party.store.write(work)
-        answer: Acknowledgement = await own_answer(party, received)
-        return answer
+            _, queued = await self._outbox.write(work, lambda: given)
+        return await self._answer(given, queued, "")
 
     async def send(self, outgoing: Outgoing[ChargingNotification]) -> Acknowledgement:
         """eRoamingChargingNotifications of our CPO, or of a peer's, to the EMP of the session.
@@ -95,44 +97,43 @@ class Notifications:
         caller_id = party.own_id(outgoing, message.operator_id)
         event = EVENTS[outgoing.operation]
         key = session_key(message.session_id)
-
+        going = outgoing
         adoptable: SessionRecord | None = None
         if outgoing.source is not None and await party.store.session(key) is None:
             adoptable = await adopted(party, outgoing.source, message, caller_id, party.now())
 
-        def work(transaction: Transaction) -> SessionRecord:
+        def work(transaction: Transaction) -> tuple[None, QueuedRecord | None]:
+            nonlocal going
             session = require_between(transaction.session(key) or adoptable, cpo=outgoing.sender)
             following = _told(moved(session, event, party.now()), message)
             transaction.put_session(following)
-            return following
+            going = _completed(outgoing, following, party.peers().get(following.emp))
+            kept = _kept(message, going.body)
+            row = self._outbox.row(following.emp, outgoing, following, caller_id=caller_id, body=kept)
+            return None, _queued(transaction, row)
 
-        session = await party.store.write(work)
-        outgoing = _completed(outgoing, session, party.peers().get(session.emp))
-        if not await self._undelivered.flush(session):
-            return await self._wait(session, outgoing, Code.SERVICE_NOT_AVAILABLE, "earlier ones wait too")
-        try:
-            reply = await ask_counterpart(party, session, outgoing, caller_id=caller_id)
-        except ProtocolError as error:
-            if error.code in TEMPORARY:
-                return await self._wait(session, outgoing, error.code, error.reason)
-            await self._note(session, outgoing, error.code)
-            raise
-        answer: Acknowledgement = reply.answer
-        await self._note(session, outgoing, answer.status_code.code)
+        _, queued = await self._outbox.write(work, lambda: going)
+        return await self._answer(outgoing, queued, "stored, and not forwarded yet")
+
+    async def _answer(
+        self, outgoing: Outgoing[ChargingNotification], queued: Queued | None, otherwise: str
+    ) -> Acknowledgement:
+        """The answer of who was told; a positive one of ours where there is none yet. Raises ProtocolError."""
+        outcome = await self._outbox.answer(queued, outgoing.operation.deadline)
+        if not isinstance(outcome, Answered):
+            reason = outcome.reason if otherwise and outgoing.source is None else ""
+            return acknowledge(outgoing.message, Code.SUCCESS, ": ".join(filter(None, (otherwise, reason))) or None)
+        if outcome.error is not None:
+            raise outcome.error
+        answer: Acknowledgement = outcome.answer
         return answer
 
-    async def _wait(
-        self, session: SessionRecord, outgoing: Outgoing[ChargingNotification], code: str, reason: str
-    ) -> Acknowledgement:
-        """The positive answer to a notification that is stored and will be sent again."""
-        await self._note(session, outgoing, code)
-        self._undelivered.add(session.key)
-        return acknowledge(outgoing.message, Code.SUCCESS, f"stored, and not forwarded yet: {reason}")
 
-    async def _note(self, session: SessionRecord, outgoing: Outgoing[ChargingNotification], code: str) -> None:
-        at = self._party.now()
-        line = SessionEvent(session.key, at, outgoing.operation.name, Verb.SEND, session.emp, code, _kept(outgoing))
-        await self._party.store.write(lambda transaction: transaction.add_event(line))
+def _queued(transaction: Transaction, row: QueuedRecord) -> QueuedRecord:
+    """The row in the outbox; a Progress stands for those of its session that have not been delivered."""
+    if row.operation == ops.CHARGING_NOTIFICATION_PROGRESS.name:
+        transaction.supersede(row.session_key, row.peer, row.operation)
+    return transaction.queue(row)
 
 
 def _completed(
@@ -149,9 +150,9 @@ def _completed(
     return replace(outgoing, body=replace_members(outgoing.body, missing)) if missing else outgoing
 
 
-def _kept(message: Received[ChargingNotification] | Outgoing[ChargingNotification]) -> bytes:
-    identification = message.message.identification
-    return body_without_pin(identification, message.body) if identification is not None else message.body
+def _kept(message: ChargingNotification, body: bytes) -> bytes:
+    identification = message.identification
+    return body_without_pin(identification, body) if identification is not None else body
 
 
 def _told(session: SessionRecord, message: ChargingNotification) -> SessionRecord:

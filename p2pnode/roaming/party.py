@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from p2pnode.config.node import RoamingSection
+from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import PeerTable
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import operator_key, provider_key
@@ -13,6 +14,7 @@ from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.background import Background
+from p2pnode.roaming.breaker import Breakers
 from p2pnode.roaming.deadline import Deadlines
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
 
@@ -74,11 +76,13 @@ class Limits:
     """How many crawls over pages may be under way at the same time."""
     crawl: timedelta = timedelta(minutes=15)
     """How long a crawl may pause between two pages."""
+    outbox: OutboxSection = OutboxSection()  # noqa: RUF009 - it cannot be changed
+    """How what nobody took is sent again."""
     pin_rounds: int = 10
     """The cost of the bcrypt hash of a PIN, as a power of two."""
 
     @classmethod
-    def of(cls, settings: RoamingSection) -> "Limits":
+    def of(cls, settings: RoamingSection, outbox: OutboxSection) -> "Limits":
         """Those that are configured; the others as they are by default."""
         return cls(
             authorize_deadline=settings.authorize_seconds,
@@ -87,6 +91,7 @@ class Limits:
             reservation=timedelta(minutes=settings.reservation_minutes),
             authorized=timedelta(days=settings.authorized_days),
             unconfirmed=timedelta(hours=settings.unconfirmed_hours),
+            outbox=outbox,
         )
 
 
@@ -104,6 +109,7 @@ class Party:
     new_session_id: Callable[[], str]
     limits: Limits
     background: Background
+    breakers: Breakers
     relay: bool = False
     """Whether we pass on what peers send each other."""
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -27,6 +27,7 @@ from p2pnode.oicp.notifications import (
 )
 from p2pnode.oicp.operations import Operation
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
+from p2pnode.roaming.outbox_ports import OutboxReading, OutboxWriting
 from p2pnode.roaming.records import (
     FIRST_PAGE,
     OWN,
@@ -59,7 +60,7 @@ class StoreFault(Exception):
     """The store could not do what was asked, and nothing of it is on disk. A sentence without stored values."""
 
 
-class Transaction(Protocol):
+class Transaction(OutboxWriting, Protocol):
     """What is written of sessions inside one `Store.write`: all of it is on disk when it returns, or none of it."""
 
     def session(self, key: str) -> SessionRecord | None:
@@ -164,7 +165,7 @@ class Publication(Protocol):
         """Make these the whole of what the owner vouches for under the provider."""
 
 
-class Store(Protocol):
+class Store(OutboxReading, Protocol):
     """The node's memory. Reads see all that a returned `write` or `publish` has written, and never half of one.
 
     Every method raises StoreFault where the store fails. Lists leave out a row that cannot be read.

@@ -285,6 +285,74 @@ class ReceiptRecord(Struct, frozen=True):
     answer_key: bytes
 
 
+class QueueState(StrEnum):
+    """Whether a message in the outbox is still tried."""
+
+    WAITING = "waiting"
+    DEAD = "dead"
+
+
+class QueuedRecord(Struct, frozen=True):
+    """A message in the outbox. `id` is its place in the order of all.
+
+    `peer` is `OWN` where our own backend is to get it, `counterpart_id` its identifier, by which it is found again
+    should the peer be gone. `source` is the peer the message is relayed for; empty: nobody. `body` is empty for a CDR,
+    which is stored already.
+    """
+
+    id: int
+    peer: str
+    lane: str
+    session_key: str
+    operation: str
+    caller_id: str
+    process_id: str
+    counterpart_id: str
+    source: str
+    body: bytes
+    created_at: datetime
+    attempts: int = 0
+    next_at: datetime | None = None
+    state: QueueState = QueueState.WAITING
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """How many messages of the outbox wait for a peer, and how many have been given up; since when the oldest waits."""
+
+    waiting: int = 0
+    dead: int = 0
+    oldest: datetime | None = None
+
+
+class BreakerState(StrEnum):
+    """Whether a peer is called: closed as ever, open not for now, half-open to see whether it is back."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class BreakerRecord(Struct, frozen=True):
+    """The circuit breaker of one peer: `failures` calls in a row had no answer, `next_at` it may be called again."""
+
+    peer: str
+    state: BreakerState = BreakerState.CLOSED
+    failures: int = 0
+    since: datetime | None = None
+    next_at: datetime | None = None
+    reason: str = ""
+
+
+class DeliveryRecord(Struct, frozen=True):
+    """What a peer is known to have: all we published with the operation up to `known_at`, a moment of `Store.clock`."""
+
+    peer: str
+    operation: str
+    known_at: datetime
+
+
 class CallOutcome(Struct, frozen=True):
     """What became of one message on the wire, for logs, metrics and events: `ms` its duration, `code` the OICP code.
 

@@ -4,6 +4,9 @@ The session is stored before anybody is asked, as `unconfirmed`: the notificatio
 and a start whose answer is lost may have happened. A refusal takes the session away again.
 """
 
+from datetime import datetime
+from functools import partial
+
 from msgspec.structs import replace
 
 from p2pnode.oicp.acknowledgement import Acknowledgement
@@ -28,20 +31,25 @@ from p2pnode.roaming.asking import (
 )
 from p2pnode.roaming.evse_checks import cpo_of, operator_of, require_own
 from p2pnode.roaming.media import body_without_pin, medium_of, medium_of_stored, stored_identification
+from p2pnode.roaming.outbox import Outbox
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
-from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
+from p2pnode.roaming.records import OWN, QueuedRecord, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.reservations import Reservations
 from p2pnode.roaming.router import Destination
 from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, moved_if_possible, require_between, state_at
 from p2pnode.roaming.starts import STARTED
 
+LOOKED_THROUGH = 1000
+"""How many of the most recent sessions are looked through after a start of the node."""
+
 
 class Remote:
     """Remote start and stop, and with them the reservations."""
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, outbox: Outbox) -> None:
         self._party = party
+        self._outbox = outbox
         self._reservations = Reservations(party)
 
     @property
@@ -249,28 +257,39 @@ class Remote:
         at = self._party.now()
         body = body_without_pin(outgoing.message.identification, outgoing.body)
         event = SessionEvent(session.key, at, outgoing.operation.name, Verb.SEND, session.cpo, code, body)
-        await self._party.store.write(lambda transaction: transaction.add_event(event))
-        if self._party.limits.remote_start_on_timeout == "stop" and outgoing.source is None:
-            stop = self._stop_after(session, outgoing, caller_id)
-            self._party.background.start(stop, "stop after a lost remote start")
+        row = self._stop_row(session, outgoing.process_id, caller_id) if outgoing.source is None else None
 
-    async def _stop_after(
-        self, session: SessionRecord, outgoing: Outgoing[AuthorizeRemoteStart], caller_id: str
-    ) -> None:
+        def work(transaction: Transaction) -> tuple[None, QueuedRecord | None]:
+            transaction.add_event(event)
+            return None, transaction.queue(row) if row is not None else None
+
+        await self._outbox.write(work)
+
+    def _stop_row(self, session: SessionRecord, process_id: str, caller_id: str) -> QueuedRecord | None:
+        """The RemoteStop that is to follow a remote start whose answer is lost; None where none is."""
+        if self._party.limits.remote_start_on_timeout != "stop" or session.evse_id is None:
+            return None
         message = AuthorizeRemoteStop(
             session_id=session.session_id,
-            provider_id=outgoing.message.provider_id,
-            evse_id=outgoing.message.evse_id,
+            provider_id=session.provider_id,
+            evse_id=session.evse_id,
             emp_partner_session_id=session.emp_partner_session_id,
         )
-        stop = Outgoing(AUTHORIZE_REMOTE_STOP, message, encode(message), outgoing.process_id, caller_id)
-        try:
-            await self.send_stop(stop)
-        except ProtocolError as error:
-            event = SessionEvent(
-                session.key, self._party.now(), stop.operation.name, Verb.SEND, session.cpo, error.code, stop.body
-            )
-            await self._party.store.write(lambda transaction: transaction.add_event(event))
+        body = encode(message)
+        stop = Outgoing(AUTHORIZE_REMOTE_STOP, message, body, process_id)
+        return self._outbox.row(session.cpo, stop, session, caller_id=caller_id, body=body)
+
+    async def resume(self) -> None:
+        """Send the RemoteStops of the remote starts that were being asked for when the node ended."""
+        if self._party.limits.remote_start_on_timeout != "stop":
+            return
+        for session in await self._party.store.sessions(LOOKED_THROUGH):
+            if session.state is not SessionState.UNCONFIRMED or session.emp != OWN:
+                continue
+            told = await self._party.store.history(session.key)
+            row = self._stop_row(session, self._party.new_session_id(), session.provider_id)
+            if row is not None and not any(event.operation == AUTHORIZE_REMOTE_START.name for event in told):
+                await self._outbox.write(partial(_queue_stop, row, self._party.now()))
 
     async def send_stop(self, outgoing: Outgoing[AuthorizeRemoteStop]) -> Acknowledgement:
         """eRoamingAuthorizeRemoteStop of our EMP, or of a peer's, to the CPO of the session.
@@ -311,3 +330,15 @@ class Remote:
             transaction.add_event(event)
 
         await self._party.store.write(work)
+
+
+def _queue_stop(row: QueuedRecord, at: datetime, transaction: Transaction) -> tuple[None, QueuedRecord | None]:
+    """Queue the stop of a start whose fate nobody knows, unless the session has gone on."""
+    session = transaction.session(row.session_key)
+    if session is None or session.state is not SessionState.UNCONFIRMED:
+        return None, None
+    code = Code.PARTNER_DID_NOT_RESPOND
+    transaction.add_event(
+        SessionEvent(row.session_key, at, AUTHORIZE_REMOTE_START.name, Verb.SEND, row.peer, code, b"")
+    )
+    return None, transaction.queue(row)

@@ -14,19 +14,21 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.authentication import Authentication
 from p2pnode.roaming.authorization import Authorization
 from p2pnode.roaming.background import Background
+from p2pnode.roaming.breaker import Breakers, WatchedCaller
 from p2pnode.roaming.cdrs import Cdrs
 from p2pnode.roaming.evse_data import EvseDataService
 from p2pnode.roaming.evse_status import EvseStatusService
 from p2pnode.roaming.notifications import Notifications
+from p2pnode.roaming.outbox import Outbox
 from p2pnode.roaming.party import Limits, OwnParty, Party, Receivers, Senders
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
 from p2pnode.roaming.pricing import Pricing
 from p2pnode.roaming.publishing import Publisher
+from p2pnode.roaming.records import BreakerRecord
 from p2pnode.roaming.relay import Relay
 from p2pnode.roaming.remote import Remote
 from p2pnode.roaming.session_ids import session_ids
 from p2pnode.roaming.succession import spoken_for
-from p2pnode.roaming.undelivered import Undelivered
 
 
 class Service(Protocol):
@@ -66,34 +68,38 @@ class Roaming:
         relay: bool = False,
     ) -> None:
         self._background = Background()
+        limits = limits or Limits()
+        self.breakers = Breakers(limits.outbox, now, self._note_breaker)
         self._party = Party(
             own=own,
             peers=peers,
             store=store,
-            caller=caller,
+            caller=WatchedCaller(caller, self.breakers),
             cpo=cpo,
             emp=emp,
             now=now,
             new_session_id=new_session_id or session_ids(now),
-            limits=limits or Limits(),
+            limits=limits,
             background=self._background,
+            breakers=self.breakers,
             relay=relay,
         )
         self._evse_data = EvseDataService(self._party)
         self._evse_status = EvseStatusService(self._party)
         self._pricing = Pricing(self._party)
         self._authentication = Authentication(self._party)
-        self._undelivered = Undelivered(self._party)
-        self._cdrs = Cdrs(self._party, self._undelivered)
+        self._resumed = False
+        self.outbox = Outbox(self._party)
+        self._remote = Remote(self._party, self.outbox)
         services: tuple[Service, ...] = (
             self._evse_data,
             self._evse_status,
             self._pricing,
             self._authentication,
-            self._cdrs,
+            Cdrs(self._party, self.outbox),
             Authorization(self._party),
-            Notifications(self._party, self._undelivered),
-            Remote(self._party),
+            Notifications(self._party, self.outbox),
+            self._remote,
         )
         backends = {Role.CPO: cpo, Role.EMP: emp}
         receivers = {operation: handle for service in services for operation, handle in service.receivers.items()}
@@ -119,6 +125,18 @@ class Roaming:
         """Cancel what still runs in the background and wait for its end."""
         await self._background.aclose()
 
+    def _note_breaker(self, record: BreakerRecord) -> None:
+        """Store the state of a breaker, without anybody waiting for it."""
+        write = self._party.store.write(lambda transaction: transaction.put_breaker(record))
+        self._background.start(write, "state of a circuit breaker")
+
+    async def resume(self) -> None:
+        """Take up what was under way when the node ended."""
+        if not self._resumed:
+            self._resumed = True
+            await self.outbox.resume()
+            await self._remote.resume()
+
     async def settle(self) -> None:
         """Wait until what runs in the background has ended by itself: late approvals, deliveries, CDRs handed over."""
         await self._background.settle()
@@ -128,6 +146,7 @@ class Roaming:
 
         Raises ProtocolError to refuse: 017 where the peer may not send this operation, 320 where we do not offer it.
         """
+        self.breakers.heard(received.peer.name)
         handle = self.receivers.get(received.operation)
         if handle is None:
             raise ProtocolError(
@@ -162,12 +181,14 @@ class Roaming:
         return problems
 
     async def deliver_pending(self) -> list[str]:
-        """Deliver what peers have missed: notifications, CDRs, and everything published to those that fell behind.
+        """Try at once everything that waits, and wait for the outcome; returns what went wrong with published data."""
+        await self.resume()
+        self.outbox.wake()
+        await self._background.settle()
+        return await self.publish_pending()
 
-        For a start of the node, and now and then. Returns what went wrong.
-        """
-        await self._undelivered.deliver()
-        await self._cdrs.forward_pending()
+    async def publish_pending(self) -> list[str]:
+        """Send everything published to the peers that fell behind; returns what went wrong."""
         problems: list[str] = []
         for publisher, role in self._publishers():
             publisher.meet(self._party.peers().with_role(role))

@@ -19,9 +19,12 @@ from p2pnode.store.database import Database, migrations
 from p2pnode.store.errors import DATABASE_ERRORS, Damaged, Unopenable, store_error
 from p2pnode.store.rows import (
     AUTHENTICATION,
+    BREAKERS,
     CDRS,
+    DELIVERIES,
     EVENTS,
     EVSE_PRICING,
+    OUTBOX,
     PRODUCTS,
     RECEIPTS,
     SESSIONS,
@@ -38,7 +41,7 @@ NAMED = 20
 """How many unreadable rows of a table are named."""
 AT_ONCE = 500
 KINDS: Mapping[bool, Sequence[Rows[Any]]] = {
-    True: (SESSIONS, EVENTS, CDRS, RECEIPTS),
+    True: (SESSIONS, EVENTS, CDRS, RECEIPTS, OUTBOX, BREAKERS, DELIVERIES),
     False: (EVSES, STATUSES, PRODUCTS, EVSE_PRICING, AUTHENTICATION),
 }
 """The records of the database of sessions, and of that of what is published."""

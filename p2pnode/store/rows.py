@@ -9,9 +9,12 @@ from sqlalchemy import ColumnElement, Table
 
 from p2pnode.roaming.records import (
     AuthenticationRecord,
+    BreakerRecord,
     CdrRecord,
+    DeliveryRecord,
     EvsePricingRecord,
     ProductRecord,
+    QueuedRecord,
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
@@ -97,6 +100,9 @@ SESSIONS = Rows(SessionRecord, tables.session)
 EVENTS = Rows(SessionEvent, tables.session_event)
 CDRS = Rows(CdrRecord, tables.cdr)
 RECEIPTS = Rows(ReceiptRecord, tables.receipt)
+OUTBOX = Rows(QueuedRecord, tables.outbox)
+BREAKERS = Rows(BreakerRecord, tables.breaker)
+DELIVERIES = Rows(DeliveryRecord, tables.delivery)
 STATUSES = Rows(StatusRecord, tables.status)
 PRODUCTS = Rows(ProductRecord, tables.product)
 EVSE_PRICING = Rows(EvsePricingRecord, tables.evse_pricing)

@@ -1,7 +1,7 @@
 """The node's memory: the `Store` of the roaming services on two SQLite databases."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,8 +14,10 @@ from sqlalchemy import Connection, Engine
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import (
     AuthenticationRecord,
+    BreakerRecord,
     CdrFilter,
     CdrRecord,
+    DeliveryRecord,
     EvseFilter,
     EvseOwner,
     EvsePricingRecord,
@@ -25,12 +27,14 @@ from p2pnode.roaming.records import (
     Page,
     PageRequest,
     ProductRecord,
+    QueueCount,
+    QueuedRecord,
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
     StatusRecord,
 )
-from p2pnode.store import reads, search, tables
+from p2pnode.store import outbox, reads, search, tables
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
@@ -176,6 +180,32 @@ class SqlStore:
     async def cdr_page(self, wanted: CdrFilter, page: PageRequest) -> Page:
         """One page of CDRs, in the order of their SessionStart."""
         return await self._reader.search(lambda connection: reads.cdr_page(connection, wanted, page))
+
+    async def waiting(self, peer: str, lane: str, after: int, limit: int) -> Sequence[QueuedRecord]:
+        """The messages that wait in a lane of the outbox behind this id, oldest first."""
+        return await self._reader.search(lambda connection: outbox.waiting(connection, peer, lane, after, limit))
+
+    async def lanes(self) -> Sequence[tuple[str, str]]:
+        """The lanes of the outbox in which something waits, as peer and lane."""
+        return await self._reader.search(outbox.lanes)
+
+    async def outbox(
+        self, peer: str | None = None, state: str | None = None, limit: int = 100
+    ) -> Sequence[QueuedRecord]:
+        """The messages of the outbox, oldest first."""
+        return await self._reader.search(lambda connection: outbox.listed(connection, peer, state, limit))
+
+    async def outbox_counts(self) -> Mapping[str, QueueCount]:
+        """How much is in the outbox for each peer."""
+        return await self._reader.search(outbox.counts)
+
+    async def breakers(self) -> Sequence[BreakerRecord]:
+        """The circuit breakers that have ever opened."""
+        return await self._reader.search(outbox.breakers)
+
+    async def deliveries(self) -> Sequence[DeliveryRecord]:
+        """What peers are known to have of what we publish."""
+        return await self._reader.search(outbox.deliveries)
 
     async def evse(self, evse_key: str, owner: str | None = None) -> EvseRecord | None:
         """The current record of an EVSE, of one owner or of any: our own before those of peers."""

@@ -122,6 +122,48 @@ receipt = Table(
     Column("answer_key", BYTES, nullable=False),
 )
 
+# Messages that have not been answered. No foreign keys: they are removed on their own, and may outlive their session.
+outbox = Table(
+    "outbox",
+    sessions,
+    Column("id", SERIAL, primary_key=True, autoincrement=False),
+    Column("peer", KEY, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("session_key", KEY, nullable=False, index=True),
+    Column("operation", Text, nullable=False),
+    Column("caller_id", Text, nullable=False),
+    Column("process_id", Text, nullable=False),
+    Column("counterpart_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("body", BYTES, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", MOMENT),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+breaker = Table(
+    "breaker",
+    sessions,
+    Column("peer", KEY, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("since", MOMENT),
+    Column("next_at", MOMENT),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+delivery = Table(
+    "delivery",
+    sessions,
+    Column("peer", KEY, primary_key=True),
+    Column("operation", KEY, primary_key=True),
+    Column("known_at", MOMENT, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # One row per version of an EVSE data record. Narrow, because searches walk it; what an answer needs is in evse_body.
 evse = Table(
     "evse",

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from p2pnode.roaming.records import CdrRecord, ReceiptRecord, SessionEvent, SessionRecord
 from p2pnode.store import tables
 from p2pnode.store.connection import WriteConnection
-from p2pnode.store.lookups import SessionLookups
+from p2pnode.store.outbox import OutboxWriting
 from p2pnode.store.rows import CDRS, EVENTS, RECEIPTS, SESSIONS
 from p2pnode.store.statements import ADD_CDR, ADD_EVENT, ADD_RECEIPT, PUT_SESSION, hot, insert_rows
 from p2pnode.store.values import to_us
@@ -78,7 +78,7 @@ def _events(count: int) -> str:
     return insert_rows(EVENTS.table, EVENTS.names, count)
 
 
-class SqlTransaction(SessionLookups):
+class SqlTransaction(OutboxWriting):
     """Reads and writes inside a transaction of the writer of sessions. Used on its thread, by one at a time."""
 
     def __init__(self, connection: WriteConnection) -> None:

@@ -106,7 +106,7 @@ async def test_a_cdr_sent_many_times_at_once_goes_to_the_peer_once(pair: tuple[P
     emp.answering = slowly
     again = asyncio.gather(*(cpo.send(CHARGE_DETAIL_RECORD, cdr()) for _ in range(5)))
     await on_its_way.wait()
-    await cpo.roaming.deliver_pending()
+    cpo.roaming.outbox.wake()
     looked_again.set()
     assert all(answered.result for answered in await again)
     assert len(cpo.wire.to("emp", CHARGE_DETAIL_RECORD)) == 1
@@ -240,11 +240,12 @@ def ids(count: int) -> list[str]:
 async def settled(pair: tuple[Party, Party], count: int, *, forwarded: bool = True) -> None:
     """So many settled sessions, a day apart."""
     cpo, _ = pair
-    for number, session_id in enumerate(ids(count)):
+    for session_id in ids(count):
         await authorized(cpo, session_id)
-        cpo.wire.down = set() if forwarded else {"emp"}
+    cpo.wire.down = set() if forwarded else {"emp"}
+    for number, session_id in enumerate(ids(count)):
         await cpo.send(CHARGE_DETAIL_RECORD, cdr(session_id, NOON + timedelta(days=number)))
-        cpo.wire.down = set()
+    cpo.wire.down = set()
 
 
 def wanted(**members: object) -> GetChargeDetailRecords:

@@ -1,0 +1,318 @@
+"""One lane of the outbox: what waits for one peer, in its order, one message in flight.
+
+The store is the queue; a lane holds the beginning of it in memory, and only the answers that somebody waits for. It
+runs while something can be sent, sleeps until the next attempt otherwise, and is woken when the peer is heard from.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from p2pnode.config.outbox import OutboxSection
+from p2pnode.roaming.background import Background
+from p2pnode.roaming.breaker import Breakers, pause
+from p2pnode.roaming.outbox_ports import OutboxReading
+from p2pnode.roaming.ports import Outgoing
+from p2pnode.roaming.records import QueuedRecord, QueueState
+
+AT_ONCE = 200
+"""How many messages are read from the store together."""
+MOST_HELD = 1000
+"""How many messages a lane holds; those behind them are read from the store when it is their turn."""
+LONGEST_SLEEP = timedelta(hours=1)
+"""After which a lane looks at the clock again, which may have been set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The peer has answered, for good: the message leaves the outbox. `error` is what stands for a refusal."""
+
+    answer: Any
+    code: str
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """There is no answer yet. `is_theirs` says that the peer answered, with a failure of its own."""
+
+    code: str
+    reason: str
+    is_theirs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hopeless:
+    """The message can never be sent."""
+
+    reason: str
+
+
+Outcome = Answered | Deferred | Hopeless
+
+
+@dataclass(slots=True)
+class Entry:
+    """A message in a lane, with what its sender still has in memory of it.
+
+    `supersedes` says that it makes older ones of its operation and session needless.
+    """
+
+    record: QueuedRecord
+    outgoing: Outgoing[Any] | None = None
+    supersedes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """What all lanes share."""
+
+    settings: OutboxSection
+    store: OutboxReading
+    breakers: Breakers
+    background: Background
+    now: Callable[[], datetime]
+    random: Callable[[], float]
+    attempt: Callable[[Entry], Awaitable[Outcome]]
+    settle: Callable[[QueuedRecord, Answered], Awaitable[None]]
+    """Take the message out, with what its answer means for session and CDR. Raises what the store does."""
+    postpone: Callable[[QueuedRecord, Deferred | Hopeless], Awaitable[None]]
+    """Note the next attempt, or that there is none. Raises what the store does."""
+    held_by: "Callable[[Entry], Lane | None]"
+    """The lane that has something which is to be delivered before the message."""
+    moved: Callable[[str, str], None]
+    """Told the peer and name of a lane that holds less than before, or has come to a stop."""
+    resting: asyncio.Event
+    """Set once nothing more is to be sent."""
+
+
+class Lane:
+    """What waits for one peer. `complete` says whether `entries` are all of it."""
+
+    def __init__(self, parts: LaneParts, peer: str, name: str, *, complete: bool) -> None:
+        self.peer = peer
+        self.name = name
+        self.complete = complete
+        self.sessions: Counter[str] = Counter()
+        """How many of the messages in memory are about a session."""
+        self._parts = parts
+        self._entries: deque[Entry] = deque()
+        self._last_id = 0
+        self._missed = 0
+        """Counts the messages that were not taken into memory."""
+        self._waiters: dict[int, list[asyncio.Future[Outcome]]] = {}
+        self._blocked: Deferred | None = None
+        self._blocked_until: datetime | None = None
+        self._running = False
+        self._flight: asyncio.Task[None] | None = None
+        self._forced = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.Task[None] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return self.complete and not self._entries
+
+    @property
+    def flight(self) -> asyncio.Task[None] | None:
+        """What sends now; None where nothing does."""
+        return self._flight if self._running else None
+
+    @property
+    def blocked(self) -> Deferred | None:
+        """Why nothing is sent for now."""
+        return self._blocked
+
+    def add(self, entry: Entry) -> None:
+        """Take up a message that is in the store."""
+        if entry.supersedes and self._blocked is not None and not self._running:
+            self._drop_older(entry.record)
+        if self.complete and entry.record.id > self._last_id and len(self._entries) < MOST_HELD:
+            self._append(entry)
+        elif entry.record.id > self._last_id:
+            self.complete = False
+            self._missed += 1
+        self.start()
+
+    def again(self) -> None:
+        """There may be messages in the store that nobody has told of."""
+        self.complete = False
+        self._missed += 1
+        self.start()
+
+    def result(self, number: int) -> asyncio.Future[Outcome]:
+        """What will become of a message, or that it has to wait longer than anybody should."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if self._blocked is not None:
+            future.set_result(self._blocked)
+        else:
+            self._waiters.setdefault(number, []).append(future)
+        return future
+
+    def start(self, *, force: bool = False) -> None:
+        """Send what can be sent; with `force` also what was to wait longer."""
+        if force:
+            self._forced = True
+            self._blocked = None
+        if not self._running and not self._parts.resting.is_set():
+            self._running = True
+            name = f"outbox to {self.peer or 'our own backend'}"
+            self._flight = asyncio.create_task(self._run(), name=name)
+            self._parts.background.adopt(self._flight)
+
+    def stop(self) -> None:
+        """Send nothing more by itself."""
+        self._stop_timer()
+
+    def _append(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._last_id = entry.record.id
+        self.sessions[entry.record.session_key] += 1
+
+    def _drop_older(self, record: QueuedRecord) -> None:
+        same = (record.session_key, record.operation)
+        kept = [entry for entry in self._entries if (entry.record.session_key, entry.record.operation) != same]
+        if len(kept) < len(self._entries):
+            self.sessions[record.session_key] -= len(self._entries) - len(kept)
+            self._entries = deque(kept)
+
+    async def _run(self) -> None:
+        self._stop_timer()
+        try:
+            while await self._one():
+                pass
+        except Exception:  # a fault over one message, or of the store, ends no delivery
+            self._start_over(Deferred("", "the node could not read its outbox"))
+            raise
+        finally:
+            self._running = False
+
+    async def _one(self) -> bool:
+        """Attempt the first message; returns whether to go on with the next one."""
+        entry = await self._first()
+        if entry is None or self._parts.resting.is_set():
+            return False
+        holder = self._parts.held_by(entry)
+        if holder is not None:
+            if holder.blocked is not None:
+                self._tell_all(holder.blocked)
+            return False
+        if not self._forced:
+            until = self._wait_until(entry)
+            if until is not None:
+                self._block(self._blocked or Deferred("", entry.record.reason or "the peer does not answer"), until)
+                return False
+        self._forced = False
+        self._blocked = self._blocked_until = None
+        outcome = await self._parts.attempt(entry)
+        if isinstance(outcome, Answered):
+            await self._leave(entry, outcome)
+            return True
+        return await self._put_off(entry, outcome)
+
+    async def _first(self) -> Entry | None:
+        """The first message; read from the store where memory has none."""
+        while not self._entries:
+            if self.complete:
+                return None
+            if self._leaving is not None:  # what is in the store until it has been taken out is not to be read again
+                await self._leaving
+            missed = self._missed
+            found = await self._parts.store.waiting(self.peer, self.name, self._last_id, AT_ONCE)
+            for record in found:
+                self._append(Entry(record))
+            if len(found) < AT_ONCE and missed == self._missed:
+                self.complete, self._missed = True, 0
+        return self._entries[0]
+
+    def _wait_until(self, entry: Entry) -> datetime | None:
+        """Until when nothing is to be sent; None where it may be sent now."""
+        now = self._parts.now()
+        moments = (entry.record.next_at, self._blocked_until, self._parts.breakers.open_until(self.peer))
+        return max((moment for moment in moments if moment is not None and moment > now), default=None)
+
+    def _block(self, why: Deferred, until: datetime) -> None:
+        """Tell everybody who waits that it takes longer, and sleep until then."""
+        self._blocked, self._blocked_until = why, until
+        self._tell_all(why)
+        self._parts.moved(self.peer, self.name)
+        self._stop_timer()
+        if not self._parts.resting.is_set():
+            delay = min(until - self._parts.now(), LONGEST_SLEEP).total_seconds()
+            self._timer = asyncio.get_running_loop().call_later(max(delay, 0.001), self.start)
+
+    async def _leave(self, entry: Entry, outcome: Answered) -> None:
+        """Take the message out, while the next one is on its way already: no more than one is taken out at a time."""
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None:
+            await leaving
+        self._pop(entry)
+        self._leaving = asyncio.create_task(self._settle(entry.record, outcome), name="leaving the outbox")
+        self._parts.background.adopt(self._leaving)
+
+    async def _settle(self, record: QueuedRecord, outcome: Answered) -> None:
+        try:
+            await self._parts.settle(record, outcome)
+        except Exception:
+            self._start_over(Deferred("", "the node could not note that it has been delivered"))
+            raise
+        finally:
+            self._tell(record.id, outcome)
+            self._parts.moved(self.peer, self.name)
+
+    async def _put_off(self, entry: Entry, outcome: Deferred | Hopeless) -> bool:
+        """Note the failure; returns whether the next message has its turn."""
+        settings, now = self._parts.settings, self._parts.now()
+        record = entry.record
+        attempts = record.attempts + 1
+        reason = outcome.reason
+        old = now - record.created_at >= timedelta(days=settings.dead_after_days)
+        if isinstance(outcome, Hopeless) or old or (outcome.is_theirs and attempts >= settings.failed_answers):
+            dead = replace(record, attempts=attempts, next_at=None, state=QueueState.DEAD, reason=reason)
+            await self._parts.postpone(dead, outcome)
+            self._pop(entry)
+            self._tell(record.id, outcome)
+            self._parts.moved(self.peer, self.name)
+            return True
+        next_at = now + pause(settings, attempts, self._parts.random)
+        self._block(outcome, next_at)
+        later = replace(record, attempts=attempts, next_at=next_at, reason=reason)
+        entry.record = later
+        await self._parts.postpone(later, outcome)
+        return self._forced
+
+    def _pop(self, entry: Entry) -> None:
+        if not self._entries or self._entries[0] is not entry:  # everything is being read again
+            return
+        self._entries.popleft()
+        key = entry.record.session_key
+        self.sessions[key] -= 1
+        if self.sessions[key] <= 0:
+            del self.sessions[key]
+
+    def _start_over(self, why: Deferred) -> None:
+        """Read everything from the store again, later."""
+        self._entries.clear()
+        self.sessions.clear()
+        self.complete, self._last_id = False, 0
+        self._block(why, self._parts.now() + timedelta(seconds=self._parts.settings.base_seconds))
+
+    def _tell_all(self, why: Deferred) -> None:
+        for number in tuple(self._waiters):
+            self._tell(number, why)
+
+    def _tell(self, number: int, outcome: Outcome) -> None:
+        for future in self._waiters.pop(number, ()):
+            if not future.done():
+                future.set_result(outcome)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

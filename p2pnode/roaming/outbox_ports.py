@@ -1,0 +1,62 @@
+"""What the outbox needs from the store; part of `ports.Transaction` and `ports.Store`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from p2pnode.roaming.records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord
+
+
+class OutboxWriting(Protocol):
+    """What is written of the outbox inside a transaction."""
+
+    def queue(self, record: QueuedRecord) -> QueuedRecord:
+        """Put a message into the outbox, behind all others; returns it with its id."""
+        ...
+
+    def queued(self, session_key: str, peer: str, lane: str) -> Sequence[QueuedRecord]:
+        """The messages about a session in a lane of the outbox, oldest first, dead letters among them."""
+        ...
+
+    def queued_one(self, number: int) -> QueuedRecord | None:
+        """The message of the outbox with this id."""
+        ...
+
+    def unqueue(self, number: int) -> bool:
+        """Take a message out of the outbox; returns whether it was there."""
+        ...
+
+    def requeue(self, record: QueuedRecord) -> None:
+        """Note the attempts, the next one, the state and the reason of a message of the outbox."""
+
+    def supersede(self, session_key: str, peer: str, operation: str) -> None:
+        """Take out of the outbox what it has of an operation about a session: what comes now tells more."""
+
+    def put_breaker(self, record: BreakerRecord) -> None:
+        """Note the state of a peer's circuit breaker."""
+
+    def put_delivery(self, record: DeliveryRecord) -> None:
+        """Note what a peer is known to have."""
+
+
+class OutboxReading(Protocol):
+    """What is read of the outbox."""
+
+    async def waiting(self, peer: str, lane: str, after: int, limit: int) -> Sequence[QueuedRecord]:
+        """The messages that wait in a lane of the outbox behind this id, oldest first."""
+        ...
+
+    async def lanes(self) -> Sequence[tuple[str, str]]:
+        """The lanes of the outbox in which something waits, as peer and lane."""
+        ...
+
+    async def outbox_counts(self) -> Mapping[str, QueueCount]:
+        """How much is in the outbox for each peer."""
+        ...
+
+    async def breakers(self) -> Sequence[BreakerRecord]:
+        """The circuit breakers that have ever opened."""
+        ...
+
+    async def deliveries(self) -> Sequence[DeliveryRecord]:
+        """What peers are known to have of what we publish."""
+        ...

@@ -1,0 +1,82 @@
+"""The outbox in the store: its order, its dead letters, and what a database without one still had to deliver."""
+
+from pathlib import Path
+
+from alembic import command
+from msgspec.structs import replace
+
+from p2pnode.roaming.records import QueuedRecord, QueueState
+from p2pnode.store.database import SESSIONS, Database, migrations
+from p2pnode.store.store import SqlStore
+from tests.store.store_kit import START, OpenStore
+
+
+def message(session_key: str = "a1", *, peer: str = "stromer", operation: str = "ChargeDetailRecord") -> QueuedRecord:
+    return QueuedRecord(0, peer, operation, session_key, operation, "DE*ABC", "process", "DE-XYZ", "", b"{}", START)
+
+
+async def test_messages_are_read_in_the_order_in_which_they_were_queued_and_gaps_do_no_harm(
+    open_store: OpenStore,
+) -> None:
+    async with open_store() as store:
+        queued = [await store.write(lambda transaction: transaction.queue(message())) for _ in range(5)]
+        assert await store.write(lambda transaction: transaction.unqueue(queued[2].id))
+        found = await store.waiting("stromer", "ChargeDetailRecord", queued[0].id, 2)
+        assert [record.id for record in found] == [queued[1].id, queued[3].id]
+        assert await store.lanes() == [("stromer", "ChargeDetailRecord")]
+
+
+async def test_a_number_is_not_used_again_for_what_still_waits_after_a_restart(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        first = await store.write(lambda transaction: transaction.queue(message()))
+    async with open_store() as store:
+        second = await store.write(lambda transaction: transaction.queue(message()))
+    assert second.id > first.id
+
+
+async def test_a_dead_letter_is_counted_and_not_read_as_waiting(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        record = await store.write(lambda transaction: transaction.queue(message()))
+        await store.write(lambda transaction: transaction.queue(message()))
+        dead = replace(record, attempts=3, state=QueueState.DEAD, reason="too old")
+        await store.write(lambda transaction: transaction.requeue(dead))
+        assert [found.id for found in await store.waiting("stromer", "ChargeDetailRecord", 0, 9)] == [record.id + 1]
+        (count,) = (await store.outbox_counts()).values()
+        assert (count.waiting, count.dead, count.oldest) == (1, 1, START)
+        assert [found.reason for found in await store.outbox(state="dead")] == ["too old"]
+
+
+async def test_what_a_database_without_an_outbox_had_to_deliver_is_carried_over(tmp_path: Path) -> None:
+    database = Database.at(tmp_path / "p2pnode.db", 1.0)
+    engine = database.writing()
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(migrations(connection, SESSIONS), "0003")
+        for key in ("s1", "s2", "s3"):
+            connection.exec_driver_sql(
+                "INSERT INTO session (key, session_id, state, cpo, emp, operator_id, provider_id, created_at,"
+                " updated_at, authorized_by_push) VALUES (?, ?, 'charging', '', 'emp', 'DE*CPO', 'DE-ONE', 1, 1, 0)",
+                (key, key),
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO cdr (key, session_id, cpo, emp, operator_key, operator_id, provider_key, provider_id,"
+                " evse_id, session_start, session_end, energy, body, received_at, forwarded_at)"
+                " VALUES (?, ?, '', 'emp', 'DECPO', 'DE*CPO', 'DEONE', 'DE-ONE', 'E', 1, 2, '1', x'7b7d', 5, ?)",
+                (key, key, 7 if key == "s3" else None),
+            )
+        for key, operation, body, code in (
+            ("s1", "ChargingNotificationStart", b'{"a":1}', "320"),
+            ("s1", "ChargingNotificationEnd", b'{"a":2}', "320"),
+            ("s1", "ChargingNotificationStart", b'{"a":1}', "000"),
+            ("s2", "ChargeDetailRecord", b"", "400"),
+        ):
+            connection.exec_driver_sql(
+                "INSERT INTO session_event (session_key, at, operation, verb, peer, code, body)"
+                " VALUES (?, 3, ?, 'send', 'emp', ?, ?)",
+                (key, operation, code, body),
+            )
+        connection.exec_driver_sql("COMMIT")
+    engine.dispose()
+    async with SqlStore.open(tmp_path / "p2pnode.db") as store:
+        waiting = [(record.session_key, record.operation, record.body) for record in await store.outbox()]
+    assert waiting == [("s1", "ChargingNotificationEnd", b'{"a":2}'), ("s1", "ChargeDetailRecord", b"")]
