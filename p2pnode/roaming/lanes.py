@@ -281,10 +281,9 @@ class Lane:
             self._parts.moved(self.peer, self.name)
             return True
         next_at = now + pause(settings, attempts, self._parts.random)
+        entry.record = replace(record, attempts=attempts, next_at=next_at, reason=reason)
+        await self._parts.postpone(entry.record, outcome)
         self._block(outcome, next_at)
-        later = replace(record, attempts=attempts, next_at=next_at, reason=reason)
-        entry.record = later
-        await self._parts.postpone(later, outcome)
         return self._forced
 
     def _pop(self, entry: Entry) -> None:
