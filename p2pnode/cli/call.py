@@ -9,8 +9,8 @@ import click
 
 from p2pnode.cli.options import directory_option, example, json_option, one_of_many
 from p2pnode.cli.output import say, show_json
+from p2pnode.cli.peer_table import entry_of
 from p2pnode.config import ConfigError, NodeConfig, PeerEntry, PeerTable, load_node, load_peers
-from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import BY_NAME, AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.web.client import AdminClient, Called
@@ -54,7 +54,7 @@ def call(  # noqa: PLR0913 - one parameter for each option
     """
     row = BY_NAME[operation]
     config, peers = _load(directory)
-    peer = _find(peers, to)
+    peer = entry_of(peers, to)
     body = _read(file) if file else _sample(row, config, peer)
     called = asyncio.run(_call(directory, row, body, peer.name, page=page, size=size))
     if as_json:
@@ -84,17 +84,6 @@ def _load(directory: Path) -> tuple[NodeConfig, PeerTable]:
         return load_node(directory), load_peers(directory)
     except ConfigError as error:
         raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
-
-
-def _find(peers: PeerTable, to: str) -> PeerEntry:
-    """The peer of this name, OperatorID or ProviderID."""
-    found = peers.get(to) or peers.by_operator(operator_key(to)) or peers.by_provider(provider_key(to))
-    if found is None:
-        known = ", ".join(peer.name for peer in peers.peers)
-        raise Problem(
-            f"no peer is called {to!r} or has this id", f"known are: {known}" if known else "enter it in peers.toml"
-        )
-    return found
 
 
 def _sample(row: AnyOperation, config: NodeConfig, peer: PeerEntry) -> bytes:

@@ -11,6 +11,7 @@ COMMANDS = {
     "pending": ("p2pnode.cli.peer_pending:pending", "List the nodes that would be peers and wait for a decision."),
     "accept": ("p2pnode.cli.peer_pending:accept", "Make the pending node NAME a peer."),
     "reject": ("p2pnode.cli.peer_pending:reject", "Forget the pending node NAME."),
+    "check": ("p2pnode.cli.peer_check:check", "Examine the way to a peer, and tell what to do about a failure."),
     "export": ("p2pnode.cli.peer_add:export", "Write this node's card to FILE, for a partner to import."),
     "import": ("p2pnode.cli.peer_add:import_", "Make the node whose card is in FILE a peer."),
     "rename": ("p2pnode.cli.peer_table:rename", "Give the peer NAME another name."),

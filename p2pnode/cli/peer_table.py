@@ -9,9 +9,10 @@ import click
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs, show_table
 from p2pnode.cli.reload import reload_if_running
-from p2pnode.config import ConfigError, PeerTable, load_node, load_peers, remove_peer
+from p2pnode.config import ConfigError, PeerEntry, PeerTable, load_node, load_peers, remove_peer
 from p2pnode.config.load import rename_peer
 from p2pnode.config.pins import spoken
+from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.web.problem import Problem
 
 
@@ -87,6 +88,17 @@ def peers_of(directory: Path) -> PeerTable:
         return load_peers(directory)
     except ConfigError as error:
         raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
+
+
+def entry_of(peers: PeerTable, to: str) -> PeerEntry:
+    """The peer of this name, OperatorID or ProviderID. Raises Problem."""
+    found = peers.get(to) or peers.by_operator(operator_key(to)) or peers.by_provider(provider_key(to))
+    if found is None:
+        known = ", ".join(peer.name for peer in peers.peers)
+        raise Problem(
+            f"no peer is called {to!r} or has this id", f"known are: {known}" if known else "enter it in peers.toml"
+        )
+    return found
 
 
 def _changed(directory: Path, change: Callable[[], Path], *, as_json: bool, told: str) -> None:

@@ -39,9 +39,11 @@ class Upkeep:
         if self._directory is None:
             raise RuntimeError("a node without a directory has no files to read again")
         async with self._reading:
-            self._known = await asyncio.to_thread(self._state, self._directory)
+            self._known = before = await asyncio.to_thread(self._state, self._directory)
             table = await asyncio.to_thread(load_peers, self._directory, self._config.node)
             await self._peers.replace(table)
+            after = await asyncio.to_thread(self._state, self._directory)  # the table names other files now
+            self._known = {file: before.get(file, stamp) for file, stamp in after.items()}
             await self._measure()
             return table
 
