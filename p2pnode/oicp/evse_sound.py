@@ -4,8 +4,7 @@ Nearly all records of a good sender are, and to find that out costs a quarter of
 not sound here may still be fine; that is for `mending` and `rules` to say.
 """
 
-from collections.abc import Iterable
-from functools import lru_cache
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,7 +14,7 @@ from p2pnode.oicp.coordinates import LATITUDE_LIMIT, LONGITUDE_LIMIT, Unreadable
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.evse_data import EvseDataRecord
 from p2pnode.oicp.evse_mends import RECORD_NAMES
-from p2pnode.oicp.evse_types import GEO_GOOGLE
+from p2pnode.oicp.evse_types import GEO_GOOGLE, AuthenticationModeType
 from p2pnode.oicp.scalars import TIME_OF_DAY
 from p2pnode.oicp.typed import LONGEST_NUMBER, decoder_of, one_of, texts_like
 
@@ -107,15 +106,15 @@ def _has_harmless_extras(raw: View) -> bool:
 def _summary(record: Any, latitude: float | None, longitude: float | None) -> EvseSummary:  # noqa: ANN401 - of either form
     return EvseSummary(
         record.evse_id,
-        _shared(record.address.country),
+        intern(record.address.country),
         latitude,
         longitude,
         record.is_hubject_compatible,
         record.is_open_24_hours,
         record.renewable_energy,
-        _shared(record.accessibility),
-        _shared(record.calibration_law_data_availability),
-        _modes(tuple(record.authentication_modes)),
+        intern(record.accessibility),
+        intern(record.calibration_law_data_availability),
+        _set_of(record.authentication_modes),
         record.operator_id,
         record.operator_name,
         record.delta_type,
@@ -142,13 +141,11 @@ def _is_readable(raw: View) -> bool:
     return size <= LONG_RECORD or (size <= LARGEST_RECORD and LONGEST_NUMBER.search(raw) is None)
 
 
-@lru_cache(maxsize=1024)
-def _shared(text: str) -> str:
-    """One string for all records in which it stands."""
-    return text
-
-
-@lru_cache(maxsize=256)
-def _modes(modes: Iterable[str]) -> frozenset[str]:
+def _set_of(modes: list[str]) -> frozenset[str]:
     """One set for all records with the same modes: 100,000 of them take a tenth of the memory of a push."""
-    return frozenset(modes)
+    distinct = frozenset(modes)
+    return _SETS.setdefault(distinct, distinct) if distinct <= _MODES else distinct
+
+
+_MODES: Final = frozenset(mode.value for mode in AuthenticationModeType)
+_SETS: Final[dict[frozenset[str], frozenset[str]]] = {}  # at most one for each set of the few modes there are

@@ -24,7 +24,7 @@ from p2pnode.roaming.pushes import (
     refuse_foreign,
     refuse_invalid,
     refuse_misfits,
-    refuse_twice,
+    refuse_repeated,
 )
 from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
 from p2pnode.roaming.relay import relayed
@@ -114,7 +114,7 @@ class EvseDataService:
                 add_evse(found, index, raw, listing)
             evse_ids = [row.evse_id for row in found.rows]
         refuse_invalid(found.violations, RECORDS)
-        refuse_twice([row.evse_key for row in found.rows] or map(evse_key, evse_ids), RECORDS)
+        await asyncio.to_thread(refuse_repeated, evse_ids, RECORDS)
         return evse_ids, found.rows
 
     async def _apply(

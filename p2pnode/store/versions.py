@@ -134,14 +134,15 @@ def _put(connection: WriteConnection, records: Iterable[EvseRecord], current: Ve
         versions: list[tuple[Any, ...]] = []
         bodies: list[tuple[Any, ...]] = []
         for record in some:
-            digest = _digest(record)
+            searched = _searched(record)
+            digest = _digest(record, searched)
             former = current.get(record.evse_key)
             if former is not None:
                 if former[1] == digest:
                     continue
                 ended.append((at, former[0]))
             number += 1
-            versions.append(_version(number, record, digest, at))
+            versions.append(_version(number, record, searched, digest, at))
             bodies.append((number, record.evse_id, record.operator_id, record.operator_name, record.body))
         connection.run_many(_END, ended)
         connection.run_many(_ADD, versions)
@@ -160,22 +161,22 @@ def _searched(record: EvseRecord) -> tuple[Any, ...]:
     )
 
 
-def _digest(record: EvseRecord) -> bytes:
+def _digest(record: EvseRecord, searched: tuple[Any, ...]) -> bytes:
     """Of everything that a reader could see or search by."""
     digest = blake2b(record.body, digest_size=16)
     beside = (
         *(record.evse_id, record.operator_key, record.operator_id, record.operator_name),
-        *(record.country, record.latitude, record.longitude, *_searched(record)),
+        *(record.country, record.latitude, record.longitude, *searched),
     )
     digest.update(repr(beside).encode(errors="surrogatepass"))
     return digest.digest()
 
 
-def _version(number: int, record: EvseRecord, digest: bytes, at: int) -> tuple[Any, ...]:
+def _version(number: int, record: EvseRecord, searched: tuple[Any, ...], digest: bytes, at: int) -> tuple[Any, ...]:
     """The row of a version that begins, in the order of the table's columns."""
     return (
         *(number, record.operator_key, record.evse_key, record.owner, at, digest),
         *(record.country, record.latitude, record.longitude),
         *(place(record.latitude, record.longitude) or (None, None, None)),
-        *_searched(record),
+        *searched,
     )
