@@ -228,7 +228,7 @@ async def _sessions_are_there(client: AdminClient, known: Acknowledged) -> None:
 
 
 async def _cdrs_are_there(client: AdminClient, known: Acknowledged) -> None:
-    kept = {found["session_id"]: found["record"] for found in (await client.get("/api/cdrs", limit="100000"))["cdrs"]}
+    kept = {found["session_id"]: found["record"] for found in (await client.get("/api/cdrs", size="100000"))["cdrs"]}
     assert kept.keys() >= known.cdrs.keys()
     for session_id, body in known.cdrs.items():
         assert {name: kept[session_id][name] for name in ("SessionID", "EvseID", "SessionEnd")} == {

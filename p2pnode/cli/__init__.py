@@ -37,6 +37,10 @@ COMMANDS = {
         "p2pnode.cli.sessions:sessions",
         "List a running node's sessions, or show one with its history.",
     ),
+    "cdr": (
+        "p2pnode.cli.cdr:cdr",
+        "Charge detail records: list and show them, compare them with a peer, review those that were refused.",
+    ),
     "store": (
         "p2pnode.cli.store:store",
         "What a node remembers: back it up while it runs, restore it, check it.",

@@ -127,7 +127,7 @@ async def fetch_cdrs(stage: Stage, emp: Actor, cpo: Actor) -> None:
     stage.begin(f"{emp.party.provider_id} fetches the CDRs of {cpo.name}")
     crossing = Crossing(GET_CHARGE_DETAIL_RECORDS, emp, cpo)
     now = datetime.now(UTC)
-    known = [found["record"] for found in (await emp.client.get("/api/cdrs", limit="1000"))["cdrs"]]
+    known = [found["record"] for found in (await emp.client.get("/api/cdrs", size="1000"))["cdrs"]]
     expected = {
         record["SessionID"]: record["ConsumedEnergy"]
         for record in known

@@ -154,7 +154,7 @@ class Actor:
 
     async def cdr(self, session_id: str) -> Mapping[str, Any]:
         """The node's CDR of a session, as it came. Raises Problem where it has none."""
-        for found in (await self.client.get("/api/cdrs", limit="1000"))["cdrs"]:
+        for found in (await self.client.get("/api/cdrs", size="1000"))["cdrs"]:
             if found["session_id"] == session_id:
                 record: Mapping[str, Any] = found["record"]
                 return record

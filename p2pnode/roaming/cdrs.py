@@ -18,6 +18,7 @@ from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECO
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.asking import as_one_page, ask_each
+from p2pnode.roaming.cdr_reviews import to_review
 from p2pnode.roaming.lanes import Answered
 from p2pnode.roaming.outbox import LANES, Outbox, waiting_of
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
@@ -216,13 +217,12 @@ def _kept(  # noqa: PLR0913 - what one CDR writes
     verb: Verb,
     peer: str,
 ) -> Kept:
-    """The CDR as it is stored now, or was before. A second, different one stands in the history, to be looked at."""
+    """The CDR as it is stored now, or was before. A second, different one is kept for a person."""
     known = transaction.cdr(session.key)
     if known is not None:
         is_different = read_stored(ChargeDetailRecord, known.body).wire() != message.wire()
-        if is_different and transaction.session(session.key) is not None:
-            name, code = CHARGE_DETAIL_RECORD.name, Code.SESSION_INVALID
-            transaction.add_event(SessionEvent(session.key, at, name, verb, peer, code, body))
+        if is_different:
+            transaction.add_cdr_review(to_review(session, message, body, at))
         return Kept(known, is_different=is_different)
     record = CdrRecord(
         key=session.key,

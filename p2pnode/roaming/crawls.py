@@ -3,8 +3,31 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from p2pnode.roaming.recent import Recent
+from p2pnode.roaming.records import PageRequest
+
+
+class PageAnswer(Protocol):
+    """What the answer to a paged pull tells of its page; a foreign one may tell nothing."""
+
+    @property
+    def total_pages(self) -> int | None:
+        """How many pages there are."""
+
+    @property
+    def last(self) -> bool | None:
+        """Whether this is the last one."""
+
+
+def is_last_page(answer: PageAnswer, records: int, page: PageRequest) -> bool:
+    """Whether a crawl is over: an empty page, else the number of pages, else `last` or a short page tell it."""
+    if records == 0:
+        return True
+    if answer.total_pages is not None:
+        return page.page + 1 >= answer.total_pages
+    return answer.last is True or records < page.size
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from p2pnode.oicp.codec import View, decode, encode, replace_members, time_text
 from p2pnode.oicp.coordinates import GEO_MEMBERS, UnreadableCoordinates, in_notation, position_of
 from p2pnode.oicp.envelopes import join_page, views
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
-from p2pnode.oicp.evse_data import EvseData, PullEvseData
+from p2pnode.oicp.evse_data import PullEvseData
 from p2pnode.oicp.evse_sound import EvseSummary, sound_evse_record
 from p2pnode.oicp.evse_types import GeoCoordinatesResponseFormatType, SearchCenter
 from p2pnode.oicp.identifiers import evse_key, operator_key
@@ -19,7 +19,7 @@ from p2pnode.oicp.mending import EvseDataReading, read_evse_record
 from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, as_one_page, ask_each
-from p2pnode.roaming.crawls import Snapshots
+from p2pnode.roaming.crawls import Snapshots, is_last_page
 from p2pnode.roaming.evse_rows import Listing, take_evse
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
@@ -127,7 +127,7 @@ class EvsePulls:
             reading = sound_evse_record(raw) or read_evse_record(bytes(raw))
             if not is_foreign_to(reply.destination, reading.evse_id, peers, own):
                 _add(stage, raw, reading, listing)
-        if not _is_last(reply.answer, len(reply.records), page):
+        if not is_last_page(reply.answer, len(reply.records), page):
             return False
         self._stages.drop(crawl)
         complete = stage.begun_at == 0 and stage.count >= (reply.answer.total_elements or 0)
@@ -277,15 +277,6 @@ def _without_copies(replies: Sequence[Reply]) -> list[Reply]:
         return list(replies)
     new = (replace(reply, records=[raw for raw in reply.records if is_first_hand(reply, raw)]) for reply in hubs)
     return [*direct, *new]
-
-
-def _is_last(answer: EvseData, records: int, page: PageRequest) -> bool:
-    """Whether a crawl is over: an empty page, else the number of pages, else `last` or a short page tell it."""
-    if records == 0:
-        return True
-    if answer.total_pages is not None:
-        return page.page + 1 >= answer.total_pages
-    return answer.last is True or records < page.size
 
 
 def _is_whole(message: PullEvseData) -> bool:

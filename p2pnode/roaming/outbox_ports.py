@@ -49,6 +49,12 @@ class OutboxReading(Protocol):
         """The lanes of the outbox in which something waits, as peer and lane."""
         ...
 
+    async def outbox(
+        self, peer: str | None = None, state: str | None = None, limit: int = 100
+    ) -> Sequence[QueuedRecord]:
+        """The messages of the outbox, oldest first."""
+        ...
+
     async def outbox_counts(self) -> Mapping[str, QueueCount]:
         """How much is in the outbox for each peer."""
         ...

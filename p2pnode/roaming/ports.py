@@ -33,7 +33,9 @@ from p2pnode.roaming.records import (
     OWN,
     AuthenticationRecord,
     CdrFilter,
+    CdrPage,
     CdrRecord,
+    CdrReview,
     EvseFilter,
     EvseOwner,
     EvsePricingRecord,
@@ -80,6 +82,13 @@ class Transaction(OutboxWriting, Protocol):
 
     def add_cdr(self, record: CdrRecord) -> None:
         """Insert a CDR; its session has none yet."""
+
+    def add_cdr_review(self, review: CdrReview) -> None:
+        """Keep a CDR for a person; the same one again, and more than a hundred of one session, are not kept."""
+
+    def drop_cdr_review(self, number: int) -> bool:
+        """Forget a CDR kept for a person; whether there was one with this id."""
+        ...
 
     def mark_cdr_forwarded(self, key: str, at: datetime) -> None:
         """Note that the EMP has acknowledged the CDR."""
@@ -208,7 +217,15 @@ class Store(OutboxReading, Protocol):
         """The CDR of the session with this key."""
 
     async def cdr_page(self, wanted: CdrFilter, page: PageRequest) -> Page:
-        """One page of CDRs, in the order of their SessionStart."""
+        """The bodies of one page of CDRs, in the order in which they came."""
+        ...
+
+    async def cdrs(self, wanted: CdrFilter, page: PageRequest) -> CdrPage:
+        """The same page, with what its CDRs are found by."""
+        ...
+
+    async def cdr_reviews(self) -> Sequence[CdrReview]:
+        """The CDRs kept for a person, oldest first."""
         ...
 
     async def evse(self, evse_key: str, owner: str | None = None) -> EvseRecord | None:

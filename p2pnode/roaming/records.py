@@ -237,13 +237,31 @@ class CdrRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class CdrFilter:
-    """Which CDRs a GetChargeDetailRecords asks for, by SessionStart (UTC) within the half-open interval; None: any."""
+class CdrReview:
+    """A CDR that was refused because its session has another one, kept for a person.
 
-    emp: str
+    `peer` sent it, our own backend where it is `OWN`; `id` is 0 until it is stored. Energy in kWh.
+    """
+
+    session_key: str
+    session_id: str
+    peer: str
+    received_at: datetime
+    energy: Decimal
+    digest: bytes
+    body: bytes
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CdrFilter:
+    """Which CDRs are asked for: those this node received (UTC) within the half-open interval; None: any."""
+
+    emp: str | None
     provider_keys: tuple[str, ...] | None
     from_: datetime
     to: datetime
+    cpo: str | None = None
     session_keys: tuple[str, ...] | None = None
     operator_keys: tuple[str, ...] | None = None
     forwarded: bool | None = None
@@ -351,6 +369,14 @@ class DeliveryRecord(Struct, frozen=True):
     peer: str
     operation: str
     known_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CdrPage:
+    """One page of CDRs with what they are found by, and how many there are in all."""
+
+    records: tuple[CdrRecord, ...]
+    total: int
 
 
 class CallOutcome(Struct, frozen=True):

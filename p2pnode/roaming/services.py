@@ -24,6 +24,7 @@ from p2pnode.roaming.party import Limits, OwnParty, Party, Receivers, Senders
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
 from p2pnode.roaming.pricing import Pricing
 from p2pnode.roaming.publishing import Publisher
+from p2pnode.roaming.reconcile import Reconciler, Reconciliation
 from p2pnode.roaming.records import BreakerRecord
 from p2pnode.roaming.relay import Relay
 from p2pnode.roaming.remote import Remote
@@ -197,6 +198,13 @@ class Roaming:
                 problem = await publisher.catch_up(peer) if peer is not None and peer.enabled else None
                 problems += [problem] if problem is not None else []
         return problems
+
+    async def reconcile(self, peer_name: str, from_: datetime, to: datetime) -> Reconciliation:
+        """Compare CDRs with a peer: see `Reconciler.run`. Raises LookupError for a name not in the peer table."""
+        peer = self._party.peers().get(peer_name)
+        if peer is None:
+            raise LookupError(peer_name)
+        return await Reconciler(self._party).run(peer, from_, to)
 
     async def pull_evse_data(self, message: PullEvseData, peer_name: str) -> int:
         """Pull all pages of a peer's EVSE data and keep them; returns how many records came.

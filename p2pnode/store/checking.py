@@ -27,6 +27,7 @@ from p2pnode.store.rows import (
     OUTBOX,
     PRODUCTS,
     RECEIPTS,
+    REVIEWS,
     SESSIONS,
     STATUSES,
     Rows,
@@ -41,7 +42,7 @@ NAMED = 20
 """How many unreadable rows of a table are named."""
 AT_ONCE = 500
 KINDS: Mapping[bool, Sequence[Rows[Any]]] = {
-    True: (SESSIONS, EVENTS, CDRS, RECEIPTS, OUTBOX, BREAKERS, DELIVERIES),
+    True: (SESSIONS, EVENTS, CDRS, RECEIPTS, REVIEWS, OUTBOX, BREAKERS, DELIVERIES),
     False: (EVSES, STATUSES, PRODUCTS, EVSE_PRICING, AUTHENTICATION),
 }
 """The records of the database of sessions, and of that of what is published."""

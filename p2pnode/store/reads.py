@@ -1,6 +1,6 @@
 """Lists and pages, as functions of a connection, so that the same queries run on a thread and on an async driver."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,6 +9,8 @@ from sqlalchemy import ColumnElement, Connection, func, select, text
 from p2pnode.roaming.records import (
     AuthenticationRecord,
     CdrFilter,
+    CdrPage,
+    CdrReview,
     EvsePricingRecord,
     Page,
     PageRequest,
@@ -23,10 +25,12 @@ from p2pnode.store.database import LEFT_OUT, PUBLISHED
 from p2pnode.store.errors import Damaged
 from p2pnode.store.rows import (
     AUTHENTICATION,
+    CDRS,
     EVENTS,
     EVSE_PRICING,
     PRODUCTS,
     RECEIPTS,
+    REVIEWS,
     SESSIONS,
     STATUSES,
     Rows,
@@ -108,13 +112,34 @@ def receipts(connection: Connection, key: str) -> list[ReceiptRecord]:
 
 
 def cdr_page(connection: Connection, wanted: CdrFilter, page: PageRequest) -> Page:
-    """One page of CDRs, in the order of their SessionStart."""
+    """The bodies of one page of CDRs, in the order in which they came."""
+    found, total = _cdrs(connection, wanted, page, [tables.cdr.c.body])
+    return Page(tuple(checked(bytes, (row[0] for row in connection.execute(found)), tables.cdr)), total)
+
+
+def cdrs(connection: Connection, wanted: CdrFilter, page: PageRequest) -> CdrPage:
+    """The same page, with what its CDRs are found by."""
+    found, total = _cdrs(connection, wanted, page, CDRS.columns)
+    return CdrPage(tuple(records(connection, CDRS, found)), total)
+
+
+def cdr_reviews(connection: Connection) -> list[CdrReview]:
+    """The CDRs kept for a person, oldest first."""
+    return records(connection, REVIEWS, select(*REVIEWS.columns).order_by(tables.cdr_review.c.id))
+
+
+def _cdrs(
+    connection: Connection, wanted: CdrFilter, page: PageRequest, columns: Sequence[ColumnElement[Any]]
+) -> tuple[Query, int]:
+    """The query for one page of CDRs, and how many there are on all pages."""
     cdr = tables.cdr
     conditions: list[ColumnElement[bool]] = [
-        cdr.c.emp == wanted.emp,
-        cdr.c.session_start >= to_us(wanted.from_),
-        cdr.c.session_start < to_us(wanted.to),
+        cdr.c.received_at >= to_us(wanted.from_),
+        cdr.c.received_at < to_us(wanted.to),
     ]
+    for side, name in ((cdr.c.emp, wanted.emp), (cdr.c.cpo, wanted.cpo)):
+        if name is not None:
+            conditions.append(side == name)
     for column, keys in (
         (cdr.c.provider_key, wanted.provider_keys),
         (cdr.c.operator_key, wanted.operator_keys),
@@ -124,10 +149,9 @@ def cdr_page(connection: Connection, wanted: CdrFilter, page: PageRequest) -> Pa
             conditions.append(column.in_(keys))
     if wanted.forwarded is not None:
         conditions.append(cdr.c.forwarded_at.is_not(None) if wanted.forwarded else cdr.c.forwarded_at.is_(None))
-    query = select(cdr.c.body).where(*conditions).order_by(cdr.c.session_start, cdr.c.key)
+    query = select(*columns).where(*conditions).order_by(cdr.c.received_at, cdr.c.key)
     total = connection.execute(select(func.count()).select_from(cdr).where(*conditions)).scalar_one()
-    found = connection.execute(query.limit(page.size).offset(page.page * page.size)).scalars()
-    return Page(tuple(checked(bytes, found, cdr)), total)
+    return query.limit(page.size).offset(page.page * page.size), total
 
 
 def statuses(

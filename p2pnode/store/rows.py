@@ -11,6 +11,7 @@ from p2pnode.roaming.records import (
     AuthenticationRecord,
     BreakerRecord,
     CdrRecord,
+    CdrReview,
     DeliveryRecord,
     EvsePricingRecord,
     ProductRecord,
@@ -103,6 +104,7 @@ RECEIPTS = Rows(ReceiptRecord, tables.receipt)
 OUTBOX = Rows(QueuedRecord, tables.outbox)
 BREAKERS = Rows(BreakerRecord, tables.breaker)
 DELIVERIES = Rows(DeliveryRecord, tables.delivery)
+REVIEWS = Rows(CdrReview, tables.cdr_review)
 STATUSES = Rows(StatusRecord, tables.status)
 PRODUCTS = Rows(ProductRecord, tables.product)
 EVSE_PRICING = Rows(EvsePricingRecord, tables.evse_pricing)

@@ -16,7 +16,9 @@ from p2pnode.roaming.records import (
     AuthenticationRecord,
     BreakerRecord,
     CdrFilter,
+    CdrPage,
     CdrRecord,
+    CdrReview,
     DeliveryRecord,
     EvseFilter,
     EvseOwner,
@@ -178,8 +180,16 @@ class SqlStore:
         return await self._reader.look_up(lambda lookups: lookups.cdr(key))
 
     async def cdr_page(self, wanted: CdrFilter, page: PageRequest) -> Page:
-        """One page of CDRs, in the order of their SessionStart."""
+        """The bodies of one page of CDRs, in the order in which they came."""
         return await self._reader.search(lambda connection: reads.cdr_page(connection, wanted, page))
+
+    async def cdrs(self, wanted: CdrFilter, page: PageRequest) -> CdrPage:
+        """The same page, with what its CDRs are found by."""
+        return await self._reader.search(lambda connection: reads.cdrs(connection, wanted, page))
+
+    async def cdr_reviews(self) -> Sequence[CdrReview]:
+        """The CDRs kept for a person, oldest first."""
+        return await self._reader.search(reads.cdr_reviews)
 
     async def waiting(self, peer: str, lane: str, after: int, limit: int) -> Sequence[QueuedRecord]:
         """The messages that wait in a lane of the outbox behind this id, oldest first."""

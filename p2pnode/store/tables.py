@@ -103,7 +103,22 @@ cdr = Table(
     Column("body", BYTES, nullable=False),
     Column("received_at", MOMENT, nullable=False),
     Column("forwarded_at", MOMENT),
-    Index(None, "emp", "session_start", "key"),
+    Index(None, "emp", "received_at", "key"),
+)
+
+# CDRs that were refused because their session has another one; a person decides what becomes of them.
+cdr_review = Table(
+    "cdr_review",
+    sessions,
+    Column("id", SERIAL, primary_key=True),
+    Column("session_key", KEY, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("received_at", MOMENT, nullable=False),
+    Column("energy", Text, nullable=False),
+    Column("digest", BYTES, nullable=False),  # of the body: the same one again is kept once
+    Column("body", BYTES, nullable=False),
+    Index(None, "session_key", "digest", unique=True),
 )
 
 # Numbered as they come, so that the oldest are the first; a receipt outlives its session's row as a CDR does.

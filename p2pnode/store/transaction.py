@@ -6,13 +6,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from p2pnode.roaming.records import CdrRecord, ReceiptRecord, SessionEvent, SessionRecord
+from p2pnode.roaming.records import CdrRecord, CdrReview, ReceiptRecord, SessionEvent, SessionRecord
 from p2pnode.store import tables
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.outbox import OutboxWriting
-from p2pnode.store.rows import CDRS, EVENTS, RECEIPTS, SESSIONS
+from p2pnode.store.rows import CDRS, EVENTS, RECEIPTS, REVIEWS, SESSIONS
 from p2pnode.store.statements import ADD_CDR, ADD_EVENT, ADD_RECEIPT, PUT_SESSION, hot, insert_rows
 from p2pnode.store.values import to_us
 
@@ -21,6 +21,15 @@ _FORWARD_CDR = hot(
     update(tables.cdr).where(tables.cdr.c.key == bindparam("the_key")).values(forwarded_at=bindparam("at")),
     ["at", "the_key"],
 )
+_REVIEW = tables.cdr_review
+_REVIEWS_OF = hot(select(_REVIEW.c.digest).where(_REVIEW.c.session_key == bindparam("key")), ["key"])
+_ADD_REVIEW = hot(
+    insert(_REVIEW).values({name: bindparam(name) for name in REVIEWS.names if name != "id"}),
+    [name for name in REVIEWS.names if name != "id"],
+)
+_DROP_REVIEW = hot(delete(_REVIEW).where(_REVIEW.c.id == bindparam("the_id")), ["the_id"])
+MOST_REVIEWS = 100
+"""How many different CDRs of one session are kept for a person."""
 
 _first = select(func.min(tables.receipt.c.id)).scalar_subquery()
 _FORGET_RECEIPTS = hot(
@@ -147,6 +156,16 @@ class SqlTransaction(OutboxWriting):
     def forget_receipts(self, before: datetime, most: int) -> int:
         """Delete those of the `most` oldest receipts that are older than this; how many there were."""
         return self._connection.run(_FORGET_RECEIPTS, (to_us(before), most))
+
+    def add_cdr_review(self, review: CdrReview) -> None:
+        """Keep a CDR for a person; the same one again, and more than `MOST_REVIEWS` of one session, are not kept."""
+        kept = {digest for (digest,) in self._connection.rows(_REVIEWS_OF, (review.session_key,))}
+        if review.digest not in kept and len(kept) < MOST_REVIEWS:
+            self._connection.run(_ADD_REVIEW, REVIEWS.encode(review)[1:])
+
+    def drop_cdr_review(self, number: int) -> bool:
+        """Forget a CDR kept for a person; whether there was one with this id."""
+        return self._connection.run(_DROP_REVIEW, (number,)) > 0
 
     def mark_cdr_forwarded(self, key: str, at: datetime) -> None:
         """Note that the EMP has acknowledged the CDR."""

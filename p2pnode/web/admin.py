@@ -18,16 +18,19 @@ from p2pnode.observe.events import Event, Subscription
 from p2pnode.observe.metrics import CONTENT_TYPE
 from p2pnode.oicp.codec import decode, encode
 from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolError
-from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.operations import BY_NAME, PUSH_LIMIT, Role
 from p2pnode.peering.admission import NotAccepted
 from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.explain import Question
 from p2pnode.roaming.ports import StoreFault
-from p2pnode.roaming.records import OWN, EvseFilter, PageRequest
+from p2pnode.roaming.records import OWN, EvseFilter
+from p2pnode.web.cdrs import CdrRoutes
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
-from p2pnode.web.shapes import cdr_shape, event_shape, evse_shape, import_shape, session_shape
+from p2pnode.web.queries import json_answer as _json
+from p2pnode.web.queries import number_in as _number
+from p2pnode.web.queries import page_in as _page
+from p2pnode.web.shapes import event_shape, evse_shape, import_shape, session_shape
 
 HEARTBEAT_SECONDS: Final = 15.0
 SHUTDOWN_SECONDS: Final = 1.0
@@ -57,7 +60,7 @@ class AdminFace:
                 web.get("/api/route/{operation}", self._route),
                 web.get("/api/sessions", self._sessions),
                 web.get("/api/sessions/{session}", self._session),
-                web.get("/api/cdrs", self._cdrs),
+                *CdrRoutes(self._node).routes,
                 web.get("/api/evses", self._evses),
                 web.get("/api/pricing", self._pricing),
                 web.get("/api/events", self._events),
@@ -155,12 +158,6 @@ class AdminFace:
         if session is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "there is no such session", "`p2pnode sessions` lists the latest")
         return _json(session_shape(session, await self._node.store.history(key)))
-
-    async def _cdrs(self, request: web.Request) -> web.Response:
-        """The CDRs of the sessions changed last."""
-        sessions = await self._node.store.sessions(_number(request, "limit", LISTED, least=1))
-        found = [await self._node.store.cdr(session.key) for session in sessions]
-        return _json({"cdrs": [cdr_shape(record) for record in found if record is not None]})
 
     async def _evses(self, request: web.Request) -> web.Response:
         """What one owner has published: `?owner=` a peer, our own party without; a page of it, or each `?evse_id=`."""
@@ -319,26 +316,6 @@ async def _pass_on(stream: Subscription, response: web.StreamResponse) -> None:
 
 def _line(value: Mapping[str, object]) -> bytes:
     return b"data: " + encode(value) + b"\n\n"
-
-
-def _page(request: web.Request) -> PageRequest:
-    """`?page=&size=`, the size at most 2000. Raises Refusal."""
-    size = min(_number(request, "size", DEFAULT_PAGE_SIZE, least=1), LARGEST_PAGE_SIZE)
-    return PageRequest(_number(request, "page", 0, least=0), size)
-
-
-def _number(request: web.Request, name: str, otherwise: int, *, least: int) -> int:
-    """A whole number of the query. Raises Refusal."""
-    text = request.query.get(name)
-    if text is None:
-        return otherwise
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):  # noqa: PLR2004 - digits that fit
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is not a number from {least} on")
-    return int(text)
-
-
-def _json(value: Mapping[str, Any]) -> web.Response:
-    return web.Response(body=encode(value), content_type=JSON)
 
 
 def _refused(error: CommandError | OicpError) -> web.Response:

@@ -13,7 +13,7 @@ from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.identification import Identification
 from p2pnode.roaming.evse_import import ImportReport
 from p2pnode.roaming.ports import StoreFault
-from p2pnode.roaming.records import CdrRecord, EvseRecord, SessionEvent, SessionRecord
+from p2pnode.roaming.records import CdrRecord, CdrReview, EvseRecord, SessionEvent, SessionRecord
 from p2pnode.roaming.stored import read_stored
 
 Shape = dict[str, object]
@@ -45,6 +45,14 @@ def _as_it_is(body: bytes) -> object:
     except InvalidMessage:
         return UNREADABLE
     return msgspec.Raw(body)
+
+
+def review_shape(review: CdrReview) -> Shape:
+    """A CDR that was refused and kept for a person; `peer` is empty where our own backend sent it."""
+    shape = asdict(review)
+    del shape["session_key"], shape["digest"], shape["body"]
+    shape["record"] = _as_it_is(review.body)
+    return shape
 
 
 def event_shape(event: Event) -> Shape:

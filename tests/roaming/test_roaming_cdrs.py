@@ -12,7 +12,7 @@ from p2pnode.oicp.codec import encode, replace_members
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import CdrRecord, PageRequest, SessionState
+from p2pnode.roaming.records import OWN, CdrRecord, PageRequest, SessionState
 from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, World, make, refused, rfid
 
 HOUR = timedelta(hours=1)
@@ -118,9 +118,30 @@ async def test_a_different_cdr_for_the_same_session_is_refused(pair: tuple[Party
     await authorized(cpo)
     await cpo.send(CHARGE_DETAIL_RECORD, cdr())
     other = cdr(consumed_energy=Decimal("11.501"))
-    assert (await refused(cpo.send(CHARGE_DETAIL_RECORD, other))).code is Code.SESSION_INVALID
     call = Call("cpo", "emp", CHARGE_DETAIL_RECORD, encode(other), "DE*CPO", None)
-    assert b'"400"' in (await emp.answer(call, "process"))[1]
+    for _ in range(2):
+        assert (await refused(cpo.send(CHARGE_DETAIL_RECORD, other))).code is Code.SESSION_INVALID
+        assert b'"400"' in (await emp.answer(call, "process"))[1]
+    for party, sender in ((cpo, OWN), (emp, "cpo")):
+        (kept,) = await party.store.cdr_reviews()
+        assert (kept.peer, kept.body, kept.energy) == (sender, encode(other), Decimal("11.501"))
+        assert (await stored(party)).energy == Decimal("11.5")
+
+
+async def test_not_more_than_a_hundred_different_cdrs_of_a_session_are_kept(pair: tuple[Party, Party]) -> None:
+    cpo, _ = pair
+    await authorized(cpo)
+    for number in range(110):
+        sending = cpo.send_raw(CHARGE_DETAIL_RECORD, cdr(consumed_energy=Decimal(number)))
+        if number:
+            await refused(sending)
+        else:
+            await sending
+    reviews = await cpo.store.cdr_reviews()
+    assert len(reviews) == 100
+    assert await cpo.store.write(lambda transaction: transaction.drop_cdr_review(reviews[0].id))
+    assert not await cpo.store.write(lambda transaction: transaction.drop_cdr_review(reviews[0].id))
+    assert await cpo.store.cdr_reviews() == reviews[1:]
 
 
 async def test_a_cdr_for_an_unknown_session_or_another_peers_is_refused(world: World) -> None:
@@ -237,14 +258,15 @@ def ids(count: int) -> list[str]:
     return [f"00000000-0000-4000-8000-{number:012d}" for number in range(count)]
 
 
-async def settled(pair: tuple[Party, Party], count: int, *, forwarded: bool = True) -> None:
-    """So many settled sessions, a day apart."""
+async def settled(pair: tuple[Party, Party], count: int, *, forwarded: bool = True, days: int = 0) -> None:
+    """So many settled sessions, their CDRs received so many days apart."""
     cpo, _ = pair
     for session_id in ids(count):
         await authorized(cpo, session_id)
     cpo.wire.down = set() if forwarded else {"emp"}
     for number, session_id in enumerate(ids(count)):
         await cpo.send(CHARGE_DETAIL_RECORD, cdr(session_id, NOON + timedelta(days=number)))
+        cpo.clock.advance(days=days)
     cpo.wire.down = set()
 
 
@@ -271,7 +293,7 @@ async def test_an_emp_fetches_its_cdrs_by_every_filter(
     pair: tuple[Party, Party], filters: dict[str, object], found: list[str]
 ) -> None:
     cpo, _ = pair
-    await settled(pair, 4)
+    await settled(pair, 4, days=1)
     call = Call("emp", "cpo", GET_CHARGE_DETAIL_RECORDS, encode(wanted(**filters)), "DE-ONE", PageRequest(0, 20))
     _, body = await cpo.answer(call, "process")
     page = GET_CHARGE_DETAIL_RECORDS.answer.model_validate_json(body)

@@ -32,7 +32,7 @@ async def test_every_list_of_a_new_node_is_empty(face: AdminFace) -> None:
     async with AdminClient(face.url) as client:
         assert await client.get("/api/peers") == {"peers": []}
         assert await client.get("/api/sessions") == {"sessions": []}
-        assert await client.get("/api/cdrs") == {"cdrs": []}
+        assert await client.get("/api/cdrs") == {"total": 0, "cdrs": []}
         assert await client.get("/api/evses") == {"total": 0, "evses": []}
         assert await client.get("/api/pricing") == {"products": [], "evse_pricing": []}
 

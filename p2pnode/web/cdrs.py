@@ -1,0 +1,123 @@
+"""The admin face's routes for CDRs: found, shown, compared with a peer, and those kept for a person."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from aiohttp import web
+
+from p2pnode.node import Node
+from p2pnode.oicp.cdr import GetChargeDetailRecords
+from p2pnode.oicp.codec import decode
+from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE
+from p2pnode.oicp.identifiers import session_key
+from p2pnode.oicp.operations import GET_CHARGE_DETAIL_RECORDS
+from p2pnode.roaming.reconcile import AROUND, EARLIEST, Reconciliation
+from p2pnode.roaming.records import OWN, CdrFilter, CdrReview, PageRequest
+from p2pnode.web.guard import Refusal
+from p2pnode.web.queries import json_answer, moment_of, number_in
+from p2pnode.web.shapes import cdr_shape, review_shape
+
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
+LISTED: Final = 100
+FLAGS: Final = {None: None, "true": True, "false": False}
+
+
+class CdrRoutes:
+    """The routes below `/api/cdrs`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def routes(self) -> list[web.RouteDef]:
+        """All of them."""
+        return [
+            web.get("/api/cdrs", self._list),
+            web.get("/api/cdrs/reviews", self._reviews),
+            web.get("/api/cdrs/reviews/{number}", self._review),
+            web.post("/api/cdrs/reviews/{number}/drop", self._drop),
+            web.post("/api/cdrs/reconcile", self._reconcile),
+            web.get("/api/cdrs/{session}", self._show),
+        ]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        """CDRs in the order in which they came: `?from=&to=&cpo=&emp=&forwarded=&page=&size=`; no peer is our side."""
+        query = request.query
+        if query.get("forwarded") not in FLAGS:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "forwarded is true or false")
+        wanted = CdrFilter(
+            emp=query.get("emp"),
+            provider_keys=None,
+            from_=moment_of("from", query.get("from"), EARLIEST),
+            to=moment_of("to", query.get("to"), LATEST),
+            cpo=query.get("cpo"),
+            forwarded=FLAGS[query.get("forwarded")],
+        )
+        size = number_in(request, "size", LISTED, least=1)
+        found = await self._node.store.cdrs(wanted, PageRequest(number_in(request, "page", 0, least=0), size))
+        return json_answer({"total": found.total, "cdrs": [cdr_shape(record) for record in found.records]})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        record = await self._node.store.cdr(session_key(request.match_info["session"]))
+        if record is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, "no CDR of this session is stored", "`p2pnode cdr list` lists them")
+        return json_answer(cdr_shape(record))
+
+    async def _reviews(self, request: web.Request) -> web.Response:
+        del request
+        return json_answer({"reviews": [review_shape(review) for review in await self._node.store.cdr_reviews()]})
+
+    async def _review(self, request: web.Request) -> web.Response:
+        review = await self._kept(request)
+        kept = await self._node.store.cdr(review.session_key)
+        shape = review_shape(review)
+        return json_answer(shape if kept is None else {**shape, "accepted": cdr_shape(kept)})
+
+    async def _drop(self, request: web.Request) -> web.Response:
+        review = await self._kept(request)
+        dropped = await self._node.store.write(lambda transaction: transaction.drop_cdr_review(review.id))
+        return json_answer({"dropped": dropped, "session_id": review.session_id})
+
+    async def _kept(self, request: web.Request) -> CdrReview:
+        for review in await self._node.store.cdr_reviews():
+            if str(review.id) == request.match_info["number"]:
+                return review
+        raise Refusal(HTTPStatus.NOT_FOUND, "no CDR is kept under this number", "`p2pnode cdr review list` lists them")
+
+    async def _reconcile(self, request: web.Request) -> web.Response:
+        """Compare with `peer` from `from` to `to`; with `fetch` what we lack is fetched, too."""
+        told = decode(await request.read())
+        asked: Mapping[str, Any] = cast("Mapping[str, Any]", told) if isinstance(told, Mapping) else {}
+        name = str(asked.get("peer") or "")
+        from_ = moment_of("from", asked.get("from"), EARLIEST)
+        to = moment_of("to", asked.get("to"), self._node.now())
+        if from_ >= to:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "from is not before to")
+        try:
+            found = await self._node.roaming.reconcile(name, from_, to)
+        except LookupError:
+            raise Refusal(
+                HTTPStatus.NOT_FOUND, f"no peer is called {name!r}", "`p2pnode peer list` lists them"
+            ) from None
+        fetched = await self._fetch(found) if asked.get("fetch") is True else 0
+        shape = asdict(found)
+        shape["from"] = shape.pop("from_")
+        return json_answer({**shape, "agrees": found.agrees, "fetched": fetched})
+
+    async def _fetch(self, found: Reconciliation) -> int:
+        """Ask for what we lack, which stores it; how many CDRs that brought."""
+        lacking = [entry.session_id for entry in found.missing_here]
+        for provider_id in self._node.config.node.providers:
+            for start in range(0, len(lacking), DEFAULT_PAGE_SIZE):
+                question = GetChargeDetailRecords(
+                    provider_id=provider_id,
+                    from_=max(found.from_, EARLIEST + AROUND) - AROUND,
+                    to=found.to + AROUND,
+                    session_id=lacking[start : start + DEFAULT_PAGE_SIZE],
+                )
+                await self._node.send(GET_CHARGE_DETAIL_RECORDS, question, to=found.peer)
+        stored = [await self._node.store.cdr(session_key(session_id)) for session_id in lacking]
+        return sum(record is not None and record.emp == OWN for record in stored)
