@@ -1,6 +1,6 @@
 """What a party's backend does wrong is told to the partner in the hub's codes, and costs no session and no record."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ from p2pnode.oicp import operations as ops
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AnyOperation, Role
 from p2pnode.roaming.records import SessionState
-from tests.drop_in_stage import PROVIDER, SESSION, Stage, sample, stage
-from tests.plain_backend import Answer, PlainBackend, authorized
+from tests.drop_in_stage import PROVIDER, SESSION, Stage, own_path, sample, stage
+from tests.plain_backend import ACKNOWLEDGEMENT, Answer, PlainBackend, authorized
 
 KEY = session_key(SESSION)
 ASKED = (
@@ -96,40 +96,114 @@ async def test_a_remote_start_that_a_failing_backend_did_after_all_is_confirmed_
     assert played.emp.got[-1].body == sample(ops.CHARGING_NOTIFICATION_START)
 
 
-async def test_a_record_that_comes_while_the_emps_backend_is_down_is_kept_and_handed_over_later(
-    played: Stage,
+BEGUN_BY: Mapping[AnyOperation, AnyOperation] = {
+    ops.AUTHORIZE_STOP: ops.AUTHORIZE_START,
+    ops.AUTHORIZE_REMOTE_STOP: ops.AUTHORIZE_REMOTE_START,
+    ops.AUTHORIZE_REMOTE_RESERVATION_STOP: ops.AUTHORIZE_REMOTE_RESERVATION_START,
+    ops.CHARGING_NOTIFICATION_START: ops.AUTHORIZE_START,
+    ops.CHARGING_NOTIFICATION_PROGRESS: ops.AUTHORIZE_START,
+    ops.CHARGING_NOTIFICATION_END: ops.AUTHORIZE_START,
+    ops.CHARGING_NOTIFICATION_ERROR: ops.AUTHORIZE_START,
+    ops.CHARGE_DETAIL_RECORD: ops.AUTHORIZE_START,
+}
+"""The messages of a session, and what the session begins with."""
+STOPS = (ops.AUTHORIZE_STOP, ops.AUTHORIZE_REMOTE_STOP, ops.AUTHORIZE_REMOTE_RESERVATION_STOP)
+NOTIFICATIONS = tuple(operation for operation in BEGUN_BY if operation.path == ops.NOTIFICATION_PATH)
+FAULTS: Mapping[str, tuple[Answer | None, str]] = {
+    "down": (None, "320"),
+    "slow": (None, "310"),
+    "500": (Answer(500, b"Traceback", content_type="text/plain"), "021"),
+    "nonsense": (Answer(200, b"<html>"), "021"),
+    "404": (Answer(404, b""), "320"),
+}
+"""What a backend does wrong, and the code it is told by."""
+
+
+async def _begun(running: Stage, operation: AnyOperation) -> PlainBackend:
+    """The backend that is asked, in a session that has begun."""
+    begun = BEGUN_BY[operation]
+    assert (await running.send(begun, sample(begun))).code == "000"
+    return _asked_of(running, operation)
+
+
+async def _fail(backend: PlainBackend, operation: AnyOperation, fault: str) -> None:
+    answer = FAULTS[fault][0]
+    if fault == "down":
+        await backend.hang_up()
+    elif answer is None:
+        backend.released.clear()
+    else:
+        backend.answers[own_path(operation).rsplit("/", 1)[-1]] = answer
+
+
+async def _mend(backend: PlainBackend, operation: AnyOperation, fault: str) -> None:
+    if fault == "down":
+        await backend.listen()
+    backend.released.set()
+    right = authorized(PROVIDER) if operation is ops.AUTHORIZE_STOP else Answer(200, ACKNOWLEDGEMENT)
+    backend.answers[own_path(operation).rsplit("/", 1)[-1]] = right
+
+
+@pytest.mark.parametrize("operation", STOPS)
+async def test_a_stop_that_a_failing_backend_did_not_take_can_be_sent_again(
+    played: Stage, operation: AnyOperation
 ) -> None:
-    assert (await played.send(ops.AUTHORIZE_START, sample(ops.AUTHORIZE_START))).code == "000"
-    await played.emp.hang_up()
-    record = sample(ops.CHARGE_DETAIL_RECORD)
-    assert (await played.send(ops.CHARGE_DETAIL_RECORD, record)).code == "000"
+    backend = await _begun(played, operation)
+    before = [await node.store.session(KEY) for node in (played.cpo_node, played.emp_node)]
+    for fault, (_, expected) in FAULTS.items():
+        await _fail(backend, operation, fault)
+        status, code, told = _told(await played.send(operation, sample(operation)))
+        assert (fault, status, code) == (fault, 200, expected)
+        assert "our own system" in told
+        await _mend(backend, operation, fault)
+    for node, session in zip((played.cpo_node, played.emp_node), before, strict=True):
+        after = await node.store.session(KEY)
+        assert after is not None
+        assert session is not None
+        assert after.state is session.state
+    assert (await played.send(operation, sample(operation))).code == "000"
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [*((NOTIFICATIONS[0], fault) for fault in FAULTS), *((operation, "500") for operation in NOTIFICATIONS[1:])],
+)
+async def test_a_notification_that_a_failing_backend_did_not_take_is_acknowledged_and_handed_over_later(
+    played: Stage, operation: AnyOperation, fault: str
+) -> None:
+    backend = await _begun(played, operation)
+    await _fail(backend, operation, fault)
+    answer = await played.send(operation, sample(operation))
+    assert (answer.status, answer.code) == (200, "000")
+    await played.emp_node.roaming.settle()
+    history = await played.emp_node.store.history(KEY)
+    assert operation.name in {event.operation for event in history}
+    await _mend(backend, operation, fault)
+    backend.got.clear()
+    await played.emp_node.roaming.deliver_pending()
+    assert [got.body for got in backend.got] == [sample(operation)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_record_that_a_failing_backend_did_not_take_is_kept_and_handed_over_later(
+    played: Stage, fault: str
+) -> None:
+    operation, record = ops.CHARGE_DETAIL_RECORD, sample(ops.CHARGE_DETAIL_RECORD)
+    backend = await _begun(played, operation)
+    await _fail(backend, operation, fault)
+    assert (await played.send(operation, record)).code == "000"
     await played.emp_node.roaming.settle()
     kept = await played.emp_node.store.cdr(KEY)
     assert kept is not None
     assert (kept.body, kept.forwarded_at) == (record, None)
-    await played.emp.listen()
+    await _mend(backend, operation, fault)
+    backend.got.clear()
     await played.emp_node.roaming.deliver_pending()
-    assert played.emp.got[-1].body == record
-    assert played.emp.got[-1].path.endswith("/operators/DE*ABC/charge-detail-record")
+    assert [got.body for got in backend.got] == [record]
+    assert backend.got[-1].path.endswith("/operators/DE*ABC/charge-detail-record")
     kept = await played.emp_node.store.cdr(KEY)
     assert kept is not None
     assert kept.forwarded_at is not None
-
-
-async def test_a_notification_that_comes_while_the_emps_backend_is_down_is_acknowledged_and_reaches_it_later(
-    played: Stage,
-) -> None:
-    assert (await played.send(ops.AUTHORIZE_START, sample(ops.AUTHORIZE_START))).code == "000"
-    await played.emp.hang_up()
-    body = sample(ops.CHARGING_NOTIFICATION_START)
-    answer = await played.send(ops.CHARGING_NOTIFICATION_START, body)
-    assert (answer.status, answer.code) == (200, "000")
-    session = await played.emp_node.store.session(KEY)
-    assert session is not None
-    assert session.state is SessionState.CHARGING
-    await played.emp.listen()
-    await played.emp_node.roaming.deliver_pending()
-    assert played.emp.got[-1].body == body
 
 
 async def test_a_start_sent_again_while_the_emps_backend_is_down_is_answered_as_before(played: Stage) -> None:
