@@ -230,6 +230,28 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().err.splitlines()[-2].startswith("error: ")
 
 
+def test_a_node_whose_peers_claim_the_same_id_does_not_start_and_names_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["init", str(tmp_path / "node"), "--operator", "DE*ABC", "--port", "0"])
+    claims = '[[peer]]\nname = "north"\nproviders = ["DE-XYZ"]\n\n[[peer]]\nname = "south"\nproviders = ["de*xyz"]\n'
+    (tmp_path / "node" / "peers.toml").write_text(claims, encoding="utf-8")
+    capsys.readouterr()
+    assert run(["run", str(tmp_path / "node")]) == 1
+    told = capsys.readouterr().err.splitlines()[0]
+    assert told.startswith(f"error: {tmp_path / 'node' / 'peers.toml'}:5: ")
+    assert "peers 'north' and 'south' both claim the provider 'de*xyz'" in told
+
+
+def test_a_node_whose_key_everybody_can_read_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["init", str(tmp_path / "node"), "--operator", "DE*ABC", "--port", "0"])
+    key = tmp_path / "node" / "pki" / "node.key"
+    key.chmod(0o644)
+    capsys.readouterr()
+    assert run(["run", str(tmp_path / "node")]) == 1
+    assert f"chmod 600 {key}" in capsys.readouterr().err
+
+
 def test_a_node_runs_until_sigterm_and_leaves_no_run_file(tmp_path: Path) -> None:
     directory = tmp_path / "node"
     run(["init", str(directory), "--operator", "DE*ABC", "--port", "0"])
