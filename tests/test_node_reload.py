@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from p2pnode.config import PeerEntry, save_peer
+from p2pnode.config import PeerEntry, remove_peer, save_peer
 from p2pnode.config.load import PEERS_FILE
 from p2pnode.lab.directory import PKI, Made, make_directory
 from p2pnode.lab.process import LOG, NodeProcess
@@ -20,8 +20,8 @@ from p2pnode.node import Node
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.evse_status import PullEvseStatus
 from p2pnode.oicp.operations import PULL_EVSE_STATUS
-from p2pnode.pki import Leaf, create_identity
-from p2pnode.web.client import AdminClient
+from p2pnode.pki import Leaf, create_identity, renew
+from p2pnode.web.client import AdminClient, AdminRefused
 from tests.peering.peering_kit import until
 from tests.whole_nodes import UID, node_settings
 
@@ -145,3 +145,31 @@ async def test_a_peer_whose_certificate_changes_is_cut_off_and_both_logs_say_why
         cpo.reload()
         await until_start_is("000")
         await emp.send(PULL_EVSE_STATUS, PULL)
+
+
+async def test_changed_files_are_taken_up_without_being_told(tmp_path: Path) -> None:
+    settings = node_settings("node", operators=["DE*ABC"], limits={"watch_seconds": 0.1}, log={"level": "info"})
+    made = make_directory(tmp_path / "node", settings, datetime.now(UTC))
+    log = made.directory / LOG
+    process = NodeProcess(made.directory)
+    await process.start()
+    try:
+        async with await process.ready() as client:
+            save_peer(made.directory, PeerEntry(name="north", providers=("DE-NOR",)))
+            await until_known(client, {"north"})
+            remove_peer(made.directory, "north")
+            await until_known(client, set())
+            before = (await client.get("/api/status"))["certificate_until"]
+            renew(made.directory / "pki", datetime.now(UTC), leaf=Leaf("node", days=10))
+            async with asyncio.timeout(10):
+                while (status := await client.get("/api/status"))["certificate_until"] == before:
+                    await asyncio.sleep(0.02)
+            assert "renew it: p2pnode pki renew" in status["warnings"][0]
+            reloads = log.read_text(encoding="utf-8").count("reloaded")
+            await asyncio.sleep(0.35)
+            assert log.read_text(encoding="utf-8").count("reloaded") == reloads
+            (made.directory / PEERS_FILE).write_text("[[peer]]\nname = 7\n", encoding="utf-8")
+            with pytest.raises(AdminRefused, match="peers.toml:2: peer.1..name"):
+                await client.post("/api/reload")
+    finally:
+        await process.stop()

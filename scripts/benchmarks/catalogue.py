@@ -1,7 +1,18 @@
 """The benchmarks. A new one is a module in `measures` and a line here."""
 
 from benchmarks.figures import Benchmark
-from benchmarks.measures import authorize_start, fan_out, full_load, memory, page, records, routing, startup, two_hops
+from benchmarks.measures import (
+    authorize_start,
+    changes,
+    fan_out,
+    full_load,
+    memory,
+    page,
+    records,
+    routing,
+    startup,
+    two_hops,
+)
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     authorize_start.BENCHMARK,
@@ -13,4 +24,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     page.BENCHMARK,
     full_load.BENCHMARK,
     routing.BENCHMARK,
+    changes.BENCHMARK,
 )
