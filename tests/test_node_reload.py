@@ -147,49 +147,32 @@ async def test_a_peer_whose_certificate_changes_is_cut_off_and_both_logs_say_why
         await emp.send(PULL_EVSE_STATUS, PULL)
 
 
-async def _is(asked: Awaitable[object], wanted: object) -> bool:
-    return await asked == wanted
-
-
-async def warnings(client: AdminClient) -> list[str]:
-    listed: list[str] = (await client.get("/api/status"))["warnings"]
-    return listed
-
-
-async def _is_told(client: AdminClient, remedy: str) -> bool:
-    return any(remedy in warning for warning in await warnings(client))
-
-
-async def names(client: AdminClient) -> set[str]:
-    return {peer["name"] for peer in (await client.get("/api/peers"))["peers"]}
-
-
-async def until_so(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
 async def test_changed_files_are_taken_up_without_being_told(tmp_path: Path) -> None:
     settings = node_settings("node", operators=["DE*ABC"], limits={"watch_seconds": 0.1}, log={"level": "info"})
     made = make_directory(tmp_path / "node", settings, datetime.now(UTC))
+    node = NodeProcess(made.directory)
+    await node.start()
     log = made.directory / LOG
-    process = NodeProcess(made.directory)
-    await process.start()
+
+    def reloads() -> int:
+        return log.read_text(encoding="utf-8").count("reloaded")
+
     try:
-        async with await process.ready() as client:
+        async with await node.ready() as client:
             save_peer(made.directory, PeerEntry(name="north", providers=("DE-NOR",)))
-            await until_so(lambda: _is(names(client), {"north"}))
+            await until(lambda: reloads() == 1)
+            assert [peer["name"] for peer in (await client.get("/api/peers"))["peers"]] == ["north"]
             remove_peer(made.directory, "north")
-            await until_so(lambda: _is(names(client), set[str]()))
-            assert await warnings(client) == []
-            renew(made.directory / "pki", datetime.now(UTC), leaf=Leaf("node", days=10))
-            await until_so(lambda: _is_told(client, "renew it: p2pnode pki renew"))
-            reloads = log.read_text(encoding="utf-8").count("reloaded")
+            await until(lambda: reloads() == 2)
+            assert (await client.get("/api/peers"))["peers"] == []
+            renew(made.directory / PKI, datetime.now(UTC), leaf=Leaf("node", days=10))
+            await until(lambda: reloads() == 3)
+            (warning,) = (await client.get("/api/status"))["warnings"]
+            assert "renew it: p2pnode pki renew" in warning
             await asyncio.sleep(0.35)
-            assert log.read_text(encoding="utf-8").count("reloaded") == reloads
+            assert reloads() == 3
             (made.directory / PEERS_FILE).write_text("[[peer]]\nname = 7\n", encoding="utf-8")
             with pytest.raises(AdminRefused, match=r"peers\.toml:2: peer\[1\]\.name"):
                 await client.post("/api/reload")
     finally:
-        await process.stop()
+        await node.stop()
