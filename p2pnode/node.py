@@ -22,6 +22,7 @@ from p2pnode.backends.virtual_cpo import VirtualCpoBackend
 from p2pnode.config import load_node, load_peers
 from p2pnode.config.node import NodeConfig
 from p2pnode.config.peers import PeerTable
+from p2pnode.observe.auditing import Auditing
 from p2pnode.observe.events import EventBus
 from p2pnode.observe.logs import NodeLog
 from p2pnode.observe.metrics import NodeMetrics
@@ -39,6 +40,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.peering.admission import Admission
 from p2pnode.peering.client import PeerClient
 from p2pnode.peering.face import FaceParts
+from p2pnode.peering.limiter import PeerLimiter
 from p2pnode.peering.parts import NodeParts
 from p2pnode.peering.pending import Pending
 from p2pnode.peering.server import PeerFace
@@ -102,6 +104,7 @@ class Node:
         self.log = log.logger
         self.library_log = log.library
         self.observer = Observer(log, NodeMetrics(__version__), EventBus(), now)
+        self.auditing = Auditing(config.audit, self.observer, self.peers.current, now)
         self.started_at = now()
         kept = NodeParts(config, directory, self.peers, self.log, now)
         self.upkeep = Upkeep(kept, self.observer.metrics.certificates)
@@ -129,6 +132,8 @@ class Node:
     async def _start(self) -> None:
         config = self.config
         own = OwnParty(config.node.operators, config.node.providers)
+        if self.directory is not None:
+            self._stack.enter_context(self.auditing)
         self.store = await self._stack.enter_async_context(
             SqlStore.open(
                 config.store.path, now=self.now, lock_timeout=config.store.lock_seconds, left_out=self._row_left_out
@@ -173,13 +178,14 @@ class Node:
             config,
             self.peers,
             FaceParts(
-                receive=self.roaming.receive,
+                receive=self.auditing.receiving(self.roaming.receive),
                 offered=tuple(self.roaming.receivers),
                 on_call=self.observer.call,
                 limits=config.limits,
                 now=self.now,
                 logger=self.library_log,
                 signatures=signatures,
+                limiter=PeerLimiter(config.limits),
             ),
         )
         await self._enter_backends(that_send=True)
@@ -357,6 +363,7 @@ class Node:
 
     async def _tell_of_peers(self) -> None:
         self.roaming.outbox.wake()
+        self.auditing.note_peers()
         self.observer.event("peers", count=len(self.peers.current().peers))
 
     def status(self) -> NodeStatus:

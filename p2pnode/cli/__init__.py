@@ -47,6 +47,10 @@ COMMANDS = {
     ),
     "peer": ("p2pnode.cli.peer:peer", "The peer table, and the way into it: add, accept, check, remove."),
     "receipt": ("p2pnode.cli.receipt:receipt", "Receipts: show, check and hand out what a peer has signed."),
+    "audit": (
+        "p2pnode.cli.audit:audit",
+        "The audit log: show it, and check that nothing in it was changed.",
+    ),
     "pki": ("p2pnode.cli.pki:pki", "Keys and certificates: a lab CA, issue, renew, show, check."),
     "reload": ("p2pnode.cli.reload:reload", "Let a running node read its peer table and certificates again."),
 }

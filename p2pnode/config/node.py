@@ -195,6 +195,20 @@ class LimitsSection(Settings):
     )
     connections: int = Field(default=1000, ge=1, description="How many connections peers may hold open in all.")
     peer_connections: int = Field(default=16, ge=1, description="How many connections are opened to one peer.")
+    connections_of_one_peer: int = Field(
+        default=200, ge=1, description="How many of them one peer may hold open, over TLS."
+    )
+    peer_requests_at_once: int = Field(
+        default=256,
+        ge=1,
+        description="How many requests of one peer are answered at the same time; more are refused with HTTP 429.",
+    )
+    peer_requests_per_second: float = Field(
+        default=0.0,
+        ge=0,
+        description="How many requests of one peer are answered per second, in the long run; more are refused with "
+        "HTTP 429. 0: as many as can be.",
+    )
     keep_alive_seconds: float = Field(
         default=75.0, gt=0, description="How long an idle connection of a peer is kept, and a request's head awaited."
     )
@@ -226,6 +240,18 @@ class LogSection(Settings):
     access: bool = Field(default=True, description="Whether every message on the wire gets a line.")
 
 
+class AuditSection(Settings):
+    """The log of who was refused, what administrators did and what changed, each line bound to those before it."""
+
+    enabled: bool = Field(default=True, description="`false` keeps no such log.")
+    path: Path = Field(default=Path("audit.jsonl"), description="The file; lines are only ever added to it.")
+    authorizations: Literal["off", "masked", "full"] = Field(
+        default="off",
+        description="Whether each start and stop that a peer asks for gets a line with who identified: the last "
+        "characters only, or in full. `full` makes the file personal data.",
+    )
+
+
 class NodeConfig(Settings):
     """`p2pnode.toml`: everything a node is told about itself. Peers stand in `peers.toml` and `peers.d/`."""
 
@@ -240,3 +266,4 @@ class NodeConfig(Settings):
     roaming: RoamingSection = Field(default=RoamingSection(), description="How long it waits for others.")
     outbox: OutboxSection = Field(default=OutboxSection(), description="How it sends again what nobody took.")
     log: LogSection = Field(default=LogSection(), description="What it writes.")
+    audit: AuditSection = Field(default=AuditSection(), description="Who was refused, and what administrators did.")

@@ -134,6 +134,12 @@ class PeerEntry(Settings):
         default=False,
         description="It may speak for everybody, and gets what no other peer claims: Hubject, or a relay.",
     )
+    requests_at_once: int | None = Field(
+        default=None, ge=1, description="How many of its requests are answered at once, instead of the node's limit."
+    )
+    requests_per_second: float | None = Field(
+        default=None, gt=0, description="How many of its requests are answered per second, instead of the node's limit."
+    )
     enabled: bool = Field(default=True, description="`false` keeps the entry, but nothing passes.")
     send: AllOrSome = Field(default="all", description="The operations we may send it: `all` or a list of names.")
     receive: AllOrSome = Field(default="all", description="The operations it may send us: `all` or a list of names.")

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
 from p2pnode.observe.events import Event, EventBus
 from p2pnode.observe.logs import NodeLog
@@ -10,6 +12,9 @@ from p2pnode.observe.metrics import NodeMetrics
 from p2pnode.observe.status import PeerHealth
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import CallOutcome, Verb
+
+if TYPE_CHECKING:
+    from p2pnode.observe.audit import AuditLog
 
 
 @dataclass(slots=True)
@@ -23,8 +28,15 @@ class _Pulse:
     received: int = 0
 
 
+AUDITED: Final = frozenset(
+    {Code.UNAUTHORIZED_ACCESS, Code.INCONSISTENT_EVSE_ID, Code.INCONSISTENT_EVCO_ID, Code.SESSION_INVALID}
+)
+"""The codes that refuse a peer what is another's: each goes into the audit log."""
+AUDITED_HTTP: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
+
+
 class Observer:
-    """Log, metrics, events and peer health of one node."""
+    """Log, metrics, events, peer health and, where one is kept, audit log of one node."""
 
     def __init__(self, log: NodeLog, metrics: NodeMetrics, events: EventBus, now: Callable[[], datetime]) -> None:
         self.log = log
@@ -32,6 +44,7 @@ class Observer:
         self.events = events
         self._now = now
         self._pulses: dict[str, _Pulse] = {}
+        self.audit_log: AuditLog | None = None
 
     def call(self, outcome: CallOutcome) -> None:
         """Note what became of one message. Takes microseconds. An HTTP status of 0 means that no answer came."""
@@ -40,6 +53,26 @@ class Observer:
         self.events.publish(Event("call", outcome.at, outcome))
         if outcome.peer:
             self._feel(outcome)
+        if outcome.code != Code.SUCCESS and outcome.verb is Verb.RECEIVE:
+            self._audit_refusal(outcome)
+
+    def audit(self, event: str, **members: object) -> None:
+        """Add a line to the audit log, if one is kept."""
+        if self.audit_log is not None:
+            self.audit_log.write(event, **members)
+
+    def _audit_refusal(self, outcome: CallOutcome) -> None:
+        if outcome.code in AUDITED or outcome.http in AUDITED_HTTP:
+            self.audit(
+                "refused",
+                peer=outcome.peer,
+                address=outcome.address,
+                operation=outcome.operation,
+                http=outcome.http,
+                code=outcome.code,
+                reason=outcome.detail,
+                process_id=outcome.process_id,
+            )
 
     def backend_call(self, outcome: CallOutcome) -> None:
         """Note what became of one message between our own backend and this node. It concerns no peer."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
 Failure = Callable[[int], StreamResponse]
+PeerAt = Callable[[asyncio.BaseTransport], "PeerEntry | None"]
+"""The peer at the other end of a new connection, as far as the connection alone tells."""
+
 
 LINGERING_SECONDS = 2.0
 """How long a body that is not wanted is read on and thrown away, so that the caller gets to read the answer."""
@@ -24,7 +28,7 @@ LINGERING_SECONDS = 2.0
 class Connection(web.RequestHandler):
     """A connection that remembers which peer it is, and under which trust that was found out."""
 
-    __slots__ = ("_is_held", "_server", "known_under", "peer")
+    __slots__ = ("_is_held", "_server", "counted_for", "known_under", "peer")
 
     def __init__(self, server: "ConnectionServer") -> None:
         super().__init__(
@@ -39,13 +43,20 @@ class Connection(web.RequestHandler):
         self._is_held = False
         self.peer: PeerEntry | None = None
         self.known_under: PeerTrust | None = None
+        self.counted_for = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve the connection, or end it where there are too many."""
         super().connection_made(transport)
-        if len(self._server.connections) > self._server.limits.connections:
-            self._server.logger.warning("too many connections: one is closed unserved")
+        refusal = self._server.take_in(self, transport)
+        if refusal:
+            self._server.logger.warning("a connection is closed unserved: %s", refusal)
             self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note that it is gone."""
+        self._server.let_go(self)
+        super().connection_lost(exc)
 
     def pause_reading(self) -> None:
         """Let the peer wait: more of a body has come than was taken."""
@@ -79,12 +90,42 @@ class Connection(web.RequestHandler):
 class ConnectionServer(web.Server):
     """The connections of one face. `failure` makes the answer to a request that did not get as far as the handler."""
 
-    def __init__(self, handler: Handler, failure: Failure, limits: LimitsSection, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        failure: Failure,
+        limits: LimitsSection,
+        logger: logging.Logger,
+        peer_at: PeerAt,
+    ) -> None:
         super().__init__(handler)
         self.loop = asyncio.get_running_loop()
         self.failure = failure
         self.limits = limits
         self.logger = logger
+        self._peer_at = peer_at
+        self._of_peer: Counter[str] = Counter()
+
+    def take_in(self, connection: Connection, transport: asyncio.BaseTransport) -> str:
+        """Count a new connection; why it cannot be served, if it cannot."""
+        if len(self.connections) > self.limits.connections:
+            return f"there are {self.limits.connections} in all"
+        peer = self._peer_at(transport)
+        if peer is None:
+            return ""
+        if self._of_peer[peer.name] >= self.limits.connections_of_one_peer:
+            return f"{peer.name} holds {self._of_peer[peer.name]} open"
+        self._of_peer[peer.name] += 1
+        connection.counted_for = peer.name
+        return ""
+
+    def let_go(self, connection: Connection) -> None:
+        """Note that a connection has ended."""
+        name, connection.counted_for = connection.counted_for, ""
+        if name:
+            self._of_peer[name] -= 1
+            if not self._of_peer[name]:
+                del self._of_peer[name]
 
     def __call__(self) -> web.RequestHandler:
         """The protocol of a new connection."""

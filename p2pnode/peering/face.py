@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from random import getrandbits
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest, StreamResponse
@@ -23,14 +23,11 @@ from p2pnode.config.node import LimitsSection
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import rules
 from p2pnode.oicp.answers import code_of, refusal
-from p2pnode.oicp.codec import decode, encode, read, reason
-from p2pnode.oicp.dialects import http_of, write_answer
-from p2pnode.oicp.envelopes import Envelope, Records
-from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
+from p2pnode.oicp.codec import encode, reason
+from p2pnode.oicp.dialects import http_of
+from p2pnode.oicp.errors import InvalidMessage, ProtocolError
 from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation, Role
-from p2pnode.oicp.paths import select
-from p2pnode.oicp.slicing import split_in_slices
+from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation
 from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import check_content_type, check_length, read_body
 from p2pnode.peering.card import CARD_PATH, PAIRING_PATH
@@ -38,6 +35,8 @@ from p2pnode.peering.claims import CLAIMS
 from p2pnode.peering.connection import ConnectionServer
 from p2pnode.peering.description import description
 from p2pnode.peering.identity import CallerPolicy
+from p2pnode.peering.limiter import PeerLimiter
+from p2pnode.peering.messages import in_dialect, read_message
 from p2pnode.peering.pairing import REQUEST_LIMIT
 from p2pnode.peering.reply import PROCESS_ID_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
@@ -60,9 +59,6 @@ CLOSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPSt
 
 process_in_hand: ContextVar[str] = ContextVar("process_in_hand", default="")
 """The Process-ID of the request that the running task answers, for what it calls meanwhile."""
-
-WRITTEN_IN_THE_LOOP = 65536
-"""An answer up to this many bytes is put into another dialect at once, a larger one in a thread."""
 
 LOGGER = logging.getLogger("p2pnode.peering")
 
@@ -102,6 +98,8 @@ class _Call:
     operation: AnyOperation | None = None
     message: OicpModel | None = None
     is_passed_on: bool = False
+    entered: PeerEntry | None = None
+    """The peer, once the request counts among those it has at once."""
     exchange: Exchange | None = None
     """The request as its signature was checked; None for a peer that signs nothing."""
 
@@ -124,6 +122,7 @@ class FaceParts:
     logger: logging.Logger = LOGGER
     grace: float = 0.0
     signatures: Signatures | None = None
+    limiter: PeerLimiter | None = None
 
 
 class OicpFace:
@@ -152,7 +151,7 @@ class OicpFace:
         """Listen. `port` is the port in use afterwards. Raises OSError where the address cannot be had."""
         limits = self.parts.limits
         self._description = await asyncio.to_thread(description)
-        self._connections = ConnectionServer(self._handle, self._failed, limits, self.parts.logger)
+        self._connections = ConnectionServer(self._handle, self._failed, limits, self.parts.logger, self.peer_at)
         self._listener = await asyncio.get_running_loop().create_server(
             self._connections,
             self.host,
@@ -162,6 +161,10 @@ class OicpFace:
             backlog=1024,
         )
         self.port = self._listener.sockets[0].getsockname()[1]
+
+    def peer_at(self, transport: asyncio.BaseTransport) -> PeerEntry | None:  # noqa: ARG002 - for those who can tell
+        """The peer at the other end of a new connection, where the connection alone tells; else None."""
+        return None
 
     async def stop(self) -> None:
         """Stop listening, let requests in flight finish for `stop_seconds`, end all connections."""
@@ -191,15 +194,20 @@ class OicpFace:
         if request.raw_path == OPENAPI_PATH:
             return self._show(request, process_id, self._description)
         process_in_hand.set(process_id)
-        call, detail = _Call(process_id), ""
+        call, detail, address = _Call(process_id), "", ""
         try:
-            answer = await self._answer(request, call)
+            try:
+                answer = await self._answer(request, call)
+            finally:
+                if call.entered is not None and self.parts.limiter is not None:
+                    self.parts.limiter.leave(call.entered)
             if isinstance(answer, bytes):
                 http, code, body = HTTPStatus.OK, Code.SUCCESS.value, answer
             else:
                 http, code, body = HTTPStatus.OK, code_of(answer), encode(answer)
         except ProtocolError as error:
             http, code, body = self._refused(call, error)
+            address = request.remote or ""
             detail = "" if call.is_passed_on else error.reason  # what is passed on may be refused in a partner's words
         except StoreFault as error:
             self.parts.logger.error("process %s: the store failed: %s", process_id, error)  # noqa: TRY400 - no fault of the code
@@ -208,7 +216,7 @@ class OicpFace:
         except Exception:
             self.parts.logger.exception("process %s failed", process_id)
             http, code, body = self._refused(call, ProtocolError(Code.SYSTEM_ERROR, f"Process-ID {process_id}"))
-        body, signature = await _written(call, body), ""
+        body, signature = await in_dialect(call.peer, call.operation, body), ""
         if call.exchange is not None:
             body, signature = await self._sign(call, call.exchange, http, code, body)
         self.parts.on_call(
@@ -222,12 +230,15 @@ class OicpFace:
                 process_id,
                 self.parts.now(),
                 detail,
+                address,
             )
         )
         return Reply(http, body, process_id, close=http in CLOSING, more=signature)
 
     async def _answer(self, request: BaseRequest, call: _Call) -> OicpModel | bytes:
-        call.peer = self._policy.by_connection(request)
+        peer = self._policy.by_connection(request)
+        if peer is not None:
+            self._enter(call, peer)
         path, _, query = request.raw_path.partition("?")
         found = self._routes.find(path if path.startswith("/") else request.rel_url.raw_path)
         if found is None:
@@ -245,6 +256,13 @@ class OicpFace:
         async with self._large:  # a large body waits until fewer others are held in memory
             with short_turns:
                 return await self._take(request, call, route, identifier, query)
+
+    def _enter(self, call: _Call, peer: PeerEntry) -> None:
+        """Note who calls. Raises ProtocolError (429) where this peer asks too much."""
+        call.peer = peer
+        if self.parts.limiter is not None:
+            self.parts.limiter.enter(peer)
+            call.entered = peer
 
     async def _take(
         self, request: BaseRequest, call: _Call, route: Route, identifier: str | None, query: str
@@ -264,7 +282,7 @@ class OicpFace:
 
     async def _read(self, call: _Call, route: Route, identifier: str | None, body: bytes, query: str) -> Received[Any]:
         """The message in a body, once it is certain that its caller may send it and that it is valid."""
-        operation, message, records = await _message(route, body)
+        operation, message, records = await read_message(route, body)
         call.operation, call.message = operation, message
         claimed = CLAIMS[operation](message)
         peer = call.peer
@@ -305,7 +323,8 @@ class OicpFace:
         if peer is None:
             told = "No id tells who calls." if identifier is None else f"{identifier!r:.100} is no peer's id."
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, told)
-        call.peer = peer
+        if call.peer is None:
+            self._enter(call, peer)
         if identifier is not None and not peer.speaks_for(route.caller, identifier):
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{identifier!r:.100} is not an id of the caller.")
         return peer
@@ -350,50 +369,3 @@ class OicpFace:
 def _require_post(request: BaseRequest) -> None:
     if request.method != hdrs.METH_POST:
         raise ProtocolError(Code.DATA_ERROR, "The method has to be POST.", http=HTTPStatus.METHOD_NOT_ALLOWED)
-
-
-async def _written(call: _Call, body: bytes) -> bytes:
-    """The answer as the caller's dialect has it; a large one is rewritten beside the loop."""
-    peer, operation = call.peer, call.operation
-    if peer is None or operation is None or peer.dialect == "oicp":
-        return body
-    provider_id = next(iter(peer.ids(Role.EMP)), None)
-    if len(body) <= WRITTEN_IN_THE_LOOP:
-        return write_answer(peer.dialect, operation, body, provider_id=provider_id)
-    return await asyncio.to_thread(write_answer, peer.dialect, operation, body, provider_id=provider_id)
-
-
-async def _message(route: Route, body: bytes) -> tuple[AnyOperation, OicpModel, Records]:
-    """The row a body belongs to, its message, and its records unread. Raises InvalidMessage."""
-    rows = route.rows
-    if len(rows) == 1:
-        operation = rows[0]
-        if operation.records:
-            envelope = await _split(operation, body)
-            return operation, envelope.message, envelope.records
-        return operation, read(operation.request, body), _NO_RECORDS
-    decoded = decode(body)
-    if not isinstance(decoded, Mapping):
-        told = "An object is expected."
-        raise InvalidMessage(told, (Violation("", "type", told),))
-    wire = cast("Mapping[str, Any]", decoded)
-    selected = select(rows, wire)
-    if selected is None:
-        told = f"Type has to be one of {', '.join(row.name.removeprefix('ChargingNotification') for row in rows)}."
-        raise InvalidMessage(told, (Violation("/Type", "value", told),))
-    return selected, read(selected.request, wire), _NO_RECORDS
-
-
-async def _split(operation: AnyOperation, body: bytes) -> Envelope[Any]:
-    """The envelope of a push. Raises InvalidMessage. Others get their turn while a large one is split."""
-    slices = split_in_slices(operation, body)
-    while True:
-        try:
-            next(slices)
-        except StopIteration as done:
-            envelope: Envelope[Any] = done.value
-            return envelope
-        await asyncio.sleep(0)
-
-
-_NO_RECORDS = Records()

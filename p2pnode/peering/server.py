@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from p2pnode.config.node import NodeConfig, PeerFaceSection
+from p2pnode.config.peers import PeerEntry
 from p2pnode.peering.card import node_card
 from p2pnode.peering.face import FaceParts, OicpFace
 from p2pnode.peering.identity import ByCertificate, ByIdentifier, ByProxyHeader, CallerPolicy
@@ -31,6 +32,12 @@ class PeerFace(OicpFace):
         await super().start()
         self.card = await asyncio.to_thread(self._card)  # now that the port is known
         self._stop_listening = self._peers.listen(self.reload)
+
+    def peer_at(self, transport: asyncio.BaseTransport) -> PeerEntry | None:
+        """As in `OicpFace`: by the certificate shown in the handshake."""
+        tls = transport.get_extra_info("ssl_object")
+        der = tls.getpeercert(binary_form=True) if tls is not None else None
+        return self._peers.trust.peer_of(der) if der is not None else None
 
     async def stop(self) -> None:
         """As `OicpFace.stop`."""

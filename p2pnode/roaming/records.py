@@ -383,6 +383,7 @@ class CallOutcome(Struct, frozen=True):
     """What became of one message on the wire, for logs, metrics and events: `ms` its duration, `code` the OICP code.
 
     `detail` says more of a negative code where the words are this node's own: what others write may name a person.
+    `address` is that of a caller who was refused.
     """
 
     operation: str
@@ -394,6 +395,7 @@ class CallOutcome(Struct, frozen=True):
     process_id: str
     at: datetime
     detail: str = ""
+    address: str = ""
 
     @property
     def reason(self) -> str:

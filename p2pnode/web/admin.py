@@ -95,8 +95,13 @@ class AdminFace:
         """Refuse who may not come in, and tell every failure as JSON."""
         try:
             require_allowed(request, self._settings.token)
+            if request.method == "POST":
+                self._node.observer.audit("admin", path=request.path, address=request.remote)
             return await handler(request)
         except Refusal as refusal:
+            self._node.observer.audit(
+                "admin_refused", path=request.path, address=request.remote, reason=refusal.message
+            )
             return _error(refusal.status, refusal.message, refusal.hint)
         except (CommandError, OicpError) as error:
             return _refused(error)
