@@ -186,6 +186,7 @@ class Node:
                 logger=self.library_log,
                 signatures=signatures,
                 limiter=PeerLimiter(config.limits),
+                on_stranger=lambda reason: self.observer.audit("handshake_refused", reason=reason),
             ),
         )
         await self._enter_backends(that_send=True)

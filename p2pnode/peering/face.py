@@ -111,6 +111,7 @@ class FaceParts:
     `receive` answers a message or raises ProtocolError, `offered` are the operations it is asked for (others are
     refused with 320), `on_call` hears of every request. `grace` is how long an answer may take beyond the operation's
     own limit, in seconds: where `receive` keeps that limit itself and has more to tell than that it has passed.
+    `limiter` counts what peers ask at once, `on_stranger` hears why a handshake has failed.
     """
 
     receive: Receive
@@ -123,6 +124,7 @@ class FaceParts:
     grace: float = 0.0
     signatures: Signatures | None = None
     limiter: PeerLimiter | None = None
+    on_stranger: Callable[[str], None] | None = None
 
 
 class OicpFace:

@@ -64,7 +64,9 @@ class PeerFace(OicpFace):
         if settings.tls == "on":
             anchors = self._peers.trust.anchors()
             if self.tls is None:
-                self.tls = ServerTls(settings.certificate, settings.key, anchors, self.parts.logger)
+                self.tls = ServerTls(
+                    settings.certificate, settings.key, anchors, self.parts.logger, self.parts.on_stranger
+                )
             else:
                 self.tls.reload(settings.certificate, settings.key, anchors)
         self.card = card

@@ -7,6 +7,7 @@ trusts; which peer it is, is decided afterwards.
 import logging
 import ssl
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -21,15 +22,23 @@ TOLD_AGAIN = 60.0
 class ServerTls:
     """The TLS of a face whose certificate and trusted peers can change while connections stay open.
 
-    `logger` is told of certificates that are refused in the handshake.
+    `logger` is told of certificates that are refused in the handshake, `on_refusal` of the reason of every handshake
+    that fails.
     """
 
-    def __init__(self, certificate: Path, key: Path, anchors: str, logger: logging.Logger = LOGGER) -> None:
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        anchors: str,
+        logger: logging.Logger = LOGGER,
+        on_refusal: Callable[[str], None] | None = None,
+    ) -> None:
         """Raises TrustError where the certificate or key cannot be used."""
         self._current = _server_context(certificate, key, anchors)
         self.context = _server_context(certificate, key, anchors)
         self.context.sni_callback = self._choose
-        self.context.sslobject_class = _telling(_Refusals(logger))
+        self.context.sslobject_class = _telling(_Refusals(logger, on_refusal))
 
     def reload(self, certificate: Path, key: Path, anchors: str) -> None:
         """Use these for every handshake from now on. Raises TrustError, and then changes nothing."""
@@ -41,14 +50,17 @@ class ServerTls:
 
 
 class _Refusals:
-    """Logs why certificates are refused, each reason once in a while: anybody can make a handshake fail."""
+    """Tells why handshakes fail, and logs why certificates are refused, each reason once in a while: anybody can."""
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: logging.Logger, tell: Callable[[str], None] | None) -> None:
         self._logger = logger
+        self._tell = tell
         self._told_at: dict[str, float] = {}
 
     def note(self, error: ssl.SSLError) -> None:
-        """Log a handshake that failed because of the client's certificate; its address and name are not known here."""
+        """Note a handshake that failed. The address and name of the client are not known here."""
+        if self._tell is not None:
+            self._tell(error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason or "")
         if not isinstance(error, ssl.SSLCertVerificationError):
             return
         now = monotonic()
