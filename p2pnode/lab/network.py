@@ -52,16 +52,18 @@ class Network:
         """Make the directories of all nodes; every party's peers reach it at its port of these."""
         self.authority = None if self._plain else create_ca(self.root / "ca", CA_NAME, now)
         at = {party.name: port for party, port in zip(self._topology.parties, ports, strict=True)}
+        pins: dict[str, str] = {}
         for party in self._topology.nodes:
             directory = self.root / party.name
-            make_directory(directory, self._settings(party, at[party.name]), now, authority=self.authority)
+            made = make_directory(directory, self._settings(party, at[party.name]), now, authority=self.authority)
+            pins[party.name] = made.identity.pin
             self.nodes[party.name] = NodeProcess(directory, keep=self._keep)
         for party in self._topology.parties:
             for name in self.nodes:
                 is_hub = self._topology.known[name].get(party.name)
                 if is_hub is not None:
                     called_at = self.relays.get(party.name, at[party.name])
-                    save_peer(self.root / name, self._entry(party, called_at, is_hub=is_hub))
+                    save_peer(self.root / name, self._entry(party, called_at, pins.get(party.name), is_hub=is_hub))
 
     async def start(self) -> None:
         """Start all nodes and wait until they serve. Raises Problem."""
@@ -90,8 +92,9 @@ class Network:
             "emp": {"virtual": {"drivers": drivers}},
         }
 
-    def _entry(self, party: Party, port: int, *, is_hub: bool) -> PeerEntry:
-        """How another node knows this party."""
+    def _entry(self, party: Party, port: int, pin: str | None, *, is_hub: bool) -> PeerEntry:
+        """How another node knows this party: by its ids in a certificate of the CA, a mere relay by its key."""
+        has_id = bool(party.operator_id or party.provider_id)
         return PeerEntry(
             name=party.name,
             url=f"{'http' if self._plain else 'https'}://{LOOPBACK}:{port}{BASE_PATH}",
@@ -100,7 +103,7 @@ class Network:
             sub_operators=tuple(self._sub_operators.get(party.name, ())),
             ca=self.authority.certificate_file if self.authority else None,
             tls="off" if self._plain else "on",
-            tls_name=None if party.operator_id or party.provider_id else party.name,
+            pins=(pin,) if pin is not None and self.authority and not has_id else (),
             pull_authentication_data=True,
             dialect=self._dialect,
             hub=is_hub,

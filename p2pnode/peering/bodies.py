@@ -13,6 +13,8 @@ from p2pnode.oicp.status import Code
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 JSON_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
+WRITTEN_IN_THE_LOOP = 65536
+"""A body up to this many bytes is put into another dialect at once, a larger one in a thread."""
 
 
 def check_content_type(request: BaseRequest) -> None:

@@ -5,7 +5,7 @@ import io
 import logging
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +28,9 @@ from p2pnode.oicp.errors import NoAnswer, PeerError, Refused, Unreachable, Unrea
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, AnyOperation, Operation, Role
 from p2pnode.oicp.status import StatusCode
-from p2pnode.peering.bodies import gathered
+from p2pnode.peering.bodies import WRITTEN_IN_THE_LOOP, gathered
 from p2pnode.peering.line import Line, WrongPeerError, open_line
-from p2pnode.peering.reply import PROCESS_ID_HEADER
+from p2pnode.peering.reply import ASKED_HEADER, PROCESS_ID_HEADER
 from p2pnode.peering.signing import Exchange, Signatures
 from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.ports import PeerAnswer
@@ -45,9 +45,6 @@ CONNECTING_SHARE = 0.8
 
 WRITTEN_AT_ONCE = 16384
 """A body up to this many bytes goes out together with its head."""
-
-WRITTEN_IN_THE_LOOP = 65536
-"""A body up to this many bytes is put into another dialect at once, a larger one in a thread."""
 
 SHOWN_LIMIT = 200
 LOGGER = logging.getLogger("p2pnode.peering")
@@ -147,6 +144,7 @@ class PeerClient:
         process_id: str,
         page: PageRequest | None = None,
         deadline: float | None = None,
+        asked: Sequence[str] = (),
     ) -> PeerAnswer[Answer]:
         """As `PeerCaller.call`."""
         begun = perf_counter()
@@ -160,6 +158,8 @@ class PeerClient:
             if peer.signs and self._signatures is not None:
                 signed = await self._signatures.sign_request(peer, url.raw_path_qs, process_id, written)
                 written, fields = signed.body, signed.fields or fields
+            if asked and peer.dialect == "oicp":  # a foreign hub has no use for the names of our partners
+                fields = {**fields, ASKED_HEADER: ",".join(asked)}
             call = _Call(url, written, seconds, answer_limit(operation), fields)
             raw = await self._exchange(peer, call)
             http = raw.http

@@ -13,10 +13,8 @@ from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Role
 from p2pnode.oicp.paths import select
 from p2pnode.oicp.slicing import split_in_slices
+from p2pnode.peering.bodies import WRITTEN_IN_THE_LOOP
 from p2pnode.peering.routes import Route
-
-WRITTEN_IN_THE_LOOP = 65536
-"""An answer up to this many bytes is put into another dialect at once, a larger one in a thread."""
 
 _NO_RECORDS = Records()
 

@@ -80,7 +80,8 @@ class StartSender:
     ) -> Outcome:
         """What those say who may know the driver: the provider that knew the card before, then all others, then hubs.
 
-        A hub asks parties that we have asked ourselves, so it is asked once they have said no.
+        A hub may ask parties that we have asked ourselves, so it is asked once they have said no, and is told whom
+        we have asked.
         """
         party, message, body = self._party, outgoing.message, outgoing.body
         medium = medium_of(message.identification)
@@ -91,10 +92,18 @@ class StartSender:
             body = replace_members(body, {"SessionID": session_id})
             message = message.model_copy(update={"session_id": session_id})
 
+        answered: list[str] = []
+
         async def ask_one(destination: Destination, deadline: float) -> Reply:
-            return await ask(
-                party, destination, outgoing, caller_id=caller_id, body=body, message=message, deadline=deadline
+            peer = destination.peer
+            is_hub = peer is not None and peer.hub
+            going = replace(outgoing, asked=tuple(answered)) if is_hub and answered else outgoing
+            reply = await ask(
+                party, destination, going, caller_id=caller_id, body=body, message=message, deadline=deadline
             )
+            if not is_hub:
+                answered.extend(party.own.providers if peer is None else peer.providers)
+            return reply
 
         ahead = [1] if approved_by is not None and destinations[0].name == approved_by else []
         if party.peers().hubs:
@@ -127,7 +136,9 @@ class StartSender:
         """
         peers = self._party.peers()
         to = known.emp if known is not None and known.emp != OWN else outgoing.to
-        knowledge = Knowledge(self._party.own, approved_by=approved_by, to=to, source=outgoing.source)
+        knowledge = Knowledge(
+            self._party.own, approved_by=approved_by, to=to, source=outgoing.source, asked=outgoing.asked
+        )
         found = resolve(AUTHORIZE_START, outgoing.message, peers, knowledge)
         reachable = [destination for destination in found if destination.peer is None or destination.peer.url]
         if reachable:

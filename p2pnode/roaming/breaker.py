@@ -1,6 +1,6 @@
 """A circuit breaker for each peer: who has not answered is asked less often, and at once when heard from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any, TypeVar
@@ -141,11 +141,19 @@ class WatchedCaller:
         process_id: str,
         page: PageRequest | None = None,
         deadline: float | None = None,
+        asked: Sequence[str] = (),
     ) -> PeerAnswer[Answer]:
         """As `PeerCaller.call`."""
         try:
             answered = await self._caller.call(
-                peer, operation, body, caller_id=caller_id, process_id=process_id, page=page, deadline=deadline
+                peer,
+                operation,
+                body,
+                caller_id=caller_id,
+                process_id=process_id,
+                page=page,
+                deadline=deadline,
+                asked=asked,
             )
         except (Unreachable, NoAnswer) as error:
             self._breakers.failed(peer.name, error.reason)

@@ -290,7 +290,8 @@ class Received(Struct, Generic[Request], frozen=True):
     """A message a peer sent us. For operations that carry records, `message` has none and `records` holds their bytes.
 
     `caller_id` is the identifier the peer speaks for, as it stands in the path (in the body for notifications): pricing
-    pulls and EVSE pricing pushes name it nowhere else. Empty, it is the peer's first one.
+    pulls and EVSE pricing pushes name it nowhere else. Empty, it is the peer's first one. `asked` are the ProviderIDs
+    of EMPs that have answered the same question before.
     """
 
     operation: Operation[Request, Any]
@@ -301,13 +302,14 @@ class Received(Struct, Generic[Request], frozen=True):
     caller_id: str = ""
     records: Sequence[bytes] = ()
     page: PageRequest = FIRST_PAGE
+    asked: Sequence[str] = ()
 
 
 class Outgoing(Struct, Generic[Request], frozen=True):
     """A message on its way out: of our own party, or of the peer `source` that this node relays it for.
 
     `to` names the peer where the sender has chosen one. `caller_id` is the sender's identifier in the path; empty, it
-    is the one in the body or our first one.
+    is the one in the body or our first one. `asked` as in `Received`.
     """
 
     operation: Operation[Request, Any]
@@ -319,6 +321,7 @@ class Outgoing(Struct, Generic[Request], frozen=True):
     page: PageRequest = FIRST_PAGE
     to: str | None = None
     source: PeerEntry | None = None
+    asked: Sequence[str] = ()
 
     @property
     def sender(self) -> str:
@@ -350,11 +353,12 @@ class PeerCaller(Protocol):
         process_id: str,
         page: PageRequest | None = None,
         deadline: float | None = None,
+        asked: Sequence[str] = (),
     ) -> PeerAnswer[Answer]:
         """The peer's answer; a negative answer of the operation is an answer.
 
         Raises Unreachable, NoAnswer, Refused, BadStatus or Unreadable. `deadline` is in seconds, the operation's own
-        where it is not given.
+        where it is not given. A relay is told the ProviderIDs `asked` already.
         """
         ...
 

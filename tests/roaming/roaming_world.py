@@ -213,6 +213,7 @@ class Call:
     body: bytes
     caller_id: str
     page: PageRequest | None
+    asked: tuple[str, ...] = ()
 
 
 @dataclass
@@ -262,8 +263,9 @@ class Line:
         process_id: str,
         page: PageRequest | None = None,
         deadline: float | None = None,
+        asked: Sequence[str] = (),
     ) -> PeerAnswer[Answer]:
-        call = Call(self.name, peer.name, operation, body, caller_id, page)
+        call = Call(self.name, peer.name, operation, body, caller_id, page, tuple(asked))
         http, answered = await self.wire.carry(call, process_id, deadline or operation.deadline)
         if operation.answer_records:
             envelope = read_page(operation, peer.name, http, "application/json", answered)
@@ -350,6 +352,7 @@ class Party:
                 caller_id=call.caller_id,
                 records=envelope.records,
                 page=call.page or PageRequest(),
+                asked=call.asked,
             )
             answer = await self.roaming.receive(received)
         except ProtocolError as error:

@@ -58,7 +58,15 @@ async def test_a_card_is_asked_of_the_hub_only_once_every_direct_peer_has_refuse
     other_card = START.model_copy(update={"session_id": None, "identification": rfid("04FFFFFFFFFFFF")})
     answer = await cpo.send(ops.AUTHORIZE_START, other_card)
     assert answer.provider_id == "DE-FAR"
-    assert _path(world, ops.AUTHORIZE_START)[:2] == [("cpo", "emp"), ("cpo", "relay")]
+    assert _path(world, ops.AUTHORIZE_START) == [("cpo", "emp"), ("cpo", "relay"), ("relay", "far")]
+
+
+async def test_the_hub_asks_a_direct_peer_that_could_not_be_reached(world: World) -> None:
+    cpo, _, emp = await triangle(world)
+    cpo.knows(emp, url="http://127.0.0.1:1/gone", name="emp-of-old")
+    cpo.peers = PeerTable(peer for peer in cpo.peers.peers if peer.name != "emp")
+    assert (await cpo.send(ops.AUTHORIZE_START, START)).authorized
+    assert _path(world, ops.AUTHORIZE_START) == [("cpo", "emp-of-old"), ("cpo", "relay"), ("relay", "emp")]
 
 
 async def test_a_session_goes_on_through_the_hub_when_the_direct_peer_is_gone_and_both_ends_know_it(
