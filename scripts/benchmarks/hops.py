@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import socket
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Failure
@@ -31,6 +33,7 @@ class Hops:
 
     directory: Path
     backend_face: int
+    emp_peer_face: int
     emp_backend: int
 
     def nodes(self) -> tuple[Server, Server]:
@@ -72,11 +75,17 @@ class Hops:
 
     def _node(self, name: str) -> Server:
         command = [*module("p2pnode"), "run", str(self.directory / name)]
-        answers = self.authorize if name == "cpo-node" else lambda: self._post(self.emp_backend, b"{}")
+        listens = partial(reached, self.emp_peer_face)
+        answers: Callable[[], object] = self.authorize if name == "cpo-node" else listens
         return Server(name, command, self.directory / f"{name}.log", answers)
 
     def _post(self, port: int, body: bytes) -> Answer:
         return exchange(http.client.HTTPConnection(HOST, port, timeout=TIMEOUT), PATH, body)
+
+
+def reached(port: int) -> None:
+    """Raise OSError where nobody listens at the port."""
+    socket.create_connection((HOST, port)).close()
 
 
 @contextmanager
@@ -85,9 +94,9 @@ def hops() -> Generator[Hops]:
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
-        made = Hops(directory, free_port(), free_port())
+        made = Hops(directory, free_port(), free_port(), free_port())
         cpo, emp = (create_identity(directory / node / "pki", Leaf(node), now) for node in ("cpo-node", "emp-node"))
-        ports = {"cpo-node": free_port(), "emp-node": free_port()}
+        ports = {"cpo-node": free_port(), "emp-node": made.emp_peer_face}
         shared = {"admin_face": {"port": 0}}
         cpo_settings = {
             "node": {"name": "cpo-node", "operators": [OPERATOR]},
