@@ -52,7 +52,7 @@ from p2pnode.roaming.evse_import import EvseImport, ImportReport
 from p2pnode.roaming.explain import Explanation, Question, explain
 from p2pnode.roaming.party import Limits, OwnParty
 from p2pnode.roaming.ports import Outgoing
-from p2pnode.roaming.records import PageRequest
+from p2pnode.roaming.records import OWN, PageRequest, QueueCount
 from p2pnode.roaming.services import Roaming
 from p2pnode.store.errors import StoreError
 from p2pnode.store.store import SqlStore
@@ -367,10 +367,11 @@ class Node:
         self.auditing.note_peers()
         self.observer.event("peers", count=len(self.peers.current().peers))
 
-    def status(self) -> NodeStatus:
+    async def status(self) -> NodeStatus:
         """Everything a person asks first."""
         node = self.config.node
-        health = self.observer.health
+        health, breaker = self.observer.health, self.roaming.breakers.of
+        outbox = await self.store.outbox_counts()
         return NodeStatus(
             name=node.name,
             version=__version__,
@@ -382,9 +383,19 @@ class Node:
             pin=self.face.pin,
             certificate_until=self.upkeep.until,
             warnings=self.upkeep.warnings(),
-            peers=tuple(PeerStatus.of(peer, health(peer.name)) for peer in self.peers.current().peers),
+            peers=tuple(
+                PeerStatus.of(peer, health(peer.name), outbox.get(peer.name, QueueCount()), breaker(peer.name))
+                for peer in self.peers.current().peers
+            ),
+            outbox=outbox.get(OWN, QueueCount()),
             cells=self.observer.metrics.cells(),
         )
+
+    async def measure(self) -> None:
+        """Bring the numbers that are not counted message by message up to date."""
+        names = [peer.name for peer in self.peers.current().peers]
+        breakers = {name: self.roaming.breakers.of(name).state for name in names}
+        self.observer.metrics.outbox(await self.store.outbox_counts(), breakers)
 
     def faces(self) -> Mapping[str, str]:
         """The URL of each face that listens."""

@@ -45,6 +45,7 @@ COMMANDS = {
         "p2pnode.cli.store:store",
         "What a node remembers: back it up while it runs, restore it, check it.",
     ),
+    "outbox": ("p2pnode.cli.outbox:outbox", "Messages that wait for a peer: list, show, requeue, drop."),
     "peer": ("p2pnode.cli.peer:peer", "The peer table, and the way into it: add, accept, check, remove."),
     "receipt": ("p2pnode.cli.receipt:receipt", "Receipts: show, check and hand out what a peer has signed."),
     "audit": (

@@ -35,11 +35,27 @@ def status(directory: Path, *, as_json: bool) -> None:
             ("sessions", ", ".join(f"{count} {state}" for state, count in told["sessions"].items())),
         )
     )
+    own = told["outbox"]
+    if own["waiting"] or own["dead"]:
+        say(f"our own backend is to get {own['waiting']} messages, and {own['dead']} have been given up")
     for warning in told["warnings"]:
         say(f"warning: {warning}")
     click.echo()
     show_table(
-        ("peer", "operators", "providers", "url", "heard", "sent", "received", "last failure", "last refusal"),
+        (
+            "peer",
+            "operators",
+            "providers",
+            "url",
+            "heard",
+            "sent",
+            "received",
+            "waiting",
+            "dead",
+            "state",
+            "last failure",
+            "last refusal",
+        ),
         [_peer_row(peer) for peer in told["peers"]],
     )
     click.echo()
@@ -69,6 +85,9 @@ def _peer_row(peer: Mapping[str, Any]) -> tuple[object, ...]:
         health["heard_at"],
         health["sent"],
         health["received"],
+        peer["outbox"]["waiting"],
+        peer["outbox"]["dead"],
+        "away" if peer["breaker"]["state"] == "open" else "",
         health["failure"],
         health["refusal"],
     )

@@ -32,6 +32,9 @@ class OutboxSection(Settings):
     breaker_cap_seconds: float = Field(
         default=60.0, gt=0, description="The longest time for which a peer that is away is not asked."
     )
+    rest_seconds: float = Field(
+        default=5.0, gt=0, description="How long a message that is on its way may take after a stop."
+    )
     push_records: int = Field(
         default=10_000, ge=1, description="How many records one push holds that brings a peer up to date."
     )

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import CallOutcome, Verb
+from p2pnode.roaming.records import BreakerState, CallOutcome, QueueCount, QueueState, Verb
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -44,6 +44,18 @@ class NodeMetrics:
             ("operation", "verb", "code"),
             registry=self.registry,
         )
+        self._queued = Gauge(
+            "p2pnode_outbox",
+            "Messages in the outbox by peer and state; peer is empty for our own backend.",
+            ("peer", "state"),
+            registry=self.registry,
+        )
+        self._breakers = Gauge(
+            "p2pnode_breaker_open",
+            "Whether a peer counts as away: it has not answered for a while, and is asked seldom.",
+            ("peer",),
+            registry=self.registry,
+        )
         self._certificates = Gauge(
             "p2pnode_certificate_not_after_seconds",
             "When the first certificate ends that this node shows (peer empty) or knows a peer by, in Unix time.",
@@ -70,6 +82,16 @@ class NodeMetrics:
     def backend_call(self, outcome: CallOutcome) -> None:
         """Count one message between our own backend and this node; it is in no cell, since it concerns no peer."""
         self._backend_calls.labels(_operation(outcome), outcome.verb.value, _code(outcome)).inc()
+
+    def outbox(self, counts: Mapping[str, QueueCount], breakers: Mapping[str, BreakerState]) -> None:
+        """Take how much is in the outbox, by peer, and how the breakers stand, instead of those known so far."""
+        self._queued.clear()
+        for peer, count in counts.items():
+            self._queued.labels(peer, QueueState.WAITING.value).set(count.waiting)
+            self._queued.labels(peer, QueueState.DEAD.value).set(count.dead)
+        self._breakers.clear()
+        for peer, state in breakers.items():
+            self._breakers.labels(peer).set(0 if state is BreakerState.CLOSED else 1)
 
     def certificates(self, until: Mapping[str, datetime]) -> None:
         """Take the ends of certificates, by peer, instead of those known so far."""

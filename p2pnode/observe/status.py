@@ -7,6 +7,10 @@ from datetime import datetime
 import msgspec
 
 from p2pnode.config.peers import PeerEntry
+from p2pnode.roaming.records import OWN, BreakerRecord, QueueCount
+
+NOTHING = QueueCount()
+CLOSED = BreakerRecord(OWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,13 @@ class PeerStatus:
     operators: tuple[str, ...]
     providers: tuple[str, ...]
     health: PeerHealth = PeerHealth()
-    waiting: int = 0
-    dead: int = 0
+    outbox: QueueCount = NOTHING
+    breaker: BreakerRecord = CLOSED
 
     @classmethod
-    def of(cls, entry: PeerEntry, health: PeerHealth, *, waiting: int = 0, dead: int = 0) -> "PeerStatus":
-        """The status of a peer in the table. `waiting` and `dead` count its messages in the outbox."""
-        return cls(
-            entry.name, entry.url, entry.enabled, entry.operators, entry.providers, health, waiting=waiting, dead=dead
-        )
+    def of(cls, entry: PeerEntry, health: PeerHealth, outbox: QueueCount, breaker: BreakerRecord) -> "PeerStatus":
+        """The status of a peer in the table, with what of the outbox it is to get."""
+        return cls(entry.name, entry.url, entry.enabled, entry.operators, entry.providers, health, outbox, breaker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class NodeStatus:
     certificate_until: datetime | None = None
     warnings: tuple[str, ...] = ()
     peers: tuple[PeerStatus, ...] = ()
+    outbox: QueueCount = NOTHING
+    """What our own backend is to get."""
     sessions: Mapping[str, int] = field(default_factory=dict[str, int])
     cells: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 

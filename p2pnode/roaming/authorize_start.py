@@ -142,7 +142,9 @@ class StartSender:
         found = resolve(AUTHORIZE_START, outgoing.message, peers, knowledge)
         reachable = [destination for destination in found if destination.peer is None or destination.peer.url]
         if reachable:
-            return reachable
+            open_until = self._party.breakers.open_until
+            there = [found for found in reachable if found.peer is None or open_until(found.peer.name) is None]
+            return there or reachable
         publishes = any(
             destination.peer is not None and destination.peer.may_receive(PUSH_AUTHENTICATION_DATA)
             for destination in found

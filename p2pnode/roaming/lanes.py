@@ -125,6 +125,11 @@ class Lane:
         return self._flight if self._running else None
 
     @property
+    def leaving(self) -> asyncio.Task[None] | None:
+        """What takes a message out that has been answered; None where nothing does."""
+        return self._leaving
+
+    @property
     def blocked(self) -> Deferred | None:
         """Why nothing is sent for now."""
         return self._blocked

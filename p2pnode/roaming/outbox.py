@@ -120,6 +120,9 @@ class Outbox:
         flights = [flight for lane in self._lanes.values() if (flight := lane.flight) is not None]
         if flights:
             await asyncio.wait(flights, timeout=seconds)
+        leaving = [task for lane in self._lanes.values() if (task := lane.leaving) is not None]
+        if leaving:
+            await asyncio.wait(leaving, timeout=seconds)
 
     def row(
         self, peer: str, outgoing: Outgoing[Any], session: SessionRecord, *, caller_id: str, body: bytes

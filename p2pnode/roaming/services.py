@@ -123,7 +123,8 @@ class Roaming:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Cancel what still runs in the background and wait for its end."""
+        """Send nothing more, let what is on its way arrive, and end what still runs in the background."""
+        await self.outbox.rest(self._party.limits.outbox.rest_seconds)
         await self._background.aclose()
 
     def _note_breaker(self, record: BreakerRecord) -> None:

@@ -125,6 +125,12 @@ def listed(connection: Connection, peer: str | None, state: str | None, limit: i
     return records(connection, OUTBOX, query)
 
 
+def one(connection: Connection, number: int) -> QueuedRecord | None:
+    """The message with this id."""
+    found = records(connection, OUTBOX, select(*OUTBOX.columns).where(_TABLE.c.id == number))
+    return found[0] if found else None
+
+
 def counts(connection: Connection) -> dict[str, QueueCount]:
     """How much is in the outbox for each peer."""
     oldest = func.min(_TABLE.c.created_at)

@@ -205,6 +205,10 @@ class SqlStore:
         """The messages of the outbox, oldest first."""
         return await self._reader.search(lambda connection: outbox.listed(connection, peer, state, limit))
 
+    async def outbox_message(self, number: int) -> QueuedRecord | None:
+        """The message of the outbox with this id."""
+        return await self._reader.search(lambda connection: outbox.one(connection, number))
+
     async def outbox_counts(self) -> Mapping[str, QueueCount]:
         """How much is in the outbox for each peer."""
         return await self._reader.search(outbox.counts)

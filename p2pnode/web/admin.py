@@ -27,6 +27,7 @@ from p2pnode.roaming.ports import StoreFault
 from p2pnode.roaming.records import OWN, EvseFilter
 from p2pnode.web.cdrs import CdrRoutes
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
+from p2pnode.web.outbox import OutboxRoutes
 from p2pnode.web.queries import json_answer as _json
 from p2pnode.web.queries import number_in as _number
 from p2pnode.web.queries import page_in as _page
@@ -63,6 +64,7 @@ class AdminFace:
                 *CdrRoutes(self._node).routes,
                 web.get("/api/evses", self._evses),
                 web.get("/api/pricing", self._pricing),
+                *OutboxRoutes(self._node).routes,
                 web.get("/api/events", self._events),
                 web.get("/metrics", self._metrics),
                 web.post("/api/call/{operation}", self._call),
@@ -121,7 +123,7 @@ class AdminFace:
 
     async def _status(self, request: web.Request) -> web.Response:
         del request
-        status = self._node.status()
+        status = await self._node.status()
         status = replace(status, faces={**status.faces, "admin": self.url})
         return web.Response(body=status.to_json(), content_type=JSON)
 
@@ -209,6 +211,7 @@ class AdminFace:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         del request
+        await self._node.measure()
         return web.Response(body=self._node.observer.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _call(self, request: web.Request) -> web.Response:

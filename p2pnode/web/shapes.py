@@ -13,7 +13,7 @@ from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.identification import Identification
 from p2pnode.roaming.evse_import import ImportReport
 from p2pnode.roaming.ports import StoreFault
-from p2pnode.roaming.records import CdrRecord, CdrReview, EvseRecord, SessionEvent, SessionRecord
+from p2pnode.roaming.records import CdrRecord, CdrReview, EvseRecord, QueuedRecord, SessionEvent, SessionRecord
 from p2pnode.roaming.stored import read_stored
 
 Shape = dict[str, object]
@@ -65,6 +65,13 @@ def event_shape(event: Event) -> Shape:
     return shape
 
 
+def queued_shape(record: QueuedRecord, *, whole: bool = False) -> Shape:
+    """A message of the outbox, with `whole` also its body; `peer` is empty where our own backend is to get it."""
+    shape: Shape = {"number": record.id, "session": record.session_key} | structs.asdict(record)
+    del shape["id"], shape["session_key"], shape["lane"], shape["body"]
+    return shape | ({"body": _body(record.body)} if whole else {})
+
+
 def evse_shape(record: EvseRecord, status: str | None) -> Shape:
     """A charge point somebody has published, its record as it came, and its status where that is known."""
     return {
@@ -94,11 +101,16 @@ def _medium(identification: bytes | None) -> str:
         return UNREADABLE
 
 
-def _event_shape(event: SessionEvent) -> Shape:
+def _body(body: bytes) -> object:
+    """A message, masked; None where there is none, or none that can be read."""
     try:
-        body = masked("", decode(event.body))
+        return masked("", decode(body))
     except InvalidMessage:
-        body = None
+        return None
+
+
+def _event_shape(event: SessionEvent) -> Shape:
+    body = _body(event.body)
     return {
         "at": event.at,
         "operation": event.operation,

@@ -1,0 +1,102 @@
+"""`p2pnode outbox`: messages of a running node that wait for a peer, and those that have been given up."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pnode.cli.options import directory_option, example, json_option
+from p2pnode.cli.output import say, show_json, show_pairs, show_table
+from p2pnode.web.client import AdminClient
+
+NUMBER = click.IntRange(min=1)
+OWN_BACKEND = "own backend"
+
+
+@click.group()
+def outbox() -> None:
+    """Messages that wait for a peer or for our own backend, and dead letters."""
+
+
+@outbox.command("list", epilog=example("p2pnode outbox list --dir my-node", "p2pnode outbox list --state dead"))
+@click.option("--peer", help="Only what this peer is to get.")
+@click.option("--own", is_flag=True, help="Only what our own backend is to get.")
+@click.option("--state", type=click.Choice(["waiting", "dead"]), help="Only what waits, or has been given up.")
+@directory_option
+@json_option
+def list_(peer: str | None, *, own: bool, state: str | None, directory: Path, as_json: bool) -> None:
+    """List the oldest messages of the outbox."""
+    query = {"peer": "" if own else peer, "state": state}
+    told = asyncio.run(_get(directory, "/api/outbox", **{k: v for k, v in query.items() if v is not None}))
+    if as_json:
+        show_json(told)
+        return
+    show_table(
+        ("number", "peer", "operation", "session", "since", "attempts", "state", "next", "reason"),
+        [
+            (
+                message["number"],
+                message["peer"] or OWN_BACKEND,
+                message["operation"],
+                message["session"],
+                message["created_at"],
+                message["attempts"],
+                message["state"],
+                message["next_at"],
+                message["reason"],
+            )
+            for message in told["messages"]
+        ],
+    )
+
+
+@outbox.command(epilog=example("p2pnode outbox show 17 --dir my-node"))
+@click.argument("number", type=NUMBER)
+@directory_option
+@json_option
+def show(number: int, directory: Path, *, as_json: bool) -> None:
+    """Show one message with its body."""
+    told = asyncio.run(_get(directory, f"/api/outbox/{number}"))
+    if as_json:
+        show_json(told)
+        return
+    show_pairs((name, value) for name, value in told.items() if name != "body")
+    show_json(told["body"])
+
+
+@outbox.command(epilog=example("p2pnode outbox requeue 17 --dir my-node"))
+@click.argument("number", type=NUMBER)
+@directory_option
+@json_option
+def requeue(number: int, directory: Path, *, as_json: bool) -> None:
+    """Try a message again: a dead letter behind what waits already, one that waits at once."""
+    told = asyncio.run(_post(directory, f"/api/outbox/{number}/requeue"))
+    _tell(told, f"message {number} is tried again", as_json=as_json)
+
+
+@outbox.command(epilog=example("p2pnode outbox drop 17 --dir my-node"))
+@click.argument("number", type=NUMBER)
+@directory_option
+@json_option
+def drop(number: int, directory: Path, *, as_json: bool) -> None:
+    """Forget a dead letter; a CDR stays stored, and counts as not forwarded."""
+    told = asyncio.run(_post(directory, f"/api/outbox/{number}/drop"))
+    _tell(told, f"message {number} is forgotten", as_json=as_json)
+
+
+def _tell(told: object, sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json(told)
+    else:
+        say(sentence)
+
+
+async def _get(directory: Path, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+    async with AdminClient.of(directory) as client:
+        return await client.get(path, **query)
+
+
+async def _post(directory: Path, path: str) -> Any:  # noqa: ANN401 - JSON
+    async with AdminClient.of(directory) as client:
+        return await client.post(path)

@@ -1,0 +1,74 @@
+"""The outbox at the admin face: what waits, what has been given up, and what a person does about it."""
+
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from p2pnode.node import Node
+from p2pnode.roaming.records import QueueState
+from p2pnode.web.guard import Refusal
+from p2pnode.web.queries import json_answer as _json
+from p2pnode.web.shapes import queued_shape
+
+LISTED: Final = 1000
+DIGITS: Final = 18
+"""The longest number of a message."""
+
+
+class OutboxRoutes:
+    """`/api/outbox` and what is below it."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def routes(self) -> list[web.RouteDef]:
+        """For the admin face's application."""
+        return [
+            web.get("/api/outbox", self._list),
+            web.get("/api/outbox/{number}", self._show),
+            web.post("/api/outbox/{number}/requeue", self._requeue),
+            web.post("/api/outbox/{number}/drop", self._drop),
+        ]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        """The oldest messages, of `?peer=` (empty: our own backend) and `?state=` where they are given."""
+        state = request.query.get("state")
+        if state is not None and state not in set(QueueState):
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"there is no state {state!r}", "state is waiting or dead")
+        found = await self._node.store.outbox(request.query.get("peer"), state, LISTED)
+        return _json({"messages": [queued_shape(record) for record in found]})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        record = await self._node.store.outbox_message(_number(request))
+        if record is None:
+            raise _missing()
+        return _json(queued_shape(record, whole=True))
+
+    async def _requeue(self, request: web.Request) -> web.Response:
+        """Try a message again: a dead letter behind all others of its lane, one that waits at once."""
+        number = _number(request)
+        if not await self._node.roaming.outbox.requeue(number):
+            raise _missing()
+        return _json({"requeued": number})
+
+    async def _drop(self, request: web.Request) -> web.Response:
+        """Forget a dead letter."""
+        number = _number(request)
+        if not await self._node.roaming.outbox.drop(number):
+            raise Refusal(
+                HTTPStatus.NOT_FOUND, "there is no such dead letter", "`p2pnode outbox list --state dead` lists them"
+            )
+        return _json({"dropped": number})
+
+
+def _number(request: web.Request) -> int:
+    text = request.match_info["number"]
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+        raise _missing()
+    return int(text)
+
+
+def _missing() -> Refusal:
+    return Refusal(HTTPStatus.NOT_FOUND, "there is no such message", "`p2pnode outbox list` lists them")

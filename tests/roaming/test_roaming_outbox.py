@@ -1,0 +1,279 @@
+"""The outbox: pauses, order, dead letters, the circuit breaker, and what a crash leaves."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from p2pnode.config.outbox import OutboxSection
+from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeStart
+from p2pnode.oicp.codec import encode
+from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.identifiers import session_key
+from p2pnode.oicp.operations import (
+    AUTHORIZE_REMOTE_START,
+    AUTHORIZE_REMOTE_STOP,
+    AUTHORIZE_START,
+    CHARGE_DETAIL_RECORD,
+    CHARGING_NOTIFICATION_END,
+    CHARGING_NOTIFICATION_PROGRESS,
+    CHARGING_NOTIFICATION_START,
+)
+from p2pnode.oicp.status import Code
+from p2pnode.roaming.breaker import pause
+from p2pnode.roaming.records import BreakerState, QueueState, SessionState, Verb
+from tests.roaming.roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, remote, rfid
+from tests.roaming.test_roaming_cdrs import authorized, cdr, ids, stored
+from tests.roaming.test_roaming_notifications import begun, ended, progress
+
+NO_JITTER = OutboxSection(jitter=0.0)
+
+
+def test_pauses_grow_by_the_factor_to_the_cap_and_jitter_only_lengthens_them() -> None:
+    settings = OutboxSection(base_seconds=1, factor=3, cap_seconds=20, jitter=0.5)
+    assert [pause(settings, n, lambda: 0.0).total_seconds() for n in (1, 2, 3, 4, 5000)] == [1, 3, 9, 20, 20]
+    assert pause(settings, 2, lambda: 1.0).total_seconds() == 4.5
+
+
+async def test_an_outage_is_waited_out_with_growing_pauses_that_outlive_a_restart(pair: tuple[Party, Party]) -> None:
+    cpo, _ = pair
+    cpo.limits = replace(LIMITS, outbox=NO_JITTER)
+    cpo.restart()
+    await authorized(cpo)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr())
+    cpo.clock.advance(seconds=1)
+    cpo.restart()
+    await cpo.roaming.resume()
+    await cpo.roaming.settle()
+    (waiting,) = await cpo.store.outbox()
+    assert (waiting.attempts, waiting.next_at) == (2, cpo.clock() + timedelta(seconds=2))
+    sent = len(cpo.wire.calls)
+    cpo.restart()
+    await cpo.roaming.resume()
+    await cpo.roaming.settle()
+    assert len(cpo.wire.calls) == sent
+
+
+async def test_hearing_from_a_peer_ends_the_pause(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr())
+    cpo.clock.advance(seconds=1)
+    await cpo.roaming.deliver_pending()
+    cpo.wire.down = set()
+    cpo.clock.advance(seconds=1.5)
+    assert (await stored(cpo)).forwarded_at is None
+    start = AuthorizeRemoteStart(provider_id="DE-ONE", evse_id=EVSE, identification=remote())
+    await emp.send(AUTHORIZE_REMOTE_START, start)
+    await cpo.roaming.settle()
+    assert (await stored(cpo)).forwarded_at is not None
+    assert await cpo.store.outbox() == []
+
+
+async def test_messages_of_many_sessions_arrive_in_the_order_in_which_they_were_told(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    for session_id in ids(20):
+        await authorized(cpo, session_id)
+    await asyncio.gather(
+        *(cpo.send(CHARGING_NOTIFICATION_START, begun(session_id=session_id)) for session_id in ids(20))
+    )
+    assert [told.session_id for told in emp.emp.notifications] == ids(20)
+
+
+async def test_only_the_newest_progress_is_delivered_after_an_outage_but_every_start_and_end(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    for energy in ("1", "2", "3"):
+        await cpo.send(CHARGING_NOTIFICATION_PROGRESS, progress(energy))
+    await cpo.send(CHARGING_NOTIFICATION_END, ended("9"))
+    assert [record.operation[20:] for record in await cpo.store.outbox()] == ["Start", "Progress", "End"]
+    cpo.wire.down = set()
+    await cpo.roaming.deliver_pending()
+    assert emp.emp.notifications == [begun(), progress("3"), ended("9")]
+
+
+async def test_what_nobody_takes_for_a_week_becomes_a_dead_letter_that_can_be_requeued_or_dropped(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    for session_id in ids(2):
+        await authorized(cpo, session_id)
+    cpo.wire.down = {"emp"}
+    for session_id in ids(2):
+        await cpo.send(CHARGE_DETAIL_RECORD, cdr(session_id))
+    cpo.clock.advance(days=8)
+    await cpo.roaming.deliver_pending()
+    one, two = await cpo.store.outbox()
+    assert (one.state, two.state, one.reason) == (QueueState.DEAD, QueueState.DEAD, "emp: connection refused")
+    cpo.wire.down = set()
+    assert not await cpo.roaming.outbox.requeue(999)
+    assert await cpo.roaming.outbox.requeue(one.id)
+    assert await cpo.roaming.outbox.drop(two.id)
+    assert not await cpo.roaming.outbox.drop(two.id)
+    await cpo.roaming.settle()
+    assert (await stored(emp, ids(1)[0])).body == (await stored(cpo, ids(1)[0])).body
+    assert await cpo.store.outbox() == []
+
+
+async def test_a_message_the_peer_fails_on_again_and_again_makes_room_for_the_next(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    cpo.limits = replace(LIMITS, outbox=OutboxSection(failed_answers=2))
+    cpo.restart()
+    for session_id in ids(2):
+        await authorized(cpo, session_id)
+    answer = emp.answer
+
+    async def failing(call: Call, process_id: str) -> tuple[int, bytes]:
+        if ids(1)[0].encode() in call.body:
+            return 200, encode(acknowledge(None, Code.SYSTEM_ERROR, "a fault"))
+        return await answer(call, process_id)
+
+    emp.answering = failing
+    for session_id in ids(2):
+        assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr(session_id))).result
+    await cpo.roaming.deliver_pending()
+    assert (await stored(cpo, ids(2)[1])).forwarded_at is not None
+    (dead,) = await cpo.store.outbox()
+    assert (dead.state, dead.reason) == (QueueState.DEAD, "021 a fault")
+
+
+async def test_a_refusal_is_final(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    emp.foreign = encode(acknowledge(None, Code.DATA_ERROR, "no"))
+    assert not (await cpo.send(CHARGE_DETAIL_RECORD, cdr())).result
+    assert await cpo.store.outbox() == []
+
+
+async def test_a_breaker_opens_is_stored_and_closes_with_the_first_answer(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr())
+    for _ in range(2):
+        assert cpo.roaming.breakers.of("emp").state is BreakerState.CLOSED
+        await cpo.roaming.deliver_pending()
+    assert cpo.roaming.breakers.open_until("emp") is not None
+    cpo.restart()
+    await cpo.roaming.resume()
+    assert cpo.roaming.breakers.of("emp").state is BreakerState.OPEN
+    cpo.wire.down = set()
+    await cpo.roaming.deliver_pending()
+    await cpo.roaming.settle()
+    assert [record.state for record in await cpo.store.breakers()] == [BreakerState.CLOSED]
+    assert len(emp.emp.cdrs) == 1
+
+
+async def test_a_card_is_not_asked_about_at_a_peer_that_is_away_if_another_can_be_asked(world: World) -> None:
+    cpo = await world.party("cpo", operators=("DE*CPO",))
+    for name in ("one", "two"):
+        emp = await world.party(name, providers=(f"DE-{name.upper()}",))
+        cpo.knows(emp)
+        emp.knows(cpo)
+    world.wire.down = {"one"}
+    start = AuthorizeStart(operator_id="DE*CPO", identification=rfid(), evse_id=EVSE)
+    for _ in range(3):
+        cpo.roaming.breakers.failed("one", "away")
+    await cpo.send(AUTHORIZE_START, start)
+    assert not world.wire.to("one")
+    cpo.clock.advance(seconds=90)
+    await cpo.send(AUTHORIZE_START, replace_uid(start))
+    assert world.wire.to("one", AUTHORIZE_START)
+
+
+def replace_uid(start: AuthorizeStart) -> AuthorizeStart:
+    return start.model_copy(update={"identification": rfid("04A2B3C4D5E6F8")})
+
+
+async def test_our_own_backend_is_told_later_in_order_where_it_could_not_be_told(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    told: list[object] = []
+    down = True
+
+    async def notified(notification: object, body: bytes) -> Acknowledgement:  # noqa: ARG001 - as the protocol has it
+        if down:
+            raise ProtocolError(Code.SERVICE_NOT_AVAILABLE, "closed")
+        told.append(notification)
+        return acknowledge(None)
+
+    emp.emp.charging_notification = notified  # type: ignore[method-assign] - the backend of this test
+    for operation, message in ((CHARGING_NOTIFICATION_START, begun()), (CHARGING_NOTIFICATION_END, ended("9"))):
+        answer: Acknowledgement = await cpo.send(operation, message)
+        assert (answer.result, answer.status_code.additional_info) == (True, None)
+    assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr())).result
+    emp.restart()
+    down = False
+    await emp.roaming.deliver_pending()
+    assert told == [begun(), ended("9")]
+    assert len(emp.emp.cdrs) == 1
+    assert [event.verb for event in await emp.store.history(session_key(SESSION))].count(Verb.RECEIVE) == 4
+
+
+@pytest.mark.parametrize("setting", ["keep", "stop"])
+async def test_the_stop_after_a_lost_start_survives_a_crash_in_the_middle_of_the_start(
+    world: World, setting: str
+) -> None:
+    cpo, emp = await world.pair()
+    emp.limits = replace(LIMITS, remote_start_on_timeout=setting)
+    emp.restart()
+    world.wire.silent = {"cpo"}
+    start = AuthorizeRemoteStart(provider_id="DE-ONE", evse_id=EVSE, identification=remote(), session_id=SESSION)
+    asking = asyncio.create_task(emp.send(AUTHORIZE_REMOTE_START, start))
+    async with asyncio.timeout(5):
+        while not world.wire.to("cpo"):  # noqa: ASYNC110 - the wire is no event
+            await asyncio.sleep(0.001)
+    asking.cancel()
+    emp.restart()
+    world.wire.silent = set()
+    world.wire.calls.clear()
+    await emp.roaming.resume()
+    await emp.roaming.settle()
+    assert [call.operation for call in world.wire.to("cpo")] == ([AUTHORIZE_REMOTE_STOP] if setting == "stop" else [])
+    session = await emp.store.session(session_key(SESSION))
+    assert session is not None
+    assert session.state is SessionState.UNCONFIRMED
+    emp.restart()
+    await emp.roaming.resume()
+    await emp.roaming.settle()
+    assert len(world.wire.calls) == (1 if setting == "stop" else 0)
+    assert cpo.own.operators
+
+
+async def test_fifty_different_cdrs_for_a_session_at_once_leave_one_and_the_others_to_be_looked_at(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    bodies = [encode(cdr(consumed_energy=f"11.{number:03}")) for number in range(50)]
+    calls = [Call("cpo", "emp", CHARGE_DETAIL_RECORD, body, "DE*CPO", None) for body in bodies]
+    answers = [body for _, body in await asyncio.gather(*(emp.answer(call, "process") for call in calls))]
+    assert sum(b'"Result":true' in answer for answer in answers) == 1
+    assert sum(b'"400"' in answer for answer in answers) == 49
+    await emp.roaming.settle()
+    kept = (await stored(emp)).body
+    assert emp.emp.cdrs == [kept]
+    refused = [event.body for event in await emp.store.history(session_key(SESSION)) if event.code == "400"]
+    assert sorted([kept, *refused]) == sorted(bodies)
+
+
+async def test_the_same_cdr_fifty_times_at_once_is_stored_once_and_gets_fifty_equal_answers(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    call = Call("cpo", "emp", CHARGE_DETAIL_RECORD, encode(cdr()), "DE*CPO", None)
+    answers = await asyncio.gather(*(emp.answer(call, "process") for _ in range(50)))
+    await emp.roaming.settle()
+    assert len(set(answers)) == 1
+    assert b'"Result":true' in answers[0][1]
+    assert emp.emp.cdrs == [call.body]
