@@ -16,7 +16,7 @@ OWN_BACKEND = "own backend"
 
 @click.group()
 def outbox() -> None:
-    """Messages that wait for a peer or for our own backend, and dead letters."""
+    """Messages that wait for a peer: list, show, requeue, drop."""
 
 
 @outbox.command("list", epilog=example("p2pnode outbox list --dir my-node", "p2pnode outbox list --state dead"))

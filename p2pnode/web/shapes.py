@@ -67,7 +67,7 @@ def event_shape(event: Event) -> Shape:
 
 def queued_shape(record: QueuedRecord, *, whole: bool = False) -> Shape:
     """A message of the outbox, with `whole` also its body; `peer` is empty where our own backend is to get it."""
-    shape: Shape = {"number": record.id, "session": record.session_key} | structs.asdict(record)
+    shape: Shape = {"number": record.id, "session": record.session_key, **structs.asdict(record)}
     del shape["id"], shape["session_key"], shape["lane"], shape["body"]
     return shape | ({"body": _body(record.body)} if whole else {})
 

@@ -302,3 +302,18 @@ def test_a_word_no_charge_point_system_says_is_refused_with_the_words_there_are(
     assert "there are Available" in capsys.readouterr().err
     assert run(["evse", "status", "CH*ALP*E9999*9", *where]) == 1
     assert "is not an EVSE this node has published" in capsys.readouterr().err
+
+
+def test_the_outbox_is_listed_and_what_is_not_in_it_is_told_so(
+    directories: Directories, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--dir", str(directories["alpine"])]
+    assert run(["outbox", "list", "--json", *at]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out)["messages"], list)
+    assert run(["outbox", "list", "--own", "--state", "dead", *at]) == 0
+    capsys.readouterr()
+    for command in ("show", "requeue", "drop"):
+        assert run(["outbox", command, "999999", *at]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("error: there is no such")
+        assert "hint: `p2pnode outbox list" in told

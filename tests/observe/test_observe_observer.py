@@ -14,7 +14,7 @@ from p2pnode.config import PeerEntry
 from p2pnode.config.node import LogSection
 from p2pnode.observe import Event, EventBus, NodeLog, NodeMetrics, NodeStatus, Observer, PeerStatus
 from p2pnode.oicp.operations import OPERATIONS
-from p2pnode.roaming.records import CallOutcome, Verb
+from p2pnode.roaming.records import BreakerRecord, CallOutcome, QueueCount, Verb
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 OUTCOME = CallOutcome("AuthorizeStart", Verb.RECEIVE, "north", 200, "000", 2.0, "id-1", AT)
@@ -135,13 +135,13 @@ def test_the_status_is_one_json_object() -> None:
         (),
         started_at=AT,
         at=AT + timedelta(minutes=1),
-        peers=(PeerStatus.of(entry, observer.health("north"), waiting=2),),
+        peers=(PeerStatus.of(entry, observer.health("north"), QueueCount(waiting=2), BreakerRecord("north")),),
         cells=observer.metrics.cells(),
     )
     shown = json.loads(status.to_json())
     assert status.uptime == 60.0
     assert shown["peers"][0]["health"]["heard_at"] == "2026-01-02T03:04:05Z"
-    assert shown["peers"][0]["waiting"] == 2
+    assert shown["peers"][0]["outbox"]["waiting"] == 2
     assert shown["cells"]["AuthorizeStart"]["received"] == 1
 
 
