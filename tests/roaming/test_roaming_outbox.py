@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
@@ -194,7 +195,9 @@ def replace_uid(start: AuthorizeStart) -> AuthorizeStart:
     return start.model_copy(update={"identification": rfid("04A2B3C4D5E6F8")})
 
 
-async def test_our_own_backend_is_told_later_in_order_where_it_could_not_be_told(pair: tuple[Party, Party]) -> None:
+async def test_our_own_backend_is_told_later_in_order_where_it_could_not_be_told(
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
     cpo, emp = pair
     await authorized(cpo)
     told: list[object] = []
@@ -206,7 +209,7 @@ async def test_our_own_backend_is_told_later_in_order_where_it_could_not_be_told
         told.append(notification)
         return acknowledge(None)
 
-    emp.emp.charging_notification = notified  # type: ignore[method-assign] - the backend of this test
+    monkeypatch.setattr(emp.emp, "charging_notification", notified)
     for operation, message in ((CHARGING_NOTIFICATION_START, begun()), (CHARGING_NOTIFICATION_END, ended("9"))):
         answer: Acknowledgement = await cpo.send(operation, message)
         assert (answer.result, answer.status_code.additional_info) == (True, None)
@@ -221,7 +224,7 @@ async def test_our_own_backend_is_told_later_in_order_where_it_could_not_be_told
 
 @pytest.mark.parametrize("setting", ["keep", "stop"])
 async def test_the_stop_after_a_lost_start_survives_a_crash_in_the_middle_of_the_start(
-    world: World, setting: str
+    world: World, setting: Literal["keep", "stop"]
 ) -> None:
     cpo, emp = await world.pair()
     emp.limits = replace(LIMITS, remote_start_on_timeout=setting)
