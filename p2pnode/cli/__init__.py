@@ -24,7 +24,10 @@ COMMANDS = {
         "Make DIRECTORY for a new node: configuration, identity, empty peer table.",
     ),
     "run": ("p2pnode.cli.serve:run", "Run the node in DIRECTORY until it is told to stop."),
-    "lab": ("p2pnode.cli.lab:lab", "Run two nodes on this machine and let them roam with each other."),
+    "lab": (
+        "p2pnode.cli.lab:lab",
+        "Run two nodes on this machine and let them roam with each other, or with --network any number.",
+    ),
     "status": ("p2pnode.cli.status:status", "Show a running node, its peers and what it has exchanged with them."),
     "call": ("p2pnode.cli.call:call", "Let the running node send one OICP message to a peer, and print the answer."),
     "route": ("p2pnode.cli.route:route", "Tell to whom the node would send a message, and why."),

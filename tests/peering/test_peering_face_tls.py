@@ -208,6 +208,28 @@ async def test_a_renewed_certificate_is_known_without_a_change(
         assert (await post(face.port, PATH, BODY, tls=tls_client(pki.node, own))).status == 200
 
 
+async def test_a_peer_holds_no_more_connections_than_are_allowed_to_one(
+    pki: Pki, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = trusted(pki.stranger, name="other", operators=("DE*XYZ",), providers=("DE-XYZ",))
+    peers = await hold(trusted(pki.partner), other)
+    limits = LimitsSection(connections=10, connections_of_one_peer=2, stop_seconds=1)
+    async with face_over(peers, notes, settings=tls_settings(pki.node), limits=limits) as face:
+
+        async def held(identity: Identity) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            return await asyncio.open_connection("127.0.0.1", face.port, ssl=tls_client(pki.node, identity))
+
+        open_ones = [await held(pki.partner) for _ in range(2)]
+        reader, writer = await held(pki.partner)
+        assert await reader.read() == b""
+        assert "partner holds 2 open" in caplog.text
+        open_ones += [await held(pki.stranger), (reader, writer)]
+        reply = await post(face.port, PATH, BODY, tls=tls_client(pki.node, pki.stranger))
+        for _, one in open_ones:
+            one.close()
+    assert (reply.status, reply.code) == (200, "017")
+
+
 async def test_a_removed_peers_open_connection_is_refused_and_ended(pki: Pki, notes: Notes) -> None:
     holder = await hold(trusted(pki.partner))
     async with (
