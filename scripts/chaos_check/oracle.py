@@ -2,28 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import msgspec
 
 from chaos_check import messages, plan
-from chaos_check.entries import (
-    Acknowledged,
-    Begun,
-    CpoEntry,
-    EmpEntry,
-    NotStarted,
-    Push,
-    Pushed,
-    PushRefused,
-    Received,
-    Refused,
-    RemotelyRefused,
-    RemotelyStarted,
-    Session,
-)
+from chaos_check.entries import CpoEntry, EmpEntry, Received, RemotelyRefused, RemotelyStarted, Session
+from chaos_check.ledger import Ledger
 from chaos_check.plan import Kind, Options
 from chaos_check.states import NodeState, StoredEvse, StoredSession, version_of
 from p2pnode.oicp import operations as ops
@@ -106,53 +93,6 @@ def judge(evidence: Evidence) -> Verdict:
         held = {name: state.evses for name, state in evidence.nodes.items()}
         _evses(verdict, ledger, {**held, "the EMP's backend": evidence.pulled})
     return verdict
-
-
-class Ledger:
-    """The journal of the CPO's backend, by what it is about."""
-
-    def __init__(self, entries: Iterable[CpoEntry]) -> None:
-        self.begun: dict[int, Begun] = {}
-        self.not_started: dict[int, NotStarted] = {}
-        self.sessions: dict[str, Session] = {}
-        self.acknowledged: dict[str, set[int]] = {}
-        self.refused: dict[str, Refused] = {}
-        self.over: set[str] = set()
-        self.last_push: dict[str, Push] = {}
-        self.open_pushes: dict[str, Push] = {}
-        self.pushed = 0
-        self.refused_pushes: list[PushRefused] = []
-        for entry in entries:
-            self._add(entry)
-
-    def _add(self, entry: CpoEntry) -> None:
-        match entry:
-            case Begun():
-                self.begun[entry.number] = entry
-            case NotStarted():
-                self.not_started[entry.number] = entry
-            case Session():
-                self.sessions[entry.session_id] = entry
-            case Acknowledged():
-                self.acknowledged.setdefault(entry.session_id, set()).add(entry.step)
-                if entry.is_last:
-                    self.over.add(entry.session_id)
-            case Refused():
-                self.refused[entry.session_id] = entry
-                self.over.add(entry.session_id)
-            case Push():
-                self.last_push[entry.operation] = self.open_pushes[entry.operation] = entry
-            case Pushed():
-                self.pushed += 1
-                self.open_pushes.pop(entry.operation, None)
-            case PushRefused():
-                self.refused_pushes.append(entry)
-                self.open_pushes.pop(entry.operation, None)
-
-    @property
-    def started(self) -> set[int]:
-        """The intents that have become a session."""
-        return {session.number for session in self.sessions.values() if session.number is not None}
 
 
 def _endings(verdict: Verdict, evidence: Evidence) -> None:

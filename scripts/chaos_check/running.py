@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -10,7 +11,8 @@ import aiohttp
 from chaos_check import plan
 from chaos_check.entries import CpoEntry, EmpEntry, RemotelyRefused, RemotelyStarted
 from chaos_check.journal import Reader
-from chaos_check.oracle import Divergence, Evidence, Happened, Ledger, Verdict, judge
+from chaos_check.ledger import Ledger
+from chaos_check.oracle import Divergence, Evidence, Happened, Verdict, judge
 from chaos_check.plan import Fault, Kind, Options
 from chaos_check.stage import Stage
 from chaos_check.states import NodeState, StoredEvse, pulled, state_of
@@ -42,6 +44,8 @@ class Course:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
+        self._ledger = Ledger()
+        self._remote = 0
         self._cpo: Reader[CpoEntry] = Reader(self.stage.journal(plan.CPO_BACKEND), CpoEntry)
         self._emp: Reader[EmpEntry] = Reader(self.stage.journal(plan.EMP_BACKEND), EmpEntry)
 
@@ -50,18 +54,21 @@ class Course:
         """How long it has run, in seconds."""
         return time.monotonic() - self.begun
 
-    def read(self) -> Ledger:
+    def read(self) -> None:
         """Read what the journals have now."""
-        self.cpo += self._cpo.more()
-        self.emp += self._emp.more()
-        return Ledger(self.cpo)
+        for entry in self._cpo.more():
+            self.cpo.append(entry)
+            self._ledger.add(entry)
+        for told in self._emp.more():
+            self.emp.append(told)
+            self._remote += isinstance(told, RemotelyStarted | RemotelyRefused)
 
     def share(self) -> float:
         """How much of the sessions is over, and 1 only when all are."""
-        ledger = self.read()
-        started = sum(isinstance(entry, RemotelyStarted | RemotelyRefused) for entry in self.emp)
+        self.read()
+        ledger = self._ledger
         over = len(ledger.over) + len(ledger.not_started)
-        if started < self.options.remote or len(ledger.started) + len(ledger.not_started) < self.options.local:
+        if self._remote < self.options.remote or len(ledger.started) + len(ledger.not_started) < self.options.local:
             return min(over / self.options.sessions, 0.99)
         return 1.0 if ledger.over >= ledger.sessions.keys() else 0.99
 
@@ -125,8 +132,11 @@ async def _break(course: Course, faults: Sequence[Fault]) -> None:
 async def _happen(course: Course, fault: Fault) -> None:
     stage = course.stage
     if fault.at == plan.NETWORK:
-        at = time.time()
-        await _disturb(stage, fault)
+        async with AsyncExitStack() as stack:
+            if fault.kind is Kind.LOSE_ANSWERS:
+                await _let_serve(stage, stack)
+            at = time.time()
+            await _disturb(stage, fault)
     else:
         async with stage.locks[fault.at]:
             at = time.time()
@@ -137,6 +147,14 @@ async def _happen(course: Course, fault: Fault) -> None:
             else:
                 await _fill(stage, fault)
     course.happened.append(Happened(at, time.time(), fault.kind, fault.at))
+
+
+async def _let_serve(stage: Stage, stack: AsyncExitStack) -> None:
+    """Wait until both nodes serve and let nothing happen to them: only who answers can lose an answer."""
+    for name, node in stage.nodes.items():
+        await stack.enter_async_context(stage.locks[name])
+        with suppress(Problem):
+            await node.ready()
 
 
 async def _disturb(stage: Stage, fault: Fault) -> None:
