@@ -28,6 +28,8 @@ from p2pnode.web.client import AdminClient
 SCRIPTS = Path(__file__).resolve().parent.parent
 FULL_AT = 8192
 """The size in bytes beyond which no file of a process with a full disk can be written."""
+OUTBOX = {"base_seconds": 0.1, "cap_seconds": 1.0, "breaker_cap_seconds": 1.0, "failed_answers": 100}
+"""Outages are of seconds here, not of hours."""
 PAUSE = 0.2
 """How long a backend waits at most between two messages of a session, in seconds."""
 MODULES = {plan.CPO_BACKEND: "chaos_check.cpo_backend", plan.EMP_BACKEND: "chaos_check.emp_backend"}
@@ -163,6 +165,7 @@ def _configure(directory: Path, ports: tuple[int, ...], role: str, backend: int)
         "peer_face": {"port": ports[0]},
         "backend_face": {"port": ports[1]},
         "admin_face": {"port": ports[2]},
+        "outbox": OUTBOX,
         role: {"backend": "http", "url": _base(backend)},
     }
     for section, settings in changes.items():
