@@ -62,10 +62,8 @@ class OutboxWriting(SessionLookups):
 
     def queue(self, record: QueuedRecord) -> QueuedRecord:
         """Put a message behind all others; returns it with its id."""
-        if self._last_id is None:
-            self._last_id = int(self._writing.rows(_LAST, ())[0][0] or 0)
-        self._last_id += 1
-        placed = replace(record, id=self._last_id)
+        number = self._last_id = self._last() + 1
+        placed = replace(record, id=number)
         self._writing.run(_ADD, OUTBOX.encode(placed))
         return placed
 
@@ -80,6 +78,7 @@ class OutboxWriting(SessionLookups):
 
     def unqueue(self, number: int) -> bool:
         """Take a message out; returns whether it was there."""
+        self._last()
         return self._writing.run(_REMOVE, (number,)) > 0
 
     def requeue(self, record: QueuedRecord) -> None:
@@ -89,7 +88,14 @@ class OutboxWriting(SessionLookups):
 
     def supersede(self, session_key: str, peer: str, operation: str) -> None:
         """Take out what is queued of an operation about a session: what comes now tells more."""
+        self._last()
         self._writing.run(_SUPERSEDE, (session_key, peer, operation))
+
+    def _last(self) -> int:
+        """The last id given; read before the first message leaves, or its id would be given again behind its back."""
+        if self._last_id is None:
+            self._last_id = int(self._writing.rows(_LAST, ())[0][0] or 0)
+        return self._last_id
 
     def put_breaker(self, record: BreakerRecord) -> None:
         """Note the state of a peer's circuit breaker."""

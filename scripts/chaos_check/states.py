@@ -95,7 +95,7 @@ async def state_of(node: NodeProcess, owner: str) -> NodeState:
 
         sessions = msgspec.json.decode(await get("sessions", limit=MANY), type=_Sessions).sessions
         cdrs: dict[str, list[StoredCdr]] = {}
-        for cdr in msgspec.json.decode(await get("cdrs", limit=MANY), type=_Cdrs).cdrs:
+        for cdr in msgspec.json.decode(await get("cdrs", size=MANY), type=_Cdrs).cdrs:
             cdrs.setdefault(cdr.session_id, []).append(cdr)
         of_owner = {"owner": owner} if owner else {}
         found = await get("evses", size=str(LARGEST_PAGE_SIZE), **of_owner)

@@ -34,6 +34,15 @@ async def test_a_number_is_not_used_again_for_what_still_waits_after_a_restart(o
     assert second.id > first.id
 
 
+async def test_a_number_is_not_used_again_once_the_last_message_has_left_after_a_restart(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        first = await store.write(lambda transaction: transaction.queue(message()))
+    async with open_store() as store:
+        assert await store.write(lambda transaction: transaction.unqueue(first.id))
+        second = await store.write(lambda transaction: transaction.queue(message()))
+    assert second.id > first.id
+
+
 async def test_a_dead_letter_is_counted_and_not_read_as_waiting(open_store: OpenStore) -> None:
     async with open_store() as store:
         record = await store.write(lambda transaction: transaction.queue(message()))
