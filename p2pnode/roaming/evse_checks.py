@@ -35,6 +35,8 @@ async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord |
         if outgoing.source is not None:
             await require_own(party, evse_id, outgoing.source)
         return destination
+    if outgoing.source is not None and not is_visible(outgoing.source, evse_key(evse_id)):
+        raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not an EVSE that {outgoing.source.name} may see")
     compatible = next((found.is_hubject_compatible for found in published if found.owner == destination.name), None)
     if compatible is None and await party.store.has_evses(destination.name, _listed(destination.peer, evse_id)):
         raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not among the EVSEs {destination.name} published")

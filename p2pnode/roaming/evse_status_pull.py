@@ -77,11 +77,7 @@ class StatusPulls:
 
     async def _is_published(self, key: str, shown: Shown) -> bool:
         """Whether somebody whose data is shown has published the EVSE."""
-        for owner in shown.owners:
-            record = await self._party.store.evse(key, owner)
-            if record is not None and shown.includes(owner, record.operator_key):
-                return True
-        return False
+        return any(found.owner in shown.owners for found in await self._party.store.evse_owners(key))
 
     async def _near(self, search: SearchCenter, peer: PeerEntry) -> tuple[str, ...]:
         """The keys of the EVSEs within the radius."""

@@ -272,6 +272,18 @@ async def refused_or_answered(sending: Awaitable[Any]) -> None:
     assert not answer.result
 
 
+async def test_of_three_relays_that_are_each_others_hubs_none_passes_on_to_the_third(world: World) -> None:
+    cpo, west, east, emp = await _two_relays(world)
+    north = await world.party("north", limits=PATIENT, relay=True)
+    for relay in (west, east):
+        relay.knows(north, hub=True)
+    north.knows(west, east, hub=True)
+    emp.emp.start = lambda _: denied()
+    await refused_or_answered(cpo.send(ops.AUTHORIZE_START, START))
+    way = [("cpo", "west"), ("east", "emp"), ("west", "east"), ("west", "north")]
+    assert sorted(_path(world, ops.AUTHORIZE_START)) == way
+
+
 async def test_what_is_published_at_one_of_two_relays_reaches_the_parties_of_the_other_once(world: World) -> None:
     cpo, _, _, _ = await _two_relays(world)
     block = {"OperatorID": "DE*CPO", "EvseStatusRecord": [{"EvseID": EVSE, "EvseStatus": "Available"}]}
