@@ -172,6 +172,7 @@ class Node:
                 now=self.now,
                 limits=Limits.of(config.roaming, config.outbox),
                 relay=config.node.relay,
+                checked=self.observer.cdr_checked,
             )
         )
         self.face = PeerFace(

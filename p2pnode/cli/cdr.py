@@ -1,6 +1,7 @@
 """`p2pnode cdr`: the charge detail records of a running node."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs, show_table
 from p2pnode.web.client import AdminClient
+from p2pnode.web.problem import Problem
 
 DIFFERS = 1
 MOST = 2000
@@ -145,6 +147,37 @@ def reconcile(  # noqa: PLR0913 - one parameter for each option
         )
     _summarize(found)
     return exit_code
+
+
+@cdr.command(epilog=example("p2pnode cdr check cdr.json --dir my-node"))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default="-", metavar="[FILE]")
+@directory_option
+@json_option
+def check(file: str, *, directory: Path, as_json: bool) -> int:
+    """Tell what the running node would find wrong with the CDR in FILE, were its operator to send it.
+
+    Checked are all rules of the message, and the CDR against its session, its EVSE's record and the published
+    products. FILE is JSON; without it, or with `-`, stdin is read. Nothing is stored or sent. The exit code is 1
+    where the CDR would be stopped; warnings do not stop it.
+    """
+    try:
+        body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise Problem(f"{file} cannot be read: {error.strerror}", "name a file with one CDR") from error
+    told = asyncio.run(_post(directory, "/api/cdrs/check", body))
+    if as_json:
+        show_json(told)
+    else:
+        if told["violations"]:
+            show_table(
+                ("severity", "place", "code", "what"),
+                [
+                    (each["severity"], each["pointer"] or "/", each["code"], each["message"])
+                    for each in told["violations"]
+                ],
+            )
+        say("the CDR would be sent" if told["valid"] else "the CDR would be stopped")
+    return 0 if told["valid"] else DIFFERS
 
 
 @cdr.group()

@@ -62,6 +62,12 @@ class NodeMetrics:
             ("peer",),
             registry=self.registry,
         )
+        self._cdr_violations = Counter(
+            "p2pnode_cdr_preflight",
+            "What the pre-flight of our own CDRs has found, by severity and rule; errors have stopped a CDR.",
+            ("severity", "rule"),
+            registry=self.registry,
+        )
         Info("p2pnode_build", "The version that runs.", registry=self.registry).info({"version": version})
         self._sent = {name: Tally() for name in (*_OPERATIONS, OTHER)}
         self._received = {name: Tally() for name in (*_OPERATIONS, OTHER)}
@@ -98,6 +104,10 @@ class NodeMetrics:
         self._certificates.clear()
         for peer, end in until.items():
             self._certificates.labels(peer).set(end.timestamp())
+
+    def cdr_violation(self, severity: str, rule: str) -> None:
+        """Count one thing that the pre-flight of a CDR has found."""
+        self._cdr_violations.labels(severity, rule).inc()
 
     def collect(self) -> Iterable[Metric]:
         """The calls on the wire, for the registry."""

@@ -1,6 +1,6 @@
 """The one place that hears of every message on the wire: it logs, counts, tells, and notes who is alive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -10,6 +10,8 @@ from p2pnode.observe.events import Event, EventBus
 from p2pnode.observe.logs import NodeLog
 from p2pnode.observe.metrics import NodeMetrics
 from p2pnode.observe.status import PeerHealth
+from p2pnode.oicp.constraints import Severity
+from p2pnode.oicp.errors import Violation
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import CallOutcome, Verb
 
@@ -97,6 +99,15 @@ class Observer:
         else:
             pulse.failed_at = outcome.at
             pulse.failure = f"{outcome.operation}: {_told(outcome)}"
+
+    def cdr_checked(self, session_id: str, violations: Sequence[Violation]) -> None:
+        """Note what the pre-flight of a CDR of our own has found."""
+        told = [f"{each.severity.value} {each.pointer}: {each.message}" for each in violations]
+        stopped = any(each.severity is Severity.ERROR for each in violations)
+        self.log.logger.warning("cdr_preflight", session=session_id, stopped=stopped, found=told)
+        for each in violations:
+            self.metrics.cdr_violation(each.severity.value, each.code)
+        self.event("cdr_preflight", session=session_id, stopped=stopped, found=told)
 
     def event(self, kind: str, **data: object) -> None:
         """Tell of something that is no message: a peer accepted, a certificate renewed, a session changed."""

@@ -23,6 +23,7 @@ from p2pnode.roaming.lanes import Answered
 from p2pnode.roaming.outbox import LANES, Outbox, waiting_of
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.preflight import Preflight
 from p2pnode.roaming.records import (
     OWN,
     CdrFilter,
@@ -64,6 +65,7 @@ class Cdrs:
     def __init__(self, party: Party, outbox: Outbox) -> None:
         self._party = party
         self._outbox = outbox
+        self._preflight = Preflight(party)
 
     @property
     def receivers(self) -> Receivers:
@@ -135,14 +137,16 @@ class Cdrs:
         The answer is positive once it is stored, as the hub's would be; only a refusal by the EMP is passed on.
         Notifications of the session that still wait are sent before it. The
         same CDR again is sent again until the EMP has acknowledged it. Raises ProtocolError 400 for a session that is
-        not the sender's, and for a second, different CDR.
+        not the sender's, and for a second, different CDR, InvalidMessage for one of our own that `Preflight` stops.
         """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing)
         key = session_key(message.session_id)
         at = party.now()
         adoptable: SessionRecord | None = None
-        if outgoing.source is not None and await party.store.session(key) is None:
+        if outgoing.source is None:
+            await self._preflight.require(message)
+        elif await party.store.session(key) is None:
             adoptable = await adopted(party, outgoing.source, message, caller_id, at)
 
         going = outgoing

@@ -1,6 +1,6 @@
 """What the roaming services share: our own identifiers, the limits, and the way to everything around them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from p2pnode.config.node import RoamingSection
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import PeerTable
-from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.errors import ProtocolError, Violation
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Role
@@ -112,6 +112,8 @@ class Party:
     breakers: Breakers
     relay: bool = False
     """Whether we pass on what peers send each other."""
+    checked: Callable[[str, Sequence[Violation]], None] = lambda _session_id, _violations: None
+    """Is told what the pre-flight of a CDR has found."""
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     @property

@@ -255,7 +255,11 @@ class CdrReview:
 
 @dataclass(frozen=True, slots=True)
 class CdrFilter:
-    """Which CDRs are asked for: those this node received (UTC) within the half-open interval; None: any."""
+    """Which CDRs are asked for; None: any.
+
+    The interval (UTC, half-open) is about when this node received them. The specification says so of the hub; what an
+    EMP means may be when the session started, so that those are in it, too.
+    """
 
     emp: str | None
     provider_keys: tuple[str, ...] | None

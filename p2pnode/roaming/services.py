@@ -1,12 +1,13 @@
 """Everything a party does with OICP: a function for each operation in each direction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self
 
 from p2pnode.config.peers import PeerTable
-from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.cdr import ChargeDetailRecord
+from p2pnode.oicp.errors import ProtocolError, Violation
 from p2pnode.oicp.evse_data import PullEvseData
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role
@@ -22,6 +23,7 @@ from p2pnode.roaming.notifications import Notifications
 from p2pnode.roaming.outbox import Outbox
 from p2pnode.roaming.party import Limits, OwnParty, Party, Receivers, Senders
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
+from p2pnode.roaming.preflight import Preflight
 from p2pnode.roaming.pricing import Pricing
 from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.reconcile import Reconciler, Reconciliation
@@ -67,6 +69,7 @@ class Roaming:
         new_session_id: Callable[[], str] | None = None,
         limits: Limits | None = None,
         relay: bool = False,
+        checked: Callable[[str, Sequence[Violation]], None] = lambda _session_id, _violations: None,
     ) -> None:
         self._background = Background()
         limits = limits or Limits()
@@ -84,6 +87,7 @@ class Roaming:
             background=self._background,
             breakers=self.breakers,
             relay=relay,
+            checked=checked,
         )
         self._evse_data = EvseDataService(self._party)
         self._evse_status = EvseStatusService(self._party)
@@ -199,6 +203,10 @@ class Roaming:
                 problem = await publisher.catch_up(peer) if peer is not None and peer.enabled else None
                 problems += [problem] if problem is not None else []
         return problems
+
+    async def check_cdr(self, message: ChargeDetailRecord) -> Sequence[Violation]:
+        """What the pre-flight would find wrong with a CDR of our CPO; nothing is stored or sent."""
+        return await Preflight(self._party).check(message)
 
     async def reconcile(self, peer_name: str, from_: datetime, to: datetime) -> Reconciliation:
         """Compare CDRs with a peer: see `Reconciler.run`. Raises LookupError for a name not in the peer table."""

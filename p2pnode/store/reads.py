@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, func, select, text
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text
 
 from p2pnode.roaming.records import (
     AuthenticationRecord,
@@ -133,10 +133,9 @@ def _cdrs(
 ) -> tuple[Query, int]:
     """The query for one page of CDRs, and how many there are on all pages."""
     cdr = tables.cdr
-    conditions: list[ColumnElement[bool]] = [
-        cdr.c.received_at >= to_us(wanted.from_),
-        cdr.c.received_at < to_us(wanted.to),
-    ]
+    from_, to = to_us(wanted.from_), to_us(wanted.to)
+    moments = (cdr.c.received_at, cdr.c.session_start)
+    conditions: list[ColumnElement[bool]] = [or_(*(and_(at >= from_, at < to) for at in moments))]
     for side, name in ((cdr.c.emp, wanted.emp), (cdr.c.cpo, wanted.cpo)):
         if name is not None:
             conditions.append(side == name)

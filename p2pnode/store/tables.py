@@ -103,6 +103,7 @@ cdr = Table(
     Column("body", BYTES, nullable=False),
     Column("received_at", MOMENT, nullable=False),
     Column("forwarded_at", MOMENT),
+    Index(None, "emp", "session_start", "key"),
     Index(None, "emp", "received_at", "key"),
 )
 

@@ -9,11 +9,13 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from p2pnode.node import Node
-from p2pnode.oicp.cdr import GetChargeDetailRecords
-from p2pnode.oicp.codec import decode
+from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
+from p2pnode.oicp.codec import decode, read
+from p2pnode.oicp.errors import InvalidMessage, Violation
 from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import GET_CHARGE_DETAIL_RECORDS
+from p2pnode.oicp.rules import errors_in
 from p2pnode.roaming.reconcile import AROUND, EARLIEST, Reconciliation
 from p2pnode.roaming.records import OWN, CdrFilter, CdrReview, PageRequest
 from p2pnode.web.guard import Refusal
@@ -40,6 +42,7 @@ class CdrRoutes:
             web.get("/api/cdrs/reviews/{number}", self._review),
             web.post("/api/cdrs/reviews/{number}/drop", self._drop),
             web.post("/api/cdrs/reconcile", self._reconcile),
+            web.post("/api/cdrs/check", self._check),
             web.get("/api/cdrs/{session}", self._show),
         ]
 
@@ -65,6 +68,14 @@ class CdrRoutes:
         if record is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "no CDR of this session is stored", "`p2pnode cdr list` lists them")
         return json_answer(cdr_shape(record))
+
+    async def _check(self, request: web.Request) -> web.Response:
+        """What would be found wrong with the CDR in the body, were it sent."""
+        try:
+            found = await self._node.roaming.check_cdr(read(ChargeDetailRecord, await request.read()))
+        except InvalidMessage as error:
+            found = error.violations or (Violation("", "json", error.reason),)
+        return json_answer({"valid": not errors_in(found), "violations": [asdict(each) for each in found]})
 
     async def _reviews(self, request: web.Request) -> web.Response:
         del request

@@ -52,6 +52,11 @@ def test_a_cdr_is_listed_shown_compared_and_a_different_one_is_kept_until_it_is_
         "EvseID": CDR["EvseID"],
     }
     assert called(directories, "AuthorizeStart", start, tmp_path) == 0
+    file = tmp_path / "cdr.json"
+    for message, is_valid in ((CDR, True), (CDR | {"SessionID": SESSION[::-1]}, False), (CDR | {"EvseID": 5}, False)):
+        file.write_bytes(encode(message))
+        assert told(capsys, "cdr", "check", str(file), *at_alpine)["valid"] is is_valid
+        assert run(["cdr", "check", str(file), *at_alpine]) == (0 if is_valid else 1)
     assert called(directories, "ChargeDetailRecord", CDR, tmp_path) == 0
 
     (listed,) = told(capsys, "cdr", "list", "--cpo", "alpine", "--emp", "own", *at_rhine)["cdrs"]

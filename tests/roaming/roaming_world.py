@@ -24,7 +24,7 @@ from p2pnode.oicp.authorization import (
 from p2pnode.oicp.cdr import ChargeDetailRecord
 from p2pnode.oicp.codec import decode, encode
 from p2pnode.oicp.envelopes import split
-from p2pnode.oicp.errors import NoAnswer, ProtocolError, Unreachable
+from p2pnode.oicp.errors import NoAnswer, ProtocolError, Unreachable, Violation
 from p2pnode.oicp.identification import (
     Identification,
     PlugAndChargeIdentification,
@@ -289,6 +289,7 @@ class Party:
     relay: bool = False
     peers: PeerTable = field(default_factory=PeerTable)
     foreign: bytes | None = None
+    checked: list[tuple[str, Sequence[Violation]]] = field(default_factory=list[tuple[str, "Sequence[Violation]"]])
     roaming: Roaming = field(init=False)
 
     def __post_init__(self) -> None:
@@ -308,6 +309,7 @@ class Party:
             now=self.clock,
             limits=self.limits,
             relay=self.relay,
+            checked=lambda session_id, violations: self.checked.append((session_id, violations)),
         )
 
     def forgets(self, other: "Party") -> None:

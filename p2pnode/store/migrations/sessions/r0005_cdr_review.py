@@ -16,7 +16,7 @@ BYTES = sa.LargeBinary()
 
 
 def upgrade() -> None:
-    """Make the table, and the index that downloads use now."""
+    """Make the table, and the index by which CDRs are also found."""
     op.create_table(
         "cdr_review",
         sa.Column("id", SERIAL, nullable=False),
@@ -30,12 +30,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_cdr_review"),
     )
     op.create_index("ix_cdr_review_session_key_digest", "cdr_review", ["session_key", "digest"], unique=True)
-    op.drop_index("ix_cdr_emp_session_start_key", "cdr")
     op.create_index("ix_cdr_emp_received_at_key", "cdr", ["emp", "received_at", "key"])
 
 
 def downgrade() -> None:
     """Forget the CDRs that were kept for a person."""
     op.drop_index("ix_cdr_emp_received_at_key", "cdr")
-    op.create_index("ix_cdr_emp_session_start_key", "cdr", ["emp", "session_start", "key"])
     op.drop_table("cdr_review")
