@@ -39,8 +39,8 @@ def _ask(directory: Path, arguments: str, capsys: pytest.CaptureFixture[str]) ->
         ("AuthorizeRemoteStart --evse DE*RHN*E1 --from tyrol", ["rhine"], "this peer's operator"),
         ("AuthorizeRemoteStart --evse LU*CEN*E1 --from tyrol", [""], "our own operator"),
         ("AuthorizeRemoteStart --evse FR*XYZ*E1 --from tyrol", ["hubject"], "No other peer claims FR*XYZ"),
-        ("AuthorizeStart --uid 04FFFFFFFFFF80 --from rhine", ["tyrol", "loire", "hubject"], "every EMP"),
-        ("AuthorizeStart --uid 04FFFFFFFFFF80 --from hubject", ["tyrol", "loire"], "every EMP"),
+        ("AuthorizeStart --uid 04FFFFFFFFFF80 --from rhine", ["loire", "tyrol", "hubject"], "every EMP"),
+        ("AuthorizeStart --uid 04FFFFFFFFFF80 --from hubject", ["loire", "tyrol"], "every EMP"),
         ("AuthorizeStart --evco DE-XYZ-C12345678-X", ["hubject"], "this one is a hub"),
     ],
 )
