@@ -20,7 +20,7 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, as_one_page, ask_each
 from p2pnode.roaming.crawls import Snapshots, is_last_page
-from p2pnode.roaming.evse_rows import Listing, take_evse
+from p2pnode.roaming.evse_rows import GOOGLE_ALONE, OTHER_THAN_GOOGLE, Listing, take_evse
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Publication, Received
@@ -31,8 +31,9 @@ from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
 from p2pnode.roaming.visibility import own_keys, visible_prefixes
 
 DELETED = "delete"
+GOOGLE = GeoCoordinatesResponseFormatType.GOOGLE
 OTHERS: Mapping[GeoCoordinatesResponseFormatType, tuple[bytes, ...]] = {
-    GeoCoordinatesResponseFormatType.GOOGLE: (b"Degree",),
+    GOOGLE: (OTHER_THAN_GOOGLE,),
     GeoCoordinatesResponseFormatType.DECIMAL_DEGREE: (b"Google", b"DegreeMinuteSeconds"),
     GeoCoordinatesResponseFormatType.DEGREE_MINUTE_SECONDS: (b"Google", b"DecimalDegree"),
 }
@@ -199,29 +200,25 @@ def center_of(search: SearchCenter) -> tuple[float, float]:
 def _notation(text: str) -> GeoCoordinatesResponseFormatType:
     """The notation that was asked for, Google where it is not one of the three."""
     known = text in GeoCoordinatesResponseFormatType.__members__.values()
-    return GeoCoordinatesResponseFormatType(text) if known else GeoCoordinatesResponseFormatType.GOOGLE
+    return GeoCoordinatesResponseFormatType(text) if known else GOOGLE
 
 
 def _joined(
     versions: Sequence[EvseVersion], notation: GeoCoordinatesResponseFormatType, page: PageRequest, total: int
 ) -> bytes:
-    others = OTHERS[notation]
-    records = [_shown(version, notation, others) for version in versions]
+    records = [_shown(version, notation) for version in versions]
     return join_page(records, number=page.page, size=page.size, total_elements=total)
 
 
-def _shown(
-    version: EvseVersion, notation: GeoCoordinatesResponseFormatType, others: tuple[bytes, ...]
-) -> tuple[View, ...]:
+def _shown(version: EvseVersion, notation: GeoCoordinatesResponseFormatType) -> tuple[View, ...]:
     """A stored record as it goes out: its bytes, with `lastUpdate` and `deltaType` before its own members.
 
     Every record gives its place in some notation: where no other one is named, nothing is to be converted.
     """
     body = version.body
-    for other in others:
-        if other in body:
-            body = _in_notation(body, notation)
-            break
+    plain = notation is GOOGLE and body.startswith(GOOGLE_ALONE)
+    if not plain and any(other in body for other in OTHERS[notation]):
+        body = _in_notation(body, notation)
     return _head(version.changed_at, version.delta_type), memoryview(body)[1:]
 
 

@@ -19,6 +19,10 @@ Row = TypeVar("Row")
 STATION_ID = "ChargingStationID"
 STATION_ID_IN_PUSHES = "ChargingStationId"
 HUB_OPERATOR = "HubOperatorID"
+OTHER_THAN_GOOGLE = b"Degree"
+"""What stands in every record that gives a place in DecimalDegree or DegreeMinuteSeconds."""
+GOOGLE_ALONE = b'{"GeoCoordinates":{"Google":'
+"""How a record begins that is shown and gives its places in no other notation: a page need not look through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +150,10 @@ def _pull_form(body: bytes, evse_id: str, listing: Listing) -> bytes:
         "lastUpdate": None,
     }
     renamed = {STATION_ID_IN_PUSHES: STATION_ID}
-    if operator_of_evse(evse_id) == operator_key(listing.operator_id):
-        return replace_members(body, changes, renamed)
-    return replace_members(body, changes, renamed, {HUB_OPERATOR: listing.operator_id})  # of one that it bundles
+    bundled = operator_of_evse(evse_id) != operator_key(listing.operator_id)
+    missing = {HUB_OPERATOR: listing.operator_id} if bundled else {}
+    first = None if OTHER_THAN_GOOGLE in body else "GeoCoordinates"
+    return replace_members(body, changes, renamed, missing, first)
 
 
 def push_form(body: bytes) -> bytes:

@@ -32,6 +32,8 @@ WRITING = (
     "PRAGMA journal_size_limit = 67108864",  # bytes: what a large push has made of the log is given back
 )
 READING = ("PRAGMA query_only = ON", IN_MEMORY)
+PAGE_SIZE = {SESSIONS: 4096, PUBLISHED: 16384}
+"""In bytes, of a database that is made: a commit of a session writes a few pages, a page of records reads thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class Database:
 
         Raises Unopenable for a database of a newer p2pnode, StoreError where it cannot be read or written.
         """
-        engine = self._engine((WAL, "PRAGMA foreign_keys = OFF"), pool_size=None)
+        engine = self._engine(
+            (f"PRAGMA page_size = {PAGE_SIZE[self.holds]}", WAL, "PRAGMA foreign_keys = OFF"), pool_size=None
+        )
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,7 +1,8 @@
 """PullEvseData as SQL: which versions of EVSE data a filter selects, and how two states of them differ."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -73,26 +74,25 @@ def versions(
         return [], None
     result: Any = connection.execute(query)
     found: list[tuple[Any, ...]] = result.cursor.fetchall()  # as the driver gives them: rows of SQLAlchemy cost more
-    made = list(_versions(connection, found))
+    made = _versions(connection, found)
     if len(found) < request.size:
         return made, None
     return made, _place(connection, select(*(EVSE.c[name] for name in ORDER)).where(EVSE.c.id == found[-1][3]))
 
 
-def _versions(connection: Connection, found: Iterable[tuple[Any, ...]]) -> Iterator[EvseVersion]:
-    """The versions of rows of body, moment and delta type, without those that cannot be read."""
-    moment_of = lru_cache(from_us)
-    for body, at, delta_type, _ in found:
-        try:
-            yield EvseVersion(_bytes(body), moment_of(at), delta_type)
-        except (TypeError, ArithmeticError) as error:
-            reads.left_out(connection, Damaged(f"a row of {BODY.name} cannot be read ({type(error).__name__})"))
-
-
-def _bytes(value: object) -> bytes:
-    if not isinstance(value, bytes):
-        raise TypeError(type(value).__name__)
-    return value
+def _versions(connection: Connection, found: Sequence[tuple[Any, ...]]) -> list[EvseVersion]:
+    """The versions of rows of body, moment, delta type and id, without those that cannot be read."""
+    bodies, stamps, delta_types, _ = zip(*found, strict=True) if found else ((), (), (), ())
+    if set(map(type, bodies)) <= {bytes} and set(map(type, stamps)) <= {int}:
+        with suppress(ArithmeticError):
+            return list(map(EvseVersion, bodies, map(lru_cache(from_us), stamps), delta_types))
+    made: list[EvseVersion] = []
+    for row in found:
+        if len(found) > 1:
+            made += _versions(connection, [row])
+        else:
+            reads.left_out(connection, Damaged(f"a row of {BODY.name} cannot be read"))
+    return made
 
 
 def count(connection: Connection, wanted: EvseFilter) -> int:

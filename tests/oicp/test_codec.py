@@ -360,6 +360,15 @@ def test_only_the_named_members_of_an_object_change() -> None:
     assert changed == b'{"ConsumedEnergy":1.50,"SessionID":"b","More":{"x" :1e2},"Energy":2}'
 
 
+def test_members_get_another_name_come_where_they_are_missing_and_stand_first() -> None:
+    raw = b'{"A" : 1.50, "B":"b", "C": {"x" :1e2}, "D": null}'
+    changed = replace_members(raw, {}, {"A": "Z", "D": "Y"}, {"B": "other", "E": "e"}, "C")
+    assert changed == b'{"C":{"x" :1e2},"B":"b","Z":1.50,"E":"e"}'
+    assert replace_members(raw, {}, {"X": "A"}, {"D": 1}, "X") == raw.replace(b" : ", b":").replace(
+        b", ", b","
+    ).replace(b": ", b":")
+
+
 def test_only_an_object_has_members_to_replace() -> None:
     with pytest.raises(InvalidMessage):
         replace_members(b"[1]", {"a": 1})
@@ -368,6 +377,8 @@ def test_only_an_object_has_members_to_replace() -> None:
 def test_a_page_holds_its_records_verbatim() -> None:
     page = join_page([b'{"EvseID" : "a"}', b'{"EvseID":"b"}'], number=1, size=2, total_elements=5)
     assert page.startswith(b'{"content":[{"EvseID" : "a"},{"EvseID":"b"}],')
+    in_parts = (b'{"EvseID" ', memoryview(b'_: "a"}')[1:])
+    assert join_page([in_parts, b'{"EvseID":"b"}'], number=1, size=2, total_elements=5) == page
     members: dict[str, Any] = json.loads(page)
     assert members["StatusCode"]["Code"] == "000"
     assert [members[name] for name in ("number", "size", "totalElements", "totalPages", "numberOfElements")] == [

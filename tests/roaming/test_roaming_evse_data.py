@@ -309,11 +309,19 @@ async def test_with_last_call_only_changes_come_with_their_delta_type(pair: tupl
         ("DegreeMinuteSeconds", {"DegreeMinuteSeconds": {"Longitude": "8°40'46.9200''", "Latitude": "50°6'48.9600''"}}),
     ],
 )
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"Google": {"Coordinates": "50.113600 8.679700"}},
+        {"DecimalDegree": {"Longitude": "8.679700", "Latitude": "50.113600"}},
+    ],
+    ids=["Google", "DecimalDegree"],
+)
 async def test_coordinates_come_in_the_notation_that_was_asked_for(
-    pair: tuple[Party, Party], notation: str, coordinates: dict[str, Any]
+    pair: tuple[Party, Party], notation: str, coordinates: dict[str, Any], there: dict[str, Any]
 ) -> None:
     cpo, _ = pair
-    entrance = record(IDS[0], GeoChargingPointEntrance={"Google": {"Coordinates": "50.113600 8.679700"}})
+    entrance = record(IDS[0], GeoChargingPointEntrance=there)
     await cpo.send(PUSH_EVSE_DATA, push("fullLoad", entrance, IDS[1]))
     _, records = await page(cpo, pull(geo_coordinates_response_format=notation))
     assert [found["GeoCoordinates"] for found in records] == [coordinates] * 2
