@@ -32,6 +32,7 @@ from p2pnode.oicp.operations import (
     Role,
 )
 from p2pnode.oicp.status import Code
+from p2pnode.peering.reply import PIECE
 from p2pnode.roaming.ports import Received
 from p2pnode.roaming.records import PageRequest, Verb
 from tests.peering.peering_kit import (
@@ -85,6 +86,19 @@ async def test_records_arrive_as_the_bytes_they_were(notes: Notes) -> None:
     (received,) = notes.received
     assert all(record in body for record in received.records)
     assert received.message.operator_evse_data.evse_data_record == []
+
+
+@pytest.mark.parametrize("size", [PIECE - 1, PIECE, PIECE + 1, 20 * PIECE + 7])
+async def test_a_large_answer_arrives_whole_whatever_pieces_it_is_written_in(size: int, notes: Notes) -> None:
+    page = bytes(number % 251 for number in range(size))
+
+    async def answer(_: Received[Any]) -> bytes:
+        return page
+
+    async with face_over(await hold(partner()), notes, receive=answer) as face:
+        reply = await post(face.port, path_of(PULL_EVSE_DATA), sample(PULL_EVSE_DATA))
+    assert reply.status == 200
+    assert reply.body == page
 
 
 @pytest.mark.parametrize("identifier", ["DE%2AABC", "deabc", "DE*ABC", "%44E*ABC"])
