@@ -68,7 +68,7 @@ class _Refusals:
             return
         self._told_at[error.verify_message] = now
         self._logger.warning(
-            "a client certificate is refused: %s; if it is a partner's, it is not in the peer table, or has changed",
+            "a client certificate is refused: %s; if it is a partner's or our backend's, it is not entered here",
             error.verify_message,
         )
 

@@ -232,7 +232,7 @@ class Store(OutboxReading, Protocol):
         """The current record of an EVSE, of one owner or of any: our own before those of peers."""
 
     async def evse_owners(self, evse_key: str) -> Sequence[EvseOwner]:
-        """Who has published the EVSE, our own before peers: its data, or where nobody has, its status.
+        """Who has published the EVSE: its data, then its status alone; of each our own party before peers.
 
         Every remote start asks this, so it has to be quick.
         """

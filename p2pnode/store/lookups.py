@@ -25,17 +25,11 @@ _record = (
 )
 _EVSE = hot(_record, ["evse_key"])
 _EVSE_OF = hot(_record.where(EVSE.c.owner == bindparam("owner")), ["evse_key", "owner"])
-_LISTED = hot(
+_OWNERS = hot(
     select(EVSE.c.owner, EVSE.c.is_hubject_compatible)
     .where(EVSE.c.evse_key == bindparam("evse_key"), CURRENT)
-    .order_by(EVSE.c.owner),
-    ["evse_key"],
-)
-_WITH_STATUS = hot(
-    select(STATUSES.table.c.owner)
-    .where(STATUSES.table.c.evse_key == bindparam("evse_key"))
-    .order_by(STATUSES.table.c.owner),
-    ["evse_key"],
+    .union_all(select(STATUSES.table.c.owner, null()).where(STATUSES.table.c.evse_key == bindparam("evse_key"))),
+    ["evse_key", "evse_key"],
 )
 _any = exists(EVSE.c.id).where(EVSE.c.owner == bindparam("owner"), CURRENT)
 _HAS = hot(select(_any), ["owner"])
@@ -78,11 +72,12 @@ class Lookups(SessionLookups):
         return EVSES.decode(found[0]) if found else None
 
     def evse_owners(self, evse_key: str) -> list[EvseOwner]:
-        """Who has published the EVSE: its data, or where nobody has, its status."""
-        found = self._source.rows(_LISTED, (evse_key,))
-        if found:
-            return [EvseOwner(owner, bool(compatible)) for owner, compatible in found]
-        return [EvseOwner(owner, None) for (owner,) in self._source.rows(_WITH_STATUS, (evse_key,))]
+        """Who has published the EVSE: first those who published its data, then those who did its status alone."""
+        rows = self._source.rows(_OWNERS, (evse_key, evse_key))
+        listed = {owner: bool(compatible) for owner, compatible in rows if compatible is not None}
+        found = [EvseOwner(owner, listed[owner]) for owner in sorted(listed)]
+        others = sorted(owner for owner, _ in rows if owner not in listed)
+        return [*found, *(EvseOwner(owner, None) for owner in others)]
 
     def has_evses(self, owner: str, operator_key: str | None = None) -> bool:
         """Whether the owner has published any EVSE data (for the operator)."""

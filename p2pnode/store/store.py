@@ -226,7 +226,7 @@ class SqlStore:
         return await self._reader.look_up(lambda lookups: lookups.evse(evse_key, owner))
 
     async def evse_owners(self, evse_key: str) -> Sequence[EvseOwner]:
-        """Who has published the EVSE, our own before peers: its data, or where nobody has, its status."""
+        """Who has published the EVSE: its data, then its status alone; of each our own party before peers."""
         return await self._reader.glance(lambda lookups: lookups.evse_owners(evse_key))
 
     async def evse_page(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseRecord]:

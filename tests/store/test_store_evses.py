@@ -56,17 +56,15 @@ async def test_our_own_record_of_an_evse_comes_before_those_of_peers(store: SqlS
     assert await store.evse("E9") is None
 
 
-async def test_who_has_published_an_evse_is_told_by_its_data_and_where_there_is_none_by_its_status(
-    store: SqlStore,
-) -> None:
+async def test_who_has_published_an_evse_is_told_by_its_data_and_then_by_its_status(store: SqlStore) -> None:
     await store.publish(lambda publication: publication.put_statuses([status("E1", owner="late"), status("E2")]))
     assert await store.evse_owners("E1") == [EvseOwner("late", None)]
     assert await store.evse_owners("E2") == [EvseOwner(OWN, None)]
     await put(store, evse("E1", owner="lader", compatible=False), evse("E1"))
     other = EvseOwner("lader", is_hubject_compatible=False)
-    assert await store.evse_owners("E1") == [EvseOwner(OWN, is_hubject_compatible=True), other]
+    assert await store.evse_owners("E1") == [EvseOwner(OWN, is_hubject_compatible=True), other, EvseOwner("late", None)]
     await store.publish(lambda publication: publication.delete_evses(OWN, ["E1"], START))
-    assert await store.evse_owners("E1") == [other]
+    assert await store.evse_owners("E1") == [other, EvseOwner("late", None)]
     assert await store.evse_owners("E9") == []
 
 

@@ -1,4 +1,4 @@
-"""Reading never holds up the event loop, and never sees half a change."""
+"""Reading, but for one look-up of a few pages, never holds up the event loop, and none sees half a change."""
 
 # pyright: reportPrivateUsage=false
 # These tests look inside.
@@ -20,7 +20,9 @@ from p2pnode.store.transaction import SqlTransaction
 from tests.store.store_kit import START, OpenStore, bare_session, bodies, event, everything, evse, session, status
 
 
-async def test_no_call_of_the_store_blocks_the_event_loop(open_store: OpenStore) -> None:
+async def test_no_call_of_the_store_but_the_look_up_of_an_evses_owner_blocks_the_event_loop(
+    open_store: OpenStore,
+) -> None:
     def work(transaction: SqlTransaction) -> None:
         transaction.put_session(session())
         transaction.add_event(event())
