@@ -33,10 +33,8 @@ from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import encode, read, reason
 from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolError
-from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation, Operation, Role
-from p2pnode.oicp.status import Code
 from p2pnode.peering.admission import Admission
 from p2pnode.peering.client import PeerClient
 from p2pnode.peering.face import FaceParts
@@ -50,6 +48,7 @@ from p2pnode.peering.upkeep import Upkeep
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.evse_import import EvseImport, ImportReport
 from p2pnode.roaming.explain import Explanation, Question, explain
+from p2pnode.roaming.naming import find_peer
 from p2pnode.roaming.party import Limits, OwnParty
 from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import OWN, PageRequest, QueueCount
@@ -106,9 +105,9 @@ class Node:
         self.observer = Observer(log, NodeMetrics(__version__), EventBus(), now)
         self.auditing = Auditing(config.audit, self.observer, self.peers.current, now)
         self.started_at = now()
-        kept = NodeParts(config, directory, self.peers, self.log, now)
-        self.upkeep = Upkeep(kept, self.observer.metrics.certificates)
-        self.admission = Admission(kept, self.upkeep.reload, self._tell_of_pending, lambda: self.face.pin)
+        self._parts = NodeParts(config, directory, self.peers, self.log, now)
+        self.upkeep = Upkeep(self._parts, self.observer.metrics.certificates)
+        self.admission = Admission(self._parts, self.upkeep.reload, self._tell_of_pending, lambda: self.face.pin)
         self.backend_face: BackendFace | None = None
         self._stack = AsyncExitStack()
         self._background = Background()
@@ -196,6 +195,8 @@ class Node:
             self.face.pairing = self.admission
         await self.roaming.resume()
         await self._stack.enter_async_context(self.face)
+        if config.discovery.enabled and config.peer_face.shows_identity:
+            await self._stack.enter_async_context(self._discovery())
         if config.backend_face.enabled:
             self.backend_face = await self._stack.enter_async_context(self._backend_face())
             self._stack.callback(self.peers.listen(self.backend_face.reload))
@@ -360,6 +361,11 @@ class Node:
         """Read the peer table and all certificates again, in the background; what is wrong with them is logged."""
         self._background.start(self.upkeep.reload_or_tell(), "reading the peer table again")
 
+    def _discovery(self) -> AbstractAsyncContextManager[object]:
+        from p2pnode.peering.discovery import Discovery  # noqa: PLC0415 - zeroconf takes time to load, few need it
+
+        return Discovery(self._parts, self.admission, self.face.pin, self.face.port, self._tell_of_pending)
+
     def _tell_of_pending(self, pending: Pending) -> None:
         self.observer.event("pending", name=pending.name, source=pending.source, spki=pending.pin)
 
@@ -410,14 +416,3 @@ class Node:
     async def stopped(self) -> None:
         """Wait until somebody asks the node to end."""
         await self._stopping.wait()
-
-
-def find_peer(table: PeerTable, role: Role, to: str) -> str:
-    """The name of the peer called `to`, or that has this id in this role. Raises ProtocolError 300."""
-    by_id = table.by_operator(operator_key(to)) if role is Role.CPO else table.by_provider(provider_key(to))
-    peer = table.get(to) or by_id
-    if peer is not None and not peer.enabled:
-        raise ProtocolError(Code.PARTNER_NOT_FOUND, f"{peer.name} is switched off: enabled = false in the peer table")
-    if peer is None:
-        raise ProtocolError(Code.PARTNER_NOT_FOUND, f"no peer is called {to!r:.100} or has this id as {role}")
-    return peer.name

@@ -3,10 +3,10 @@
 import pytest
 
 from p2pnode.config import PeerEntry, PeerTable
-from p2pnode.node import find_peer
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.operations import Role
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.naming import find_peer
 
 TABLE = PeerTable(
     peers=(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection
+from p2pnode.config.discovery import DiscoverySection
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import Url
 from p2pnode.config.settings import Port, Settings, is_loopback
@@ -259,6 +260,7 @@ class NodeConfig(Settings):
     peer_face: PeerFaceSection = Field(default=PeerFaceSection(), description="Where peers reach it.")
     backend_face: BackendFaceSection = Field(default=BackendFaceSection(), description="Where our backend reaches it.")
     admin_face: AdminFaceSection = Field(default=AdminFaceSection(), description="Where administrators reach it.")
+    discovery: DiscoverySection = Field(default=DiscoverySection(), description="Whether neighbours find it.")
     store: StoreSection = Field(default=StoreSection(), description="Where it remembers.")
     cpo: CpoSection = Field(default=CpoSection(), description="Who answers for our CPO role.")
     emp: EmpSection = Field(default=EmpSection(), description="Who answers for our EMP role.")

@@ -89,6 +89,13 @@ class Admission:
         self._log.info("peer_accepted", name=name, spki=pending.pin)
         return entry
 
+    async def enter(self, card: Card, name: str, url: str | None) -> None:
+        """Enter the node of a card in the peer table, as nobody need be asked. Raises NotAccepted."""
+        async with self._changing:
+            await enter(self._config, self._directory, card, name, url)
+            await self._reload()
+        self._log.info("peer_accepted", name=name, spki=card.pin)
+
     async def reject(self, key: str) -> None:
         """Forget the pending node with this key. Raises NotAccepted where there is none."""
         if self.pending.get(key) is None:

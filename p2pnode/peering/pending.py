@@ -93,9 +93,9 @@ class PendingPeers:
             write_file(self._file, _ALL.dump_json(tuple(self._asked.values())))
 
     def all(self) -> tuple[Pending, ...]:
-        """Everybody pending: those that asked, the first first, then those discovered."""
+        """Everybody pending: those that asked, the first first, then those that were only discovered."""
         self._forget()
-        found = (one for key, one in self._found.items() if key not in self._asked)
+        found = (one for one in self._found.values() if not any(pin.startswith(one.pin) for pin in self._asked))
         return (*self._asked.values(), *found)
 
     def get(self, key: str) -> Pending | None:

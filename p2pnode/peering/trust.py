@@ -39,7 +39,7 @@ class Credentials:
 
     def _is_issued_in_its_name(self, certificate: x509.Certificate) -> bool:
         return any(_issued(certificate, authority) for authority in self.authorities) and self._has_its_name(
-            _names(certificate)
+            names_in(certificate)
         )
 
     def _has_its_name(self, names: Sequence[str]) -> bool:
@@ -88,6 +88,10 @@ class PeerTrust:
     def with_pin(self, pin: str) -> PeerEntry | None:
         """The enabled peer that is known by this pin."""
         return self._by_pin.get(pin)
+
+    def knows_like(self, beginning: str) -> bool:
+        """Whether an enabled peer is known by a pin with this beginning."""
+        return any(pin.startswith(beginning) for pin in self._by_pin)
 
     def peer_of(self, der: bytes, at: datetime | None = None) -> PeerEntry | None:
         """The enabled peer whose certificate this is; with `at`, only while it is valid.
@@ -201,7 +205,7 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     return True
 
 
-def _names(certificate: x509.Certificate) -> list[str]:
+def names_in(certificate: x509.Certificate) -> list[str]:
     """The DNS names, common names, organizations and organizational units in a certificate."""
     names = [
         str(attribute.value)
