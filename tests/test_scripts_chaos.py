@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -34,6 +36,7 @@ from chaos_check.states import NodeState, StoredCdr, StoredEvse, StoredSession
 from p2pnode.lab.ports import LOOPBACK, ReservedPorts
 from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, PUSH_EVSE_DATA, PUSH_EVSE_STATUS
 
+SCRIPTS = Path(__file__).parent.parent / "scripts"
 IDS = ("a0000000-0000-4000-8000-000000000001", "a0000000-0000-4000-8000-000000000002")
 LOCAL, REMOTE = IDS
 EVSE = messages.evse_id(0)
@@ -280,3 +283,30 @@ def test_the_bodies_of_a_session_keep_numbers_as_they_are_spelled() -> None:
     cdr = session(LOCAL, 0).steps[-1][1]
     assert '"MeterValueStart": 1000.000' in cdr
     assert json.loads(cdr)["SessionID"] == LOCAL
+
+
+async def test_two_hundred_sessions_lose_nothing_through_six_kills_a_failing_network_and_full_disks(
+    tmp_path: Path,
+) -> None:
+    command = ["-m", "chaos_check", "--sessions", "200", "--kills", "6", "--seed", "34", "--settle", "60", "--json"]
+    path = os.pathsep.join((str(SCRIPTS), str(SCRIPTS.parent)))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)},
+    )
+    output, talk = await process.communicate()
+    assert process.returncode == 0, talk.decode()
+    told = json.loads(output)
+    assert told["divergences"] == []
+    assert told["faults"]["kills"] == 6
+    assert told["faults"]["answers lost"] > 0
+    assert {name for name in told["faults"] if name.startswith("full disk")} == {
+        "full disk cpo-node",
+        "full disk emp-node",
+    }
+    counts = told["counts"]
+    assert counts["CDRs arrived"] == counts["CDRs acknowledged"] == counts["CDRs stored at emp-node"] > 150
+    assert await asyncio.to_thread(os.listdir, tmp_path) == []
