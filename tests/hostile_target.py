@@ -1,6 +1,7 @@
 """A node that is treated badly: in a process of its own, with something of everything in its store."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,6 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from p2pnode.config import save_peer
 from p2pnode.lab.directory import make_directory
@@ -29,7 +34,8 @@ from p2pnode.oicp.operations import (
     PUSH_PRICING_PRODUCT_DATA,
     AnyOperation,
 )
-from p2pnode.pki import Identity, Leaf, create_ca, create_identity, issue
+from p2pnode.pki import Authority, Identity, Leaf, create_ca, create_identity, issue
+from p2pnode.pki.keys import load_certificates
 from tests.peering.peering_kit import Reply, own_id, sample_members
 from tests.whole_nodes import EVCO_ID as SAMPLE_EVCO_ID
 from tests.whole_nodes import MAIN_TABLES, Caller, Rows, count, node_settings, peer, rows_of
@@ -84,6 +90,11 @@ class Target:
         """Everything it has logged."""
         return (self.process.directory / LOG).read_text(encoding="utf-8")
 
+    def audited(self) -> list[dict[str, Any]]:
+        """The lines of its audit log."""
+        lines = (self.process.directory / "audit.jsonl").read_bytes().splitlines()
+        return [json.loads(line) for line in lines]
+
     def stranger(self, name: str) -> Caller:
         """Somebody with one of the identities, or with none."""
         return Caller.of(self.partner.port, self.identities["node"], self.identities.get(name))
@@ -132,19 +143,43 @@ def _made(root: Path, port: int) -> Target:
     authority = create_ca(root / "ca", "a CA", now)
     node = make_directory(root / "node", settings, now, authority=authority)
     callers: dict[str, Caller] = {}
+    identities: dict[str, Identity] = {}
     for name, operator, provider in (("partner", "DE*ABC", "DE-DCB"), ("other", "DE*XYZ", "DE-XYZ")):
         theirs = node_settings(name, operators=[operator], providers=[provider])
         made = make_directory(root / name, theirs, now, authority=authority)
         save_peer(node.directory, peer(made, authority))
         callers[name] = Caller.of(port, node.identity, made.identity)
+        identities[name] = made.identity
+    signer = make_directory(root / "signer", node_settings("signer", operators=["DE*SIG"]), now)
+    known_by = {"ca": None, "certificate": signer.identity.trust, "signatures": "require"}
+    save_peer(node.directory, peer(signer, authority, **known_by))
     partner = Leaf("partner", ("DE*ABC", "DE-DCB"))
     known = {
+        **identities,
         "node": node.identity,
         "unknown CA": create_identity(root / "unknown", partner, now),
         "expired": issue(authority, root / "expired", partner, now - timedelta(days=500)),
+        "not yet valid": issue(authority, root / "early", partner, now + timedelta(days=3)),
+        "for servers only": _for_servers_only(authority, root / "server", now),
+        "signer": signer.identity,
         "no peer": issue(authority, root / "nobody", Leaf("nobody", ("DE*NOB", "DE-NOB")), now),
     }
     return Target(NodeProcess(node.directory), node.config.store.path, callers["partner"], callers["other"], known)
+
+
+def _for_servers_only(authority: Authority, directory: Path, now: datetime) -> Identity:
+    """The partner's name in a certificate of the right CA that is not for clients."""
+    made = issue(authority, directory, Leaf("partner", ("DE*ABC", "DE-DCB")), now)
+    known = load_certificates(made.certificate_file)[0]
+    builder = x509.CertificateBuilder(known.issuer, known.subject, known.public_key(), known.serial_number)
+    builder = builder.not_valid_before(known.not_valid_before_utc).not_valid_after(known.not_valid_after_utc)
+    for extension in known.extensions:
+        is_usage = isinstance(extension.value, x509.ExtendedKeyUsage)
+        value = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]) if is_usage else extension.value
+        builder = builder.add_extension(value, critical=extension.critical)
+    certificate = builder.sign(authority.key, hashes.SHA256())
+    made.certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return made
 
 
 async def _filled(target: Target) -> None:

@@ -81,8 +81,13 @@ class Cdrs:
         """eRoamingChargeDetailRecord of a session of one of our drivers, also of one that has expired.
 
         Acknowledged once it is on disk; our EMP gets it afterwards. The same CDR again gets the same answer. Raises
-        ProtocolError 400 for a session that is not between the two, and for a second, different CDR.
+        ProtocolError 400 for a session that is not between the two, and for a second, different CDR, 017 for a
+        HubOperatorID that is another peer's.
         """
+        hub = received.message.hub_operator_id
+        named = self._party.peers().by_operator(operator_key(hub)) if hub is not None else None
+        if named is not None and named.name != received.peer.name and not received.peer.hub:
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "HubOperatorID is another peer's")
         given = Outgoing(received.operation, received.message, received.body, received.process_id)
         await self._store(received.peer, given, caller_of(received))
         return acknowledge(received.message)
