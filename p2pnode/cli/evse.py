@@ -36,7 +36,8 @@ def evse() -> None:
 def import_(file: Path, *, status: bool, directory: Path, as_json: bool) -> int:
     """Let the running node import FILE and publish what is in it.
 
-    Read are a push, the answer to a pull or its pages in a list, and the form of national open data. Records that
+    Read are a push, the answer to a pull or its pages in a list, and the form of national open data. Records of
+    other operators are published under the node's first OperatorID, and the command tells how many. Records that
     are not quite right are mended, those that cannot be are refused, each with its reason. The exit code is 1 where
     all are refused.
     """
@@ -53,6 +54,8 @@ def import_(file: Path, *, status: bool, directory: Path, as_json: bool) -> int:
     say(f"{report['taken']} records taken, {report['mended']} of them mended, {len(refused)} refused")
     for kind, count in report["mends"].items():
         say(f"  mended: {kind}, {count} times")
+    for operator_id, count in report["relisted"].items():
+        say(f"  not this node's: {count} of {operator_id}, now published under this node's own first OperatorID")
     for problem in report["not_delivered"]:
         say(f"  not taken by every peer: {problem}")
     if refused:

@@ -20,6 +20,7 @@ from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import (
+    InOrder,
     action_of,
     refuse_foreign,
     refuse_invalid,
@@ -38,6 +39,7 @@ class EvseDataService:
 
     def __init__(self, party: Party) -> None:
         self._party = party
+        self._in_order = InOrder()
         self.pulls = EvsePulls(party)
         self.publisher = Publisher(party, PUSH_EVSE_DATA, self._everything)
 
@@ -63,9 +65,10 @@ class EvseDataService:
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{data.operator_id} is not an operator of {peer.name}")
         action = action_of(received.message.action_type)
         listing = Listing(peer.name, data.operator_id, data.operator_name, is_shown=self._party.relay)
-        evse_ids, rows = await self._read(received.records, listing, action)
-        await asyncio.to_thread(refuse_foreign, peer, evse_ids)
-        await self._apply(action, evse_ids, rows, listing)
+        async with self._in_order.of(peer.name):
+            evse_ids, rows = await self._read(received.records, listing, action)
+            await asyncio.to_thread(refuse_foreign, peer, evse_ids)
+            await self._apply(action, evse_ids, rows, listing)
         if gives_on(self._party, peer, Role.CPO, operator_key(data.operator_id)):
             await self._publish(relayed(received), action, evse_ids, data.operator_id)
         return acknowledge()

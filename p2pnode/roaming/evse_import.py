@@ -36,12 +36,16 @@ class RefusedRecord:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of a file: records taken, of them mended, mends by kind, those refused, what peers did not take."""
+    """What became of a file: records taken, of them mended, mends by kind, those refused, what peers did not take.
+
+    `relisted` counts the records of operators that are not ours, which stand under our principal OperatorID now.
+    """
 
     taken: int = 0
     mended: int = 0
     mends: Counter[str] = field(default_factory=Counter[str])
     refused: list[RefusedRecord] = field(default_factory=list[RefusedRecord])
+    relisted: Counter[str] = field(default_factory=Counter[str])
     not_delivered: list[str] = field(default_factory=list[str])
 
 
@@ -103,7 +107,10 @@ class EvseImport:
             if reading.mended:
                 report.mended += 1
                 report.mends.update(mend.kind.value for mend in reading.mended)
-            operator = self._own.get(operator_key(record.operator_id), self._principal)
+            operator = self._own.get(operator_key(record.operator_id))
+            if operator is None:
+                operator = self._principal
+                report.relisted[record.operator_id or "no operator"] += 1
             yield _Taken(key, operator, encode(reading.body))
 
     async def _publish(

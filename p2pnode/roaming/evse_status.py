@@ -25,6 +25,7 @@ from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher
 from p2pnode.roaming.pushes import (
+    InOrder,
     action_of,
     refuse_foreign,
     refuse_invalid,
@@ -43,6 +44,7 @@ class EvseStatusService:
 
     def __init__(self, party: Party) -> None:
         self._party = party
+        self._in_order = InOrder()
         self._pulls = StatusPulls(party)
         self.publisher = Publisher(party, PUSH_EVSE_STATUS, self._everything)
 
@@ -78,9 +80,10 @@ class EvseStatusService:
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{block.operator_id} is not an operator of {peer.name}")
         action = action_of(received.message.action_type)
         listing = Listing(peer.name, block.operator_id, block.operator_name or "")
-        evse_ids, rows = await self._read(received.records, listing, action)
-        refuse_foreign(peer, evse_ids)
-        await self._apply(action, evse_ids, rows, listing)
+        async with self._in_order.of(peer.name):
+            evse_ids, rows = await self._read(received.records, listing, action)
+            refuse_foreign(peer, evse_ids)
+            await self._apply(action, evse_ids, rows, listing)
         if gives_on(self._party, peer, Role.CPO, operator_key(block.operator_id)):
             await self._publish(relayed(received), action, evse_ids, block.operator_id)
         return acknowledge()

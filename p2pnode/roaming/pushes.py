@@ -1,9 +1,11 @@
 """What all pushes share: the four actions, and refusing a push as a whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.codec import View, reason
@@ -22,6 +24,25 @@ AT_ONCE = 50
 """How many records are read before other work gets its turn."""
 SHOWN = 20
 """How many records a refusal names."""
+
+
+class InOrder:
+    """The pushes of one party one after the other, in the order in which they came.
+
+    A sender that waited long enough for the answer to a large push sends the next one, which is read faster.
+    """
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, owner: str) -> AsyncGenerator[None]:
+        """Wait for the owner's earlier pushes, and let later ones wait."""
+        lock = self._locks.get(owner)
+        if lock is None:
+            lock = self._locks[owner] = asyncio.Lock()
+        async with lock:
+            yield
 
 
 def action_of(text: str) -> ActionType:

@@ -90,6 +90,7 @@ def import_shape(report: ImportReport) -> Shape:
         "mended": report.mended,
         "mends": dict(report.mends),
         "refused": [asdict(record) for record in report.refused],
+        "relisted": dict(report.relisted),
         "not_delivered": report.not_delivered,
     }
 

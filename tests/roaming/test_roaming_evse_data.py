@@ -1,5 +1,6 @@
 """PushEvseData and PullEvseData."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import timedelta
@@ -471,6 +472,16 @@ async def test_pushes_and_pulls_one_after_the_other_leave_what_the_last_one_says
     assert await emp.roaming.pull_evse_data(pull(), "cpo") == 4
     assert await ids(emp, "cpo") == IDS[:4]
     assert await emp.roaming.pull_evse_data(pull(renewable_energy=SAMPLE["RenewableEnergy"]), "cpo") == 4
+
+
+async def test_a_small_push_does_not_overtake_a_large_one_that_came_before_it(pair: tuple[Party, Party]) -> None:
+    _, emp = pair
+    large = push("fullLoad", *(f"DE*CPO*E{number}" for number in range(300)))
+    first = asyncio.create_task(received(emp, large))
+    await asyncio.sleep(0)
+    answers = await asyncio.gather(first, received(emp, push("fullLoad", "DE*CPO*E7")))
+    assert [answer["Result"] for answer in answers] == [True, True]
+    assert await ids(emp, "cpo") == ["DE*CPO*E7"]
 
 
 async def test_a_last_call_before_the_history_that_is_kept_is_refused_with_a_reason(pair: tuple[Party, Party]) -> None:

@@ -143,11 +143,14 @@ async def test_the_arguments_of_a_command_are_an_object(face: AdminFace) -> None
 
 async def test_a_file_is_imported_with_each_refusal_told(face: AdminFace) -> None:
     record = {"EvseID": "DE*ABC*E7*1", "EvseStatus": "Available"}
-    file = {"EVSEStatuses": [{"OperatorID": "DE*ABC", "EVSEStatusRecord": [record, {"EVSEStatus": "Occupied"}]}]}
+    foreign = {"OperatorID": "DE*XYZ", "EVSEStatusRecord": [{**record, "EvseID": "DE*XYZ*E1"}]}
+    own = {"OperatorID": "DE*ABC", "EVSEStatusRecord": [record, {"EVSEStatus": "Occupied"}]}
+    file = {"EVSEStatuses": [own, foreign]}
     async with AdminClient(face.url) as client:
         report = await client.post("/api/evses/import", file, kind="status")
 
-    assert report["taken"] == 1
+    assert report["taken"] == 2
+    assert report["relisted"] == {"DE*XYZ": 1}
     assert len(report["refused"]) == 1
     assert report["refused"][0]["reasons"]
 
