@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.echo import server_context, start
 from benchmarks.figures import Figure, Goal
-from benchmarks.load import BadAnswer, Job, generate
+from benchmarks.load import BadAnswer, Generator, Job, generate
 from benchmarks.processes import free_port
 from benchmarks.records import evse_records, push_evse_data
 from benchmarks.report import as_json
@@ -22,6 +22,8 @@ from p2pnode.oicp.codec import read
 from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.mending import read_evse_record
 from p2pnode.oicp.operations import PUSH_EVSE_DATA
+from p2pnode.peering.http_signatures import Message, check_digest, signatures_of
+from p2pnode.peering.signed_exchange import check_request
 from p2pnode.pki import Leaf, create_identity
 
 AT_LEAST = Goal(0.4, "higher", "ratio")
@@ -72,6 +74,16 @@ def test_the_synthetic_charging_points_are_read_without_a_mend() -> None:
     readings = [read_evse_record(record) for record in envelope.records]
     assert [(reading.mended, reading.violations) for reading in readings] == [((), ())] * 3
     assert len({reading.evse_id for reading in readings}) == 3
+
+
+async def test_a_signed_request_of_a_load_holds(job: Job) -> None:
+    generator = Generator(replace(job, signing_key=job.key))
+    assert generator.key is not None
+    head, _, body = generator.signed(generator.key, b'{"a":1}', "process-1").partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    fields = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    check_digest(fields["content-digest"], body)
+    check_request(Message(fields, "POST", first.split()[1]), signatures_of(fields)[0], generator.key.public)
 
 
 @pytest.fixture

@@ -192,7 +192,10 @@ def check_digest(field: str, body: bytes) -> None:
 def signatures_of(fields: Mapping[str, str]) -> Sequence[Signature]:
     """The signatures of a message. Raises SignatureProblem where there is none, or one cannot be read."""
     values = {part.key: part.value for part in _members(fields.get("signature", ""))}
-    found = [_signature(part, values.get(part.key, "")) for part in _members(fields.get("signature-input", ""))]
+    found = [
+        Signature(label, inner, components, parameters, _decoded(values.get(label, "")))
+        for label, inner, components, parameters in _inputs(fields.get("signature-input", ""))
+    ]
     if not found:
         raise SignatureProblem("the message is not signed")
     return found
@@ -257,12 +260,20 @@ def _members(field: str) -> list[_Member]:
     return found
 
 
-def _signature(member: _Member, value: str) -> Signature:
-    parameters: dict[str, str | int] = {}
-    for key, text in _PARAMETER.findall(member.parameters):
-        parameters[key] = _unquoted(text) if text.startswith('"') else int(text) if text.isdigit() else text
-    inner = member.covered + member.parameters
-    return Signature(member.key, inner, components_of(member.covered), parameters, _decoded(value))
+@lru_cache(maxsize=256)
+def _inputs(field: str) -> Sequence[tuple[str, str, tuple[Component, ...], Mapping[str, str | int]]]:
+    """The members of Signature-Input: label, text, components, parameters. All messages of one second have the same."""
+    return [
+        (part.key, part.covered + part.parameters, components_of(part.covered), _parameters(part.parameters))
+        for part in _members(field)
+    ]
+
+
+def _parameters(text: str) -> Mapping[str, str | int]:
+    return {
+        key: _unquoted(value) if value.startswith('"') else int(value) if value.isdigit() else value
+        for key, value in _PARAMETER.findall(text)
+    }
 
 
 def _decoded(value: str) -> bytes:

@@ -7,11 +7,12 @@ kept.
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 from aiohttp.web import BaseRequest
@@ -54,11 +55,14 @@ from p2pnode.peering.signed_exchange import (
 )
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.peering.trust import TrustError
+from p2pnode.roaming.gatherer import Gatherer, Job
 from p2pnode.roaming.records import ReceiptRecord, Verb
+
+T = TypeVar("T")
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 Keep = Callable[[ReceiptRecord], asyncio.Future[None]]
-"""Hands a receipt to the store, at once; the future is done when it is on disk."""
+"""Hands a receipt to the store; the future is done when it is on disk."""
 
 STARTS = frozenset({ops.AUTHORIZE_START, ops.AUTHORIZE_REMOTE_START})
 """The operations in whose answer the session may get another id than it had in the request."""
@@ -121,15 +125,23 @@ class Signatures:
         self._seen: dict[str, Seen] = {}
         self._strangers: set[str] = set()
         self._stop_listening: Callable[[], None] | None = None
+        self._beside: Gatherer[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self.reload()
+        self._beside = Gatherer("signatures", _perform, _nothing)
         self._stop_listening = self._peers.listen(self.reload)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._stop_listening is not None:
             self._stop_listening()
+        if self._beside is not None:
+            await self._beside.aclose()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """The result of `work`, done beside the loop: what a signature takes of the time, it takes without Python."""
+        return work() if self._beside is None else await self._beside.run(lambda _: work())
 
     async def reload(self) -> None:
         """Read our key again. Raises TrustError where the table has peers to sign for and it cannot be used."""
@@ -152,7 +164,8 @@ class Signatures:
             raise Unreachable(peer.name, "the key that signs messages to it has not been read")
         if peer.dialect == "wwcp":
             return Exchange(peer, None, sign_body(key, body))
-        return Exchange(peer, sign_request(key, target, process_id, await _digest(body), self._second()), body)
+        work = partial(sign_request, key, target, process_id, await _digest(body), self._second())
+        return Exchange(peer, await self._run(work), body)
 
     async def check_request(self, peer: PeerEntry, request: BaseRequest, body: bytes) -> Exchange:
         """A request of a peer, whose `body` is what to read of it; `signed` is None where it came without signature.
@@ -169,7 +182,7 @@ class Signatures:
             fields = _fields(request.headers, signature)
             message = Message(fields, request.method, self._prefix + request.raw_path)
             await _check_digest(fields, body)
-            signed = check_request(message, signature, key)
+            signed = await self._run(partial(check_request, message, signature, key))
             seen = self._seen.setdefault(peer.name, Seen(self._window))
             seen.take(signature.value, signature.created, self._now().timestamp())
         except SignatureProblem as problem:
@@ -188,7 +201,8 @@ class Signatures:
         if exchange.signed is None:
             return None, body
         fields = {"content-digest": await _digest(body), "process-id": process_id}
-        return sign_answer(self._key, exchange.signed, http, fields, self._second()), body
+        work = partial(sign_answer, self._key, exchange.signed, http, fields, self._second())
+        return await self._run(work), body
 
     def plain_answer(self, exchange: Exchange, http: int, body: bytes) -> bytes:
         """The answer without the signature that a peer has put in its body.
@@ -224,7 +238,7 @@ class Signatures:
             fields = _fields(headers, found[0])
             await _check_digest(fields, body)
             message = Message(fields, status=http, request=request.message)
-            return check_answer(message, *found)
+            return await self._run(partial(check_answer, message, *found))
         except SignatureProblem as problem:
             if code != Code.SUCCESS and "Signature-Input" not in headers:
                 raise Refused(peer.name, f"refused, without a signature, with {code}", code, http=http) from None
@@ -235,8 +249,8 @@ class Signatures:
     ) -> None:
         """Keep a request and its positive answer, where both are signed and are of a kind that is kept.
 
-        `body` is the answer's. The receipt is handed to the store at once, so that nothing written afterwards is on
-        disk without it. Waits for the disk only where a peer's CDR is about to be acknowledged.
+        `body` is the answer's. The store writes the receipt together with what it is asked for next: that of our own
+        request with the session it has brought. Waits only where a peer's CDR is about to be acknowledged.
         """
         if answer is None or exchange.signed is None or code != Code.SUCCESS or operation not in KEPT:
             return
@@ -290,6 +304,18 @@ class Signatures:
 
     def _second(self) -> int:
         return int(self._now().timestamp())
+
+
+def _perform(jobs: Sequence[Job[None]]) -> None:
+    for job in jobs:
+        try:
+            job.result = job.work(None)
+        except Exception as error:  # noqa: BLE001 - it is raised where the result is waited for
+            job.error = error
+
+
+def _nothing() -> None:
+    """Nothing is to be done."""
 
 
 def read_key(file: Path) -> SigningKey:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
-from p2pnode.store.errors import DATABASE_ERRORS, Closed, Locked, store_error
-from p2pnode.store.gatherer import Gatherer, Job
+from p2pnode.roaming.gatherer import Gatherer, Job
+from p2pnode.store.errors import DATABASE_ERRORS, Closed, Locked, StoreError, store_error
 from p2pnode.store.lookups import Lookups
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class Reader:
         self._at_once = at_once
         self._glances = Lookups(at_once)
         self._lookups = Lookups(connection)
-        self._gatherer: Gatherer[Lookups] = Gatherer("store-reader", self._look_up, connection.close)
+        self._gatherer: Gatherer[Lookups] = Gatherer(
+            "store-reader", self._look_up, connection.close, closed=Closed, failed=StoreError
+        )
         self._pool = ThreadPoolExecutor(SEARCHES, "store-search")
         self._closed = False
 

@@ -149,8 +149,8 @@ class SqlStore:
         return await self._publisher.run(work)
 
     def keep_receipt(self, record: ReceiptRecord) -> asyncio.Future[None]:
-        """Put a receipt on disk, before whatever `write` is asked for from now on; the future is done when it is."""
-        return self._writer.ask(Keep(record))
+        """Put a receipt on disk, with whatever `write` is asked for next, or soon; the future is done when it is."""
+        return self._writer.add(Keep(record))
 
     def clock(self) -> datetime:
         """A moment of the store's clock (UTC), which never goes backwards, for `EvseFilter.as_of`.

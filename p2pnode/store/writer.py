@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from p2pnode.roaming.gatherer import Gatherer, Job
 from p2pnode.store.connection import WriteConnection
-from p2pnode.store.errors import StoreError
-from p2pnode.store.gatherer import Gatherer, Job
+from p2pnode.store.errors import Closed, StoreError
 
 
 class Transaction(Protocol):
@@ -33,15 +33,17 @@ class Writer(Generic[S]):
         self._connection = connection
         self._transaction = transaction
         self._settled = settled
-        self._gatherer: Gatherer[S] = Gatherer(name, self._batch, self._connection.close)
+        self._gatherer: Gatherer[S] = Gatherer(
+            name, self._batch, self._connection.close, closed=Closed, failed=StoreError
+        )
 
     async def run(self, work: Callable[[S], T]) -> T:
         """The result of `work` once it is on disk. Cancelled, it is on disk wholly or not at all."""
         return await self._gatherer.run(work)
 
-    def ask(self, work: Callable[[S], T]) -> asyncio.Future[T]:
-        """The same without waiting: `work` has its turn before whatever is asked for from now on."""
-        return self._gatherer.ask(work)
+    def add(self, work: Callable[[S], T]) -> asyncio.Future[T]:
+        """The same for what nobody waits for: it is in the next commit, or in one of its own soon."""
+        return self._gatherer.add(work)
 
     async def aclose(self) -> None:
         """Write what waits, then close the connection."""

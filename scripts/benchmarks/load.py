@@ -19,9 +19,13 @@ from typing import cast
 import uvloop
 
 from benchmarks.requests import SessionIds, Template, http_post
+from p2pnode.peering.http_signatures import SigningKey, content_digest
+from p2pnode.peering.signed_exchange import sign_request
+from p2pnode.peering.signing import read_key
 
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 OK = b"HTTP/1.1 200 "
+SIGNATURE = b"\r\nsignature: oicp=:"
 CONNECT_TIMEOUT = 15.0
 DRAIN_TIMEOUT = 15.0
 
@@ -33,6 +37,7 @@ class Job:
     `body` may hold slots for session ids. Every answer must have status 200, hold `expected` and, with
     `echoes_session`, the SessionID of its request. Times are in seconds; with `pause` each connection rests so long
     after an answer. What is answered during `warmup` does not count. `watched` are the processes whose time is told.
+    With `signing_key`, the file of a private key, every request is signed, and every answer has to be.
     """
 
     host: str
@@ -49,6 +54,7 @@ class Job:
     warmup: float = 0.5
     pause: float = 0.0
     watched: Sequence[int] = ()
+    signing_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,9 @@ class Generator:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.template = Template.of(http_post(f"{job.host}:{job.port}", job.path, job.body.encode()))
+        whole = http_post(f"{job.host}:{job.port}", job.path, job.body.encode())
+        self.template = Template.of(job.body.encode() if job.signing_key else whole)
+        self.key = read_key(Path(job.signing_key)) if job.signing_key else None
         self.expected = job.expected.encode()
         self.ids = SessionIds()
         self.partner_ids = SessionIds()
@@ -95,6 +103,12 @@ class Generator:
         """End the job as failed."""
         if not self.done.done():
             self.done.set_exception(BadAnswer(reason))
+
+    def signed(self, key: SigningKey, body: bytes, process_id: str) -> bytes:
+        """A request with this body, signed."""
+        job = self.job
+        signed = sign_request(key, job.path, process_id, content_digest(body), int(time.time()))
+        return http_post(f"{job.host}:{job.port}", job.path, body, signed.message.fields)
 
     def closed(self) -> None:
         """Note that one connection is at its end."""
@@ -166,7 +180,10 @@ class Connection(asyncio.Protocol):
             self.transport.close()
             return
         self.session_id = generator.ids.next()
-        request = generator.template.filled(self.session_id, generator.partner_ids.next())
+        partner_id = generator.partner_ids.next()
+        request = generator.template.filled(self.session_id, partner_id)
+        if generator.key is not None:
+            request = generator.signed(generator.key, request, partner_id.decode())
         self.sent_at = time.perf_counter()
         self.transport.write(request)
 
@@ -188,7 +205,8 @@ class Connection(asyncio.Protocol):
         """Check the answer, count it, go on."""
         generator = self.generator
         known = not generator.job.echoes_session or self.session_id in answer
-        if not (answer.startswith(OK) and generator.expected in answer and known):
+        signed = generator.key is None or SIGNATURE in answer
+        if not (answer.startswith(OK) and generator.expected in answer and known and signed):
             generator.fail(f"an answer is not as it must be: {answer[:1500].decode(errors='replace')}")
             return
         if generator.counting:

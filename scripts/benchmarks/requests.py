@@ -3,18 +3,21 @@
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 
 SESSION_SLOT = "00000000-0000-7000-8000-000000000000"
 PARTNER_SLOT = "ffffffff-ffff-4fff-bfff-ffffffffffff"
 
 
-def http_post(host: str, path: str, body: bytes) -> bytes:
-    """The bytes of an HTTP request."""
+def http_post(host: str, path: str, body: bytes, fields: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """The bytes of an HTTP request; `fields` are further header fields."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n{more}\r\n"
     )
     return head.encode() + body
 

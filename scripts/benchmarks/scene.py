@@ -4,11 +4,14 @@ import http.client
 import ssl
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+from uuid import uuid4
 
 from benchmarks.figures import Failure
 from benchmarks.load import Job
@@ -18,8 +21,12 @@ from p2pnode.config.files import write_toml
 from p2pnode.config.load import NODE_FILE, save_peer
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.operations import AUTHORIZE_START, BASE_PATH, AnyOperation, Role
+from p2pnode.peering.http_signatures import content_digest
+from p2pnode.peering.signed_exchange import sign_request
+from p2pnode.peering.signing import read_key
 from p2pnode.pki import Identity, Leaf, create_identity
 
+Level = Literal["off", "send", "require"]
 HOST = "127.0.0.1"
 PEER_IDS = {Role.CPO: "DE*LOA", Role.EMP: "DE-LOA"}
 NODE_IDS = {Role.CPO: "DE*NOD", Role.EMP: "DE-NOD"}
@@ -47,6 +54,7 @@ class Scene:
     peer_port: int
     backend_port: int
     echo_port: int
+    signatures: Level
 
     def node(self) -> Server:
         """The node, run by its command with the defaults of its configuration."""
@@ -88,7 +96,13 @@ class Scene:
         context = ssl.create_default_context(cafile=str(self.node_identity.trust))
         context.load_cert_chain(self.peer_identity.certificate_file, self.peer_identity.key_file)
         connection = http.client.HTTPSConnection(HOST, port, timeout=TIMEOUT, context=context)
-        return exchange(connection, BASE_PATH + operation.url_path(PEER_IDS[operation.caller]) + query, body)
+        path = BASE_PATH + operation.url_path(PEER_IDS[operation.caller]) + query
+        return exchange(connection, path, body, self._signed(path, body) if self.signatures != "off" else {})
+
+    def _signed(self, path: str, body: bytes) -> Mapping[str, str]:
+        """The header fields of the peer's signature."""
+        key = read_key(self.peer_identity.key_file)
+        return sign_request(key, path, str(uuid4()), content_digest(body), int(time.time())).message.fields
 
     def publish(self, operation: AnyOperation, body: bytes) -> Answer:
         """One request of the node's own backend to the node. Raises OSError."""
@@ -111,6 +125,8 @@ class Scene:
             connections=connections,
             seconds=seconds,
             pause=pause,
+            signing_key=str(self.peer_identity.key_file) if is_node and self.signatures != "off" else "",
+            watched=(server.pid,),
         )
 
 
@@ -128,12 +144,14 @@ def acknowledged(answer: Answer) -> Answer:
     return answer
 
 
-def exchange(connection: http.client.HTTPConnection, path: str, body: bytes) -> Answer:
-    """One request on a connection, which is closed then. Raises OSError."""
+def exchange(
+    connection: http.client.HTTPConnection, path: str, body: bytes, fields: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
+    """One request on a connection, which is closed then; `fields` are further header fields. Raises OSError."""
     try:
         connection.connect()
         begun = time.perf_counter()
-        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        connection.request("POST", path, body, {"Content-Type": "application/json", **fields})
         answer = connection.getresponse()
         text = answer.read()
         return Answer(answer.status, text, time.perf_counter() - begun)
@@ -144,8 +162,11 @@ def exchange(connection: http.client.HTTPConnection, path: str, body: bytes) -> 
 
 
 @contextmanager
-def scene(*roles: Role) -> Generator[Scene]:
-    """A new scene whose node plays these roles, in a directory that goes with it."""
+def scene(*roles: Role, signatures: Level = "off") -> Generator[Scene]:
+    """A new scene whose node plays these roles, in a directory that goes with it.
+
+    `signatures` is what the node's entry of its peer says.
+    """
     now = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
@@ -153,7 +174,10 @@ def scene(*roles: Role) -> Generator[Scene]:
             directory,
             create_identity(directory / "node" / "pki", Leaf("node"), now),
             create_identity(directory / "peer", Leaf("load"), now),
-            *(free_port() for _ in range(3)),
+            free_port(),
+            free_port(),
+            free_port(),
+            signatures,
         )
         _configure(made, directory / "node", roles)
         yield made
@@ -175,5 +199,6 @@ def _configure(made: Scene, node: Path, roles: tuple[Role, ...]) -> None:
         providers=(PEER_IDS[Role.EMP],),
         certificate=made.peer_identity.trust,
         pins=(made.peer_identity.pin,),
+        signatures=made.signatures,
     )
     save_peer(node, peer)

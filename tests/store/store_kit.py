@@ -14,6 +14,7 @@ from p2pnode.roaming.records import (
     EvseRecord,
     PageRequest,
     ProductRecord,
+    ReceiptRecord,
     SessionEvent,
     SessionRecord,
     SessionState,
@@ -74,6 +75,12 @@ def bare_session(key: str) -> SessionRecord:
     return SessionRecord(
         key, key, SessionState.UNCONFIRMED, "lader", OWN, "DE*ABC", "DE-XYZ", created_at=START, updated_at=START
     )
+
+
+def receipt(number: int) -> ReceiptRecord:
+    """A receipt of the session, made so many seconds after the start."""
+    at = START + number * SECOND
+    return ReceiptRecord("a1", at, "AuthorizeStart", Verb.SEND, "stromer", b"asked", b"told", b"key 1", b"key 2")
 
 
 def event(key: str = "a1", *, at: datetime = START, operation: str = "AuthorizeStart") -> SessionEvent:

@@ -24,6 +24,7 @@ from p2pnode.roaming.records import (
     EvsePricingRecord,
     PageRequest,
     ProductRecord,
+    ReceiptRecord,
     SessionEvent,
     SessionRecord,
     StatusRecord,
@@ -31,7 +32,7 @@ from p2pnode.roaming.records import (
 from p2pnode.store.database import Database
 from p2pnode.store.errors import Damaged
 from p2pnode.store.publication import SqlPublication
-from p2pnode.store.rows import AUTHENTICATION, CDRS, EVENTS, EVSE_PRICING, PRODUCTS, SESSIONS, STATUSES, Rows
+from p2pnode.store.rows import AUTHENTICATION, CDRS, EVENTS, EVSE_PRICING, PRODUCTS, RECEIPTS, SESSIONS, STATUSES, Rows
 from p2pnode.store.store import SqlStore
 from p2pnode.store.transaction import SqlTransaction
 from p2pnode.store.values import from_us, to_us
@@ -74,6 +75,7 @@ KINDS: list[tuple[type, Rows[Any]]] = [
     (SessionRecord, SESSIONS),
     (SessionEvent, EVENTS),
     (CdrRecord, CDRS),
+    (ReceiptRecord, RECEIPTS),
     (StatusRecord, STATUSES),
     (ProductRecord, PRODUCTS),
     (EvsePricingRecord, EVSE_PRICING),

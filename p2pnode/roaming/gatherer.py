@@ -10,7 +10,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from p2pnode.store.errors import Closed, StoreError
+SOON = 0.05
+"""After so many seconds what nobody waits for has its turn, if nothing else has had it."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -48,13 +49,24 @@ class Gatherer(Generic[S]):
     """Runs `perform` on its own thread with all the jobs that wait, at most `most` at a time, in their order.
 
     `perform` gives each job its result or error; `finish` is called on the thread after the last one.
+    `closed` is raised after `aclose`, `failed` where `perform` raises.
     Belongs to the event loop it is made on, and hands over together what was asked for in one turn of the loop: a
     thread woken for each would take turns with the loop at every statement.
     """
 
-    def __init__(
-        self, name: str, perform: Callable[[Sequence[Job[S]]], None], finish: Callable[[], None], *, most: int = 256
+    def __init__(  # noqa: PLR0913 - what the users of it differ in
+        self,
+        name: str,
+        perform: Callable[[Sequence[Job[S]]], None],
+        finish: Callable[[], None],
+        *,
+        most: int = 256,
+        closed: type[Exception] = RuntimeError,
+        failed: type[Exception] = RuntimeError,
     ) -> None:
+        self._name = name
+        self._closed_error = closed
+        self._failed_error = failed
         self._perform = perform
         self._finish = finish
         self._most = most
@@ -62,26 +74,40 @@ class Gatherer(Generic[S]):
         self._new: list[Job[S]] = []
         self._left: list[Job[S]] = []
         self._waiting: SimpleQueue[list[Job[S]] | None] = SimpleQueue()
+        self._is_called = False
+        self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         # A daemon: a process that ends without closing loses only what nobody was told is done.
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, work: Callable[[S], T]) -> T:
-        """The result of `work`, run on the thread. Raises what it raises; Closed after `aclose`."""
-        return await self.ask(work)
-
-    def ask(self, work: Callable[[S], T]) -> asyncio.Future[T]:
-        """The same without waiting: `work` has its turn before whatever is asked for from now on."""
-        if self._closed:
-            raise Closed("the store has been closed")
-        future: asyncio.Future[T] = self._loop.create_future()
-        if not self._new:
+        """The result of `work`, run on the thread. Raises what it raises; `closed` after `aclose`."""
+        if not self._is_called:
+            self._is_called = True
             self._loop.call_soon(self._hand_over)
+        return await self._ask(work)
+
+    def add(self, work: Callable[[S], T]) -> asyncio.Future[T]:
+        """The same for what nobody waits for: `work` has its turn together with what is asked for next, or soon."""
+        future = self._ask(work)
+        if self._timer is None:
+            self._timer = self._loop.call_later(SOON, self._time_is_up)
+        return future
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._hand_over()
+
+    def _ask(self, work: Callable[[S], T]) -> asyncio.Future[T]:
+        if self._closed:
+            raise self._closed_error(f"the {self._name} has been closed")
+        future: asyncio.Future[T] = self._loop.create_future()
         self._new.append(Job(work, future))
         return future
 
     def _hand_over(self) -> None:
+        self._is_called = False
         new, self._new = self._new, []
         if new:
             self._waiting.put(new)
@@ -90,6 +116,8 @@ class Gatherer(Generic[S]):
         """Do what still waits, then end the thread."""
         if not self._closed:
             self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
             self._hand_over()
             self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
@@ -125,7 +153,7 @@ class Gatherer(Generic[S]):
         try:
             self._perform(jobs)
         except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever happened, and the thread lives on
-            failed = StoreError(f"the store failed ({type(error).__name__})")
+            failed = self._failed_error(f"the {self._name} failed ({type(error).__name__})")
             failed.__cause__ = error
             for job in jobs:
                 job.fail(failed)
