@@ -1,5 +1,6 @@
 """The node's own configuration, `p2pnode.toml`."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +23,15 @@ def _not_blank(value: str) -> str:
     return value
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        message = "a proxy is an IP address, or a network without host bits"
+        raise ValueError(message) from None
+
+
+ProxyAddress = Annotated[str, AfterValidator(_network)]
 OwnId = Annotated[str, AfterValidator(_not_blank)]
 
 
@@ -90,12 +100,15 @@ class PeerFaceSection(Settings):
         description="The private key our messages are signed with, PEM, P-256 or Ed25519; without one it is `key`.",
     )
     insecure: bool = Field(default=False, description="Allow plain HTTP on an address other machines can reach.")
-    proxies: tuple[str, ...] = Field(
-        default=(), description="Addresses of TLS-terminating proxies whose `proxy_header` is believed."
+    proxies: tuple[ProxyAddress, ...] = Field(
+        default=(),
+        description="Addresses, or networks such as `10.0.0.0/28`, of TLS-terminating proxies whose `proxy_header` is "
+        "believed. Everybody else's is refused.",
     )
     proxy_header: str = Field(
         default="X-Client-Cert",
-        description="The header in which such a proxy passes the client certificate on, PEM, URL-encoded.",
+        description="The header in which such a proxy passes the client certificate on: URL-encoded PEM, or, in "
+        "`X-Forwarded-Client-Cert`, Envoy's form with the member `Cert`.",
     )
     proxy_prefix: str = Field(
         default="",

@@ -128,9 +128,12 @@ def node_card(config: NodeConfig, offered: Collection[AnyOperation], port: int |
 
 
 def public_url(config: NodeConfig, port: int | None = None) -> str | None:
-    """The OICP base that peers reach the node at; None where it listens everywhere and is told no name of its own."""
+    """The OICP base that peers reach the node at; None where nothing tells.
+
+    That is so where it listens everywhere, or behind a proxy, and no url is configured.
+    """
     face = config.peer_face
-    if face.url is not None or face.host in EVERYWHERE:
+    if face.url is not None or face.host in EVERYWHERE or face.proxies:
         return face.url
     scheme = "https" if face.tls == "on" else "http"
     return f"{scheme}://{in_url(face.host)}:{port or face.port}{BASE_PATH}"

@@ -1,8 +1,11 @@
 """Who calls: from the certificate of the connection, from a proxy's header, or from the ids alone in a lab."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -73,6 +76,35 @@ class ByCertificate:
         return None
 
 
+ENVOY = "x-forwarded-client-cert"
+"""The header of Envoy: the certificate is one of its members, not the whole."""
+
+MEMBER = re.compile(r"""([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^;,"]*)(;|$)""")
+REMEMBERED = 256
+
+
+def _of_pem(text: str) -> bytes | None:
+    """The certificate in URL-encoded PEM, as nginx's `$ssl_client_escaped_cert` has it, in DER form; None for none."""
+    try:
+        return x509.load_pem_x509_certificate(unquote_to_bytes(text)).public_bytes(serialization.Encoding.DER)
+    except ValueError:
+        return None
+
+
+def _of_envoy(text: str) -> bytes | None:
+    """The `Cert` of an X-Forwarded-Client-Cert; None where there is none, or several proxies have written it."""
+    found: list[str] = []
+    at = 0
+    while at < len(text):
+        member = MEMBER.match(text, at)
+        if member is None:
+            return None  # not of this form, or a comma: what a proxy farther out has said
+        if member[1].lower() == "cert":
+            found.append(member[2].strip('"'))
+        at = member.end()
+    return _of_pem(found[0]) if len(found) == 1 else None
+
+
 class ByProxyHeader:
     """A TLS-terminating proxy decided that the caller holds the key of the certificate it passes on in a header."""
 
@@ -80,21 +112,31 @@ class ByProxyHeader:
         self, peers: PeerTableHolder, proxies: tuple[str, ...], header: str, now: Callable[[], datetime]
     ) -> None:
         self._peers = peers
-        self._proxies = frozenset(proxies)
+        self._proxies = tuple(ip_network(proxy) for proxy in proxies)
         self._header = header
         self._now = now
+        read = _of_envoy if header.lower() == ENVOY else _of_pem
+        self._certificate = lru_cache(REMEMBERED)(read)
+        self._is_listed = lru_cache(REMEMBERED)(self._is_proxy)
+
+    def _is_proxy(self, remote: str | None) -> bool:
+        try:
+            address = ip_address(remote or "")
+        except ValueError:
+            return False
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return any((mapped or address) in proxy for proxy in self._proxies)
 
     def by_connection(self, request: BaseRequest) -> PeerEntry | None:
         """As in `CallerPolicy`. The header counts only where it comes from a listed proxy, and only once."""
-        if request.remote not in self._proxies:
+        if not self._is_listed(request.remote):
             raise _nobody("The connection does not come from a listed proxy.")
         values = request.headers.getall(self._header, [])
         if len(values) != 1:
             raise _nobody("No client certificate was shown.")
-        try:
-            der = x509.load_pem_x509_certificate(unquote_to_bytes(values[0])).public_bytes(serialization.Encoding.DER)
-        except ValueError:
-            raise _nobody("The header of the proxy holds no certificate.") from None
+        der = self._certificate(values[0])
+        if der is None:
+            raise _nobody("The header of the proxy holds no certificate.")
         peer = self._peers.trust.peer_of(der, self._now())
         if peer is None:
             raise _nobody("The client certificate is no peer's, or not valid now.")

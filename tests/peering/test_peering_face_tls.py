@@ -22,6 +22,7 @@ from tests.peering.peering_kit import (
     Notes,
     Pki,
     Reply,
+    exchange,
     face_over,
     hold,
     partner,
@@ -367,10 +368,53 @@ async def test_behind_a_proxy_the_header_decides(pki: Pki, notes: Notes) -> None
 
 
 async def test_a_header_from_elsewhere_is_not_believed(pki: Pki, notes: Notes) -> None:
-    settings = behind("192.0.2.1", pki.node)
+    for proxy in ("192.0.2.1", "10.0.0.0/8"):
+        settings = behind(proxy, pki.node)
+        async with face_over(await hold(trusted(pki.partner)), notes, settings=settings) as face:
+            reply = await post(face.port, PATH, BODY, headers=_proxied(quote(_leaf(pki.partner))))
+        assert (reply.status, reply.code) == (401, "017")
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=behind("127.0.0.0/28", pki.node)) as face:
+        reply = await post(face.port, PATH, BODY, headers=_proxied(quote(_leaf(pki.partner))))
+    assert reply.status == 200
+
+
+async def test_behind_envoy_the_certificate_is_a_member_of_its_header(pki: Pki, notes: Notes) -> None:
+    own, other = (quote(_leaf(identity)) for identity in (pki.partner, pki.expired))
+    settings = behind("127.0.0.1", pki.node).model_copy(update={"proxy_header": "X-Forwarded-Client-Cert"})
+    good = (
+        f'By=spiffe://x;Hash=ab;Cert="{own}";Subject="CN=a\\",b;Cert=c";URI=',
+        f"cert={own}",
+        f'Subject="";Cert="{own}"',
+    )
+    bad = (
+        "",
+        own,
+        "Hash=ab",
+        'Cert=""',
+        f'Cert="{own}',
+        f'Cert="{own}";Cert="{other}"',
+        f'Cert="{own}",Cert="{other}"',
+        f'Hash=ab,Cert="{own}"',
+        f'Subject="Cert={own}"',
+        f'Cert="{other}"',
+    )
     async with face_over(await hold(trusted(pki.partner)), notes, settings=settings) as face:
-        reply = await post(face.port, PATH, BODY, headers=_proxied("x"))
-    assert (reply.status, reply.code) == (401, "017")
+        for expected, headers in ((200, good), (401, bad)):
+            for header in headers:
+                shown = {**JSON, "x-forwarded-client-cert": header}
+                assert (header, (await post(face.port, PATH, BODY, headers=shown)).status) == (header, expected)
+        twice = (f"POST {PATH} HTTP/1.1\r\nHost: x\r\n" + f"X-Forwarded-Client-Cert: cert={own}\r\n" * 2).encode()
+        reply = await exchange(face.port, [twice + b"Content-Length: 0\r\n\r\n"])
+        assert (reply.status, reply.code) == (401, "017")
+
+
+async def test_with_tls_of_its_own_a_node_believes_no_header(pki: Pki, notes: Notes) -> None:
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        tls = tls_client(pki.node, None)
+        for name in ("X-Client-Cert", "X-Forwarded-Client-Cert"):
+            headers = {**JSON, name: quote(_leaf(pki.partner))}
+            assert (await post(face.port, PATH, BODY, tls=tls, headers=headers)).status == 401
+    assert notes.received == []
 
 
 async def _put(holder: PeerTableHolder, *peers: PeerEntry) -> None:
