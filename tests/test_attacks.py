@@ -50,7 +50,6 @@ from tests.hostile_target import (
     tells_nothing,
 )
 from tests.peering.peering_kit import JSON, Reply, path_of, read_reply, sample, sample_members, until
-from tests.whole_nodes import Rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -296,7 +295,7 @@ async def _new_lines(target: Target, known: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("attack", [pytest.param(attack, id=attack.name) for attack in ATTACKS])
 async def test_an_attack_is_refused_changes_nothing_and_leaves_one_line(attack: Attack, target: Target) -> None:
-    known, before = len(target.audited()), _remembered(target)
+    known, before = len(target.audited()), target.rows()
     if attack.code == HANDSHAKE:
         with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
             await attack.attempt(target)
@@ -313,7 +312,7 @@ async def test_an_attack_is_refused_changes_nothing_and_leaves_one_line(attack: 
         expected = {"event": "refused", "peer": attack.peer, "http": attack.http, "code": attack.code}
         assert told == expected | {"address": "127.0.0.1"}
     if attack.attempt is not _replayed:
-        assert _remembered(target) == before
+        assert target.rows() == before
 
 
 async def test_what_was_audited_holds_and_names_nobody(target: Target) -> None:
@@ -328,7 +327,7 @@ async def test_a_peer_that_is_taken_out_of_the_table_is_refused_on_its_open_conn
     async with target.partner.conversation() as connection:
         reply = await connection.post(path_of(AUTHORIZE_START), start(STARTED))
         assert (reply.status, reply.code) == (200, "000")
-        known, before, kept = len(target.audited()), _remembered(target), entry.read_bytes()
+        known, before, kept = len(target.audited()), target.rows(), entry.read_bytes()
         entry.unlink()
         try:
             os.kill(target.process.pid, signal.SIGHUP)
@@ -340,7 +339,7 @@ async def test_a_peer_that_is_taken_out_of_the_table_is_refused_on_its_open_conn
                 await connection.post(path_of(AUTHORIZE_START), start(FRESH))
             events = [(line["event"], line.get("removed")) for line in target.audited()[known:]]
             assert events[0] == ("peers", ["partner"])
-            assert _remembered(target) == before
+            assert target.rows() == before
         finally:
             entry.write_bytes(kept)
             again = len(target.audited())
@@ -350,11 +349,6 @@ async def test_a_peer_that_is_taken_out_of_the_table_is_refused_on_its_open_conn
 
 async def test_after_all_of_this_the_node_serves(target: Target) -> None:
     await succeeds(target.partner, AUTHORIZE_START, start(STARTED))
-
-
-def _remembered(target: Target) -> Rows:
-    """Everything the node remembers but how far it has come with what waits to be sent again."""
-    return {name: found for name, found in target.rows().items() if name not in {"outbox", "breaker"}}
 
 
 async def _until_told(target: Target, known: int, event: str) -> None:
