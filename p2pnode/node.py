@@ -58,8 +58,6 @@ from p2pnode.store.store import SqlStore
 
 Answer = TypeVar("Answer", bound=OicpModel)
 
-DELIVERY_INTERVAL = 30.0
-"""Seconds between two looks for what peers have missed."""
 PURGE_INTERVAL = 86400.0
 """Seconds between two purges of old versions of EVSE data."""
 LATEST_SESSIONS = 10_000
@@ -204,7 +202,7 @@ class Node:
             resumed = self.cpo.resume(await self.store.sessions(LATEST_SESSIONS))
             self.log.info("resumed", sessions=resumed)
         self._stack.push_async_callback(self._background.aclose)
-        self._background.start(self._deliver_pending(), "delivery of what peers have missed")
+        self._background.start(self._publish_pending(), "delivery of what peers have missed")
         self._background.start(self._forget_history(), "forgetting what is old")
         self._background.start(self.upkeep.watch_expiry(), "watching for certificates that end")
         self._background.start(self.upkeep.watch_files(), "watching the peer table and certificates")
@@ -222,17 +220,13 @@ class Node:
     def _row_left_out(self, problem: str) -> None:
         self.log.warning("row_left_out", problem=problem, hint="`p2pnode store check` names it")
 
-    async def _deliver_pending(self) -> None:
-        """Deliver what peers have missed: at the start, and from time to time."""
-        while True:
-            try:
-                for problem in await self.roaming.publish_pending():
-                    self.log.warning("not_delivered", problem=problem)
-            except (OicpError, StoreError) as error:  # the next look may find the disk or the peer well again
-                self.log.warning("not_delivered", problem=str(error))
-            except Exception:
-                self.log.exception("delivery_failed")  # a fault of ours over one message does not end all delivery
-            await asyncio.sleep(DELIVERY_INTERVAL)
+    async def _publish_pending(self) -> None:
+        """Send what they have missed to peers that were away when the node ended, or are new in the table."""
+        try:
+            for problem in await self.roaming.publish_pending():
+                self.log.warning("not_delivered", problem=problem)
+        except (OicpError, StoreError) as error:
+            self.log.warning("not_delivered", problem=str(error))
 
     async def _forget_history(self) -> None:
         """Purge receipts, and versions of EVSE data that no pull may ask for: at the start, and once a day."""
@@ -371,6 +365,7 @@ class Node:
 
     async def _tell_of_peers(self) -> None:
         self.roaming.outbox.wake()
+        self._background.start(self._publish_pending(), "delivery of what peers have missed")
         self.auditing.note_peers()
         self.observer.event("peers", count=len(self.peers.current().peers))
 

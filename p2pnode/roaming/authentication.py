@@ -4,6 +4,7 @@ A PIN is hashed before anything else happens to it; what is stored, answered and
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -34,7 +35,7 @@ from p2pnode.roaming.merged import first_hand, gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.pins import hash_pin, is_checkable, published_pin, stored_pin
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.publishing import Parcel, Publisher
+from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, AuthenticationRecord
 from p2pnode.roaming.relay import relayed
@@ -239,7 +240,7 @@ class Authentication:
             if shown.includes(owner, record.provider_key)
         ]
 
-    async def _everything(self, peer: PeerEntry) -> list[Parcel]:
+    async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The authentication data that the peer may be shown, one full load per provider."""
         shown = shown_to(self._party, peer, Role.EMP)
         blocks: dict[str, list[bytes]] = {
@@ -251,8 +252,9 @@ class Authentication:
         for provider_id, records in blocks.items():
             data = ProviderAuthenticationData(provider_id=provider_id, authentication_data_record=[])
             message = PushAuthenticationData(action_type=ActionType.FULL_LOAD.value, provider_authentication_data=data)
-            body = join(PUSH_AUTHENTICATION_DATA, message, records)
-            parcels.append(Parcel(provider_id, body, full=True, is_empty=not records))
+            parcels += in_chunks(
+                PUSH_AUTHENTICATION_DATA, message, records, provider_id, self._party.limits.outbox.push_records
+            )
         return parcels
 
 

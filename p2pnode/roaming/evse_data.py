@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
@@ -18,7 +19,7 @@ from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push
 from p2pnode.roaming.merged import gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.publishing import Parcel, Publisher
+from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
 from p2pnode.roaming.pushes import (
     InOrder,
     action_of,
@@ -27,7 +28,7 @@ from p2pnode.roaming.pushes import (
     refuse_misfits,
     refuse_repeated,
 )
-from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
+from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, HistoryGone, PageRequest
 from p2pnode.roaming.relay import relayed
 from p2pnode.roaming.visibility import is_visible, visible_prefixes
 
@@ -41,7 +42,7 @@ class EvseDataService:
         self._party = party
         self._in_order = InOrder()
         self.pulls = EvsePulls(party)
-        self.publisher = Publisher(party, PUSH_EVSE_DATA, self._everything)
+        self.publisher = Publisher(party, PUSH_EVSE_DATA, self._changes)
 
     @property
     def receivers(self) -> Receivers:
@@ -138,8 +139,13 @@ class EvseDataService:
 
         await self._party.store.publish(work)
 
-    async def _everything(self, peer: PeerEntry) -> list[Parcel]:
-        """The EVSE data that the peer may see, one full load per operator."""
+    async def _changes(self, peer: PeerEntry, since: datetime | None) -> list[Parcel]:
+        """The EVSE data that the peer may see: what has changed since then, or one full load per operator."""
+        if since is not None and not self._party.relay:
+            try:
+                return await self._delta(peer, since)
+            except HistoryGone:
+                pass
         shown = shown_to(self._party, peer, Role.CPO)
         blocks: dict[tuple[str, str], list[bytes]] = {
             (operator_id, ""): [] for operator_id in published_for(self._party, shown, Role.CPO)
@@ -151,18 +157,52 @@ class EvseDataService:
             hubs=shown.hubs,
             direct=tuple(sorted(shown.direct)),
         )
-        number = 0
-        while page := await self._party.store.evse_page(wanted, PageRequest(number, LARGEST_PAGE_SIZE)):
-            for record in page:
-                blocks.setdefault((record.operator_id, record.operator_name), []).append(push_form(bytes(record.body)))
-            number += 1
+        for record in await self._all(wanted):
+            blocks.setdefault((record.operator_id, record.operator_name), []).append(push_form(bytes(record.body)))
         names = {operator_id: name for operator_id, name in blocks if name}
         parcels: list[Parcel] = []
         for (operator_id, name), records in blocks.items():
             if not name and operator_id in names:
                 continue
-            data = OperatorEvseData(operator_id=operator_id, operator_name=name or operator_id, evse_data_record=[])
-            message = PushEvseData(action_type=ActionType.FULL_LOAD.value, operator_evse_data=data)
-            body = join(PUSH_EVSE_DATA, message, records)
-            parcels.append(Parcel(operator_id, body, full=True, is_empty=not records))
+            message = _push_of(ActionType.FULL_LOAD, operator_id, name)
+            parcels += in_chunks(PUSH_EVSE_DATA, message, records, operator_id, self._party.limits.outbox.push_records)
         return parcels
+
+    async def _delta(self, peer: PeerEntry, since: datetime) -> list[Parcel]:
+        """What has changed since then, as pushes that delete, update and insert. Raises HistoryGone."""
+        wanted = EvseFilter(
+            owners=(OWN,),
+            as_of=self._party.store.clock(),
+            changed_since=since,
+            evse_key_prefixes=visible_prefixes(peer),
+        )
+        blocks: dict[tuple[ActionType, str, str], list[bytes]] = {}
+        for record in await self._all(wanted):
+            action = ActionType(record.delta_type or ActionType.UPDATE)
+            key = (action, record.operator_id, record.operator_name)
+            blocks.setdefault(key, []).append(push_form(bytes(record.body)))
+        size = self._party.limits.outbox.push_records
+        return [
+            Parcel(
+                operator_id,
+                join(PUSH_EVSE_DATA, _push_of(action, operator_id, name), records[at : at + size]),
+                full=False,
+            )
+            for wished in (ActionType.DELETE, ActionType.UPDATE, ActionType.INSERT)
+            for (action, operator_id, name), records in blocks.items()
+            if action is wished
+            for at in range(0, len(records), size)
+        ]
+
+    async def _all(self, wanted: EvseFilter) -> list[EvseRecord]:
+        found: list[EvseRecord] = []
+        number = 0
+        while page := await self._party.store.evse_page(wanted, PageRequest(number, LARGEST_PAGE_SIZE)):
+            found += page
+            number += 1
+        return found
+
+
+def _push_of(action: ActionType, operator_id: str, name: str) -> PushEvseData:
+    data = OperatorEvseData(operator_id=operator_id, operator_name=name or operator_id, evse_data_record=[])
+    return PushEvseData(action_type=action.value, operator_evse_data=data)

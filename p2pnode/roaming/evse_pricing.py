@@ -1,6 +1,7 @@
 """PushEVSEPricing: which pricing products apply at which charging points."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
@@ -18,7 +19,7 @@ from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.merged import gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.publishing import Parcel, Publisher
+from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
 from p2pnode.roaming.pushes import action_of, refuse_foreign, refuse_invalid, refuse_misfits, refuse_twice
 from p2pnode.roaming.records import OWN, EvsePricingRecord
 from p2pnode.roaming.relay import relayed
@@ -136,7 +137,7 @@ class EvsePricingPushes:
 
         await self._party.store.publish(work)
 
-    async def _everything(self, peer: PeerEntry) -> list[Parcel]:
+    async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The EVSE pricing that the peer may see, one full load per operator."""
         shown = shown_to(self._party, peer, Role.CPO)
         blocks: dict[str, list[bytes]] = {
@@ -147,8 +148,11 @@ class EvsePricingPushes:
                 blocks.setdefault(record.operator_id, []).append(record.body)
         message = PushEvsePricing(action_type=ActionType.FULL_LOAD.value, evse_pricing=[])
         return [
-            Parcel(operator_id, join(PUSH_EVSE_PRICING, message, records), full=True, is_empty=not records)
+            parcel
             for operator_id, records in blocks.items()
+            for parcel in in_chunks(
+                PUSH_EVSE_PRICING, message, records, operator_id, self._party.limits.outbox.push_records
+            )
         ]
 
 

@@ -1,6 +1,7 @@
 """EVSE status: what our CPO publishes and shows, and what peers publish to our EMP or show it."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
@@ -23,7 +24,7 @@ from p2pnode.roaming.evse_status_pull import StatusPulls
 from p2pnode.roaming.merged import gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.publishing import Parcel, Publisher
+from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
 from p2pnode.roaming.pushes import (
     InOrder,
     action_of,
@@ -152,7 +153,7 @@ class EvseStatusService:
 
         await self._party.store.publish(work)
 
-    async def _everything(self, peer: PeerEntry) -> list[Parcel]:
+    async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The statuses that the peer may see, one full load per operator."""
         shown = shown_to(self._party, peer, Role.CPO)
         blocks: dict[str, list[StatusRecord]] = {
@@ -166,6 +167,6 @@ class EvseStatusService:
             name = next((record.operator_name for record in records if record.operator_name), None)
             block = OperatorEvseStatus(operator_id=operator_id, operator_name=name, evse_status_record=[])
             message = PushEvseStatus(action_type=ActionType.FULL_LOAD.value, operator_evse_status=block)
-            body = join(PUSH_EVSE_STATUS, message, [record.body for record in records])
-            parcels.append(Parcel(operator_id, body, full=True, is_empty=not records))
+            bodies = [record.body for record in records]
+            parcels += in_chunks(PUSH_EVSE_STATUS, message, bodies, operator_id, self._party.limits.outbox.push_records)
         return parcels

@@ -1,6 +1,7 @@
 """What the outbox needs from the store; part of `ports.Transaction` and `ports.Store`."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from p2pnode.roaming.records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord
@@ -61,6 +62,10 @@ class OutboxReading(Protocol):
 
     async def breakers(self) -> Sequence[BreakerRecord]:
         """The circuit breakers that have ever opened."""
+        ...
+
+    async def changed_at(self, kind: str, *, own: bool) -> datetime:
+        """When what we publish of a kind (the name of its table), or what others do, has changed last; else 1970."""
         ...
 
     async def deliveries(self) -> Sequence[DeliveryRecord]:

@@ -1,6 +1,7 @@
 """Dynamic pricing: the products of an operator, and with them which apply at which charging point."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import cast
 
@@ -8,7 +9,6 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.codec import decode, encode, read
-from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import PULL_EVSE_PRICING, PULL_PRICING_PRODUCT_DATA, PUSH_PRICING_PRODUCT_DATA, Role
@@ -22,7 +22,7 @@ from p2pnode.roaming.merged import gives_on, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pricing_pull import PricingPulls
-from p2pnode.roaming.publishing import Parcel, Publisher
+from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, ProductRecord
 from p2pnode.roaming.relay import relayed
@@ -140,7 +140,7 @@ class Pricing:
         await self._party.store.publish(work)
         return action
 
-    async def _everything(self, peer: PeerEntry) -> list[Parcel]:
+    async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The products that the peer may see, one full load per operator and provider, also where none are left."""
         shown = shown_to(self._party, peer, Role.CPO)
         records = [
@@ -158,8 +158,10 @@ class Pricing:
             header = self._published.get((operator_id, provider)) or latest_header(listed)
             data = read(PricingProductDataType, header)
             message = PushPricingProductData(action_type=ActionType.FULL_LOAD.value, pricing_product_data=data)
-            body = join(PUSH_PRICING_PRODUCT_DATA, message, [record.body for record in listed])
-            parcels.append(Parcel(operator_id, body, full=True, is_empty=not listed))
+            bodies = [record.body for record in listed]
+            parcels += in_chunks(
+                PUSH_PRICING_PRODUCT_DATA, message, bodies, operator_id, self._party.limits.outbox.push_records
+            )
         return parcels
 
 

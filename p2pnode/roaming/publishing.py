@@ -3,23 +3,32 @@
 What peers publish through us is delivered in the same way where we relay.
 
 For each peer and operation there is one lane with one push in flight, as the specification demands. A lane whose push
-failed has fallen behind: the next delivery is a full load of what we publish then, once, not the backlog. Lanes are
-not kept on disk: after a start of the node every peer may have missed something and counts as behind, as does one that
-is new in the peer table.
+failed has fallen behind: the next delivery is what has changed since, or a full load, once, not the backlog; it is
+tried again with growing pauses, and as soon as the peer is heard from. Up to when a peer has everything is stored, now
+and then and when the node ends: after its start a peer gets what it has missed since, one that is new in the peer table
+gets everything.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from random import SystemRandom
 from typing import Any
 
 from p2pnode.config.peers import PeerEntry
+from p2pnode.oicp import operations as ops
+from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import PeerError, ProtocolError
 from p2pnode.oicp.operations import AnyOperation
+from p2pnode.oicp.scalars import ActionType
+from p2pnode.roaming.breaker import pause
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing
+from p2pnode.roaming.ports import Outgoing, Transaction
+from p2pnode.roaming.records import BreakerRecord, DeliveryRecord
 from p2pnode.roaming.router import Knowledge, resolve
 
+RANDOM = SystemRandom()
 MOST_WAITING = 16
 """How many pushes may wait in a lane before they are given up for one full load."""
 
@@ -34,8 +43,32 @@ class Parcel:
     is_empty: bool = False
 
 
-FullLoad = Callable[[PeerEntry], Awaitable[Sequence[Parcel]]]
-"""Everything we publish to a peer with one operation, as it is now."""
+FullLoad = Callable[[PeerEntry, datetime | None], Awaitable[Sequence[Parcel]]]
+"""What we publish to a peer with one operation, as it is now: what has changed since a moment, or everything."""
+KINDS: Mapping[AnyOperation, str] = {
+    ops.PUSH_EVSE_DATA: "evse",
+    ops.PUSH_EVSE_STATUS: "status",
+    ops.PUSH_PRICING_PRODUCT_DATA: "product",
+    ops.PUSH_EVSE_PRICING: "evse_pricing",
+    ops.PUSH_AUTHENTICATION_DATA: "authentication",
+}
+"""The table whose rows an operation publishes."""
+QUIET = 2.0
+"""For how many seconds nothing is published before it is stored who has everything."""
+
+
+def in_chunks(
+    operation: AnyOperation,
+    message: Any,  # noqa: ANN401 - a push of any operation
+    records: Sequence[bytes],
+    caller_id: str,
+    size: int,
+) -> list[Parcel]:
+    """A full load as pushes of at most `size` records: the first replaces what there is, the others add to it."""
+    bodies = [join(operation, message, records[:size])]
+    more = message.model_copy(update={"action_type": ActionType.INSERT.value})
+    bodies += [join(operation, more, records[at : at + size]) for at in range(size, len(records), size)]
+    return [Parcel(caller_id, body, full=True, is_empty=not records) for body in bodies]
 
 
 @dataclass(slots=True)
@@ -45,6 +78,7 @@ class Lane:
     `refused` says that the peer did not take a full load either, `unsure` that the lane is behind only because the
     peer is new since the start of the node. Pushes are counted as they are `issued`; those up to
     `covered` are in a full load, or left to one, and not sent any more. `dropped` is the last that was never queued.
+    `known` is the moment up to which the peer is known to have everything.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -55,6 +89,9 @@ class Lane:
     issued: int = 0
     covered: int = 0
     dropped: int = 0
+    known: datetime | None = None
+    failures: int = 0
+    timer: asyncio.TimerHandle | None = None
 
 
 class Publisher:
@@ -66,6 +103,9 @@ class Publisher:
         self._full_load = full_load
         self._lanes: dict[str, Lane] = {}
         self._met: set[str] = set()
+        self._quiet: asyncio.TimerHandle | None = None
+        self._resting = False
+        party.breakers.listen(self._back)
 
     async def publish(self, outgoing: Outgoing[Any], parcel_for: Callable[[PeerEntry], Parcel | None]) -> str | None:
         """Deliver a push to every peer that takes it; `parcel_for` gives what of it the peer may see.
@@ -88,6 +128,7 @@ class Publisher:
         ]
         for task in running:
             self._party.background.adopt(task)
+        self._await_quiet()
         done, late = await asyncio.wait(running, timeout=self._party.limits.push_wait)
         problems = [problem for task in running if task in done and (problem := task.result())]
         problems += [f"{task.get_name()}: no answer yet" for task in running if task in late]
@@ -101,14 +142,36 @@ class Publisher:
         lane.behind, lane.refused, lane.unsure = True, False, False
         return await self.catch_up(peer)
 
-    def meet(self, peers: Iterable[PeerEntry]) -> None:
-        """Count those of the peers as behind that are new since the start of the node: what they have is not known."""
-        for peer in peers:
-            if peer.url is not None and peer.may_send(self._operation) and peer.name not in self._met:
-                self._met.add(peer.name)
-                lane = self._lanes.setdefault(peer.name, Lane())
-                lane.unsure = not lane.behind
-                lane.behind = True
+    async def meet(self, peers: Iterable[PeerEntry]) -> None:
+        """Count those of the peers as behind that are new since the start of the node."""
+        new = [
+            peer
+            for peer in peers
+            if peer.url is not None and peer.may_send(self._operation) and peer.name not in self._met
+        ]
+        if not new:
+            return
+        self._met |= {peer.name for peer in new}
+        stored = {
+            record.peer: record.known_at
+            for record in await self._party.store.deliveries()
+            if record.operation == self._operation.name
+        }
+        for peer in new:
+            lane = self._lanes.setdefault(peer.name, Lane())
+            lane.known = lane.known or stored.get(peer.name)
+            lane.unsure = not lane.behind
+            lane.behind = True
+
+    async def rest(self) -> None:
+        """Try nothing more, and store who has everything."""
+        self._resting = True
+        for lane in self._lanes.values():
+            if lane.timer is not None:
+                lane.timer.cancel()
+        if self._quiet is not None:
+            self._quiet.cancel()
+            await self._remember()
 
     async def catch_up(self, peer: PeerEntry) -> str | None:
         """Send a peer that is behind what we publish with the operation; returns what went wrong."""
@@ -134,14 +197,43 @@ class Publisher:
             lane.waiting -= 1
             if turn <= lane.covered:
                 return f"{peer.name}: not delivered yet" if lane.behind else None
+            if self._party.breakers.open_until(peer.name) is not None and parcel is not None:
+                self._fall_behind(lane, peer)
+                return f"{peer.name}: it is away, and gets it when it is back"
             try:
-                return await self._send(lane, peer, parcel, process_id)
+                problem = await self._send(lane, peer, parcel, process_id)
             except PeerError as error:
-                lane.behind, lane.covered = True, lane.issued
+                self._fall_behind(lane, peer)
                 return str(error)
             except BaseException:
                 lane.behind = True
                 raise
+            lane.failures = 0
+            return problem
+
+    def _fall_behind(self, lane: Lane, peer: PeerEntry) -> None:
+        """The peer has not got what was published: it will be brought up to date later."""
+        lane.behind, lane.covered, lane.failures = True, lane.issued, lane.failures + 1
+        if lane.timer is not None:
+            lane.timer.cancel()
+        if not self._resting:
+            wait = pause(self._party.limits.outbox, lane.failures, RANDOM.random).total_seconds()
+            lane.timer = asyncio.get_running_loop().call_later(wait, self._try_again, peer.name)
+
+    def _back(self, name: str, _: BreakerRecord) -> None:
+        """The peer may be back."""
+        lane = self._lanes.get(name)
+        if lane is not None and lane.behind and not lane.refused and lane.failures:
+            self._try_again(name)
+
+    def _try_again(self, name: str) -> None:
+        peer = self._party.peers().get(name)
+        lane = self._lanes[name]
+        if lane.timer is not None:
+            lane.timer.cancel()
+            lane.timer = None
+        if peer is not None and peer.enabled and lane.behind and not self._resting and not lane.lock.locked():
+            self._party.background.start(self.catch_up(peer), f"what {name} has missed")
 
     async def _send(self, lane: Lane, peer: PeerEntry, parcel: Parcel | None, process_id: str) -> str | None:
         if parcel is not None and (lane.refused or not lane.behind):
@@ -152,16 +244,68 @@ class Publisher:
                 return problem
         lane.behind = True
         covered = lane.issued
-        for part in await self._full_load(peer):
-            if part.is_empty and lane.unsure:
-                continue
-            problem = await self._push(peer, part, process_id)
+        changed_at = await self._changed_at()
+        if lane.known is None or lane.known < changed_at:
+            problem = await self._bring_up_to_date(lane, peer, process_id)
             if problem is not None:
                 lane.refused = True
                 return problem
         lane.behind, lane.refused, lane.covered = lane.dropped > covered, False, covered
         lane.unsure = False
+        lane.known = changed_at
+        self._await_quiet()
         return None
+
+    async def _bring_up_to_date(self, lane: Lane, peer: PeerEntry, process_id: str) -> str | None:
+        """Send what has changed since the peer had everything; everything where it does not take that."""
+        for since in (lane.known, None):
+            problem = None
+            for part in await self._full_load(peer, since):
+                if part.is_empty and lane.unsure and lane.known is None:
+                    continue
+                problem = await self._push(peer, part, process_id)
+                if problem is not None:
+                    break
+            if problem is None or since is None:
+                return problem
+        return None
+
+    async def _changed_at(self) -> datetime:
+        """When what we publish with the operation has changed last."""
+        store, kind = self._party.store, KINDS[self._operation]
+        own = await store.changed_at(kind, own=True)
+        return max(own, await store.changed_at(kind, own=False)) if self._party.relay else own
+
+    def _await_quiet(self) -> None:
+        """Store who has everything once nothing has been published for a while."""
+        if self._quiet is not None:
+            self._quiet.cancel()
+        loop = asyncio.get_running_loop()
+        self._quiet = loop.call_later(
+            QUIET, lambda: self._party.background.start(self._remember(), "what peers are known to have")
+        )
+
+    async def _remember(self) -> None:
+        """Store up to when the peers that are not behind have everything, unless something is published meanwhile."""
+        issued = {name: lane.issued for name, lane in self._lanes.items() if not lane.behind and not lane.waiting}
+        known_at = await self._changed_at()
+        if not self._resting:
+            await asyncio.sleep(QUIET)  # what was on disk before that has been issued by now
+        even = [
+            name
+            for name, count in issued.items()
+            if (lane := self._lanes[name]).issued == count and not lane.behind and not lane.lock.locked()
+        ]
+        records = [DeliveryRecord(name, self._operation.name, known_at) for name in even]
+        for record in records:
+            self._lanes[record.peer].known = known_at
+
+        def work(transaction: Transaction) -> None:
+            for record in records:
+                transaction.put_delivery(record)
+
+        if records:
+            await self._party.store.write(work)
 
     async def _push(self, peer: PeerEntry, parcel: Parcel, process_id: str) -> str | None:
         """One push; returns the reason where the peer refuses it. Raises PeerError where it did not get through."""

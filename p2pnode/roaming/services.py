@@ -129,6 +129,8 @@ class Roaming:
     async def aclose(self) -> None:
         """Send nothing more, let what is on its way arrive, and end what still runs in the background."""
         await self.outbox.rest(self._party.limits.outbox.rest_seconds)
+        for publisher, _ in self._publishers():
+            await publisher.rest()
         await self._background.aclose()
 
     def _note_breaker(self, record: BreakerRecord) -> None:
@@ -197,7 +199,7 @@ class Roaming:
         """Send everything published to the peers that fell behind; returns what went wrong."""
         problems: list[str] = []
         for publisher, role in self._publishers():
-            publisher.meet(self._party.peers().with_role(role))
+            await publisher.meet(self._party.peers().with_role(role))
             for name in sorted(publisher.behind()):
                 peer = self._party.peers().get(name)
                 problem = await publisher.catch_up(peer) if peer is not None and peer.enabled else None

@@ -31,6 +31,10 @@ class LogicalClock:
         self._known_since = to_us(now())
         self._lock = Lock()
 
+    def now(self) -> datetime:
+        """The node's time."""
+        return self._now()
+
     def read(self) -> int:
         """A moment at which the data is what it is now, and will always have been."""
         with self._lock:

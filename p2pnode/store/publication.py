@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import bindparam, select
 
 from p2pnode.roaming.records import (
+    OWN,
     AuthenticationRecord,
     EvsePricingRecord,
     EvseRecord,
@@ -34,6 +35,11 @@ _MARK = hot(select(tables.mark.c.at).where(tables.mark.c.name == bindparam("name
 _SET_MARK = hot(upsert(tables.mark, ["name", "at"]), ["name", "at"])
 
 
+def changed_mark(kind: str, *, own: bool) -> str:
+    """The name of the mark that tells when a table's rows of ours, or of others, have changed last."""
+    return f"{kind} of {'ours' if own else 'others'}"
+
+
 class SqlPublication:
     """Reads and writes inside a transaction of the writer of what is published. Used by one work after the other."""
 
@@ -51,15 +57,21 @@ class SqlPublication:
 
     def put_evses(self, records: Sequence[EvseRecord], at: datetime) -> None:
         """Begin a version of each record that is new or differs from its current version; the last of a key counts."""
-        versions.put(self._connection, records, self._tick(at))
+        moment = self._tick(at)
+        versions.put(self._connection, records, moment)
+        self._touch("evse", {record.owner for record in records}, moment)
 
     def delete_evses(self, owner: str, evse_keys: Iterable[str], at: datetime) -> int:
         """End the current versions of these records; how many there were."""
-        return versions.delete(self._connection, owner, evse_keys, self._tick(at))
+        moment = self._tick(at)
+        self._touch("evse", {owner}, moment)
+        return versions.delete(self._connection, owner, evse_keys, moment)
 
     def replace_evses(self, owner: str, operator_key: str, records: Sequence[EvseRecord], at: datetime) -> None:
         """Make these records the whole of what the owner publishes for the operator."""
-        versions.replace(self._connection, owner, operator_key, records, self._tick(at))
+        moment = self._tick(at)
+        versions.replace(self._connection, owner, operator_key, records, moment)
+        self._touch("evse", {owner}, moment)
 
     def known_statuses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:
         """Those of the keys for which the owner has published a status."""
@@ -73,14 +85,17 @@ class SqlPublication:
     def put_statuses(self, records: Sequence[StatusRecord]) -> None:
         """Insert or update the status of these EVSEs; one that is the same keeps its `changed_at`."""
         STATUS_SET.put(self._connection, records)
+        self._touch("status", {record.owner for record in records})
 
     def delete_statuses(self, owner: str, evse_keys: Iterable[str]) -> int:
         """Forget these statuses; how many there were."""
+        self._touch("status", {owner})
         return OWNER_STATUS_SET.delete(self._connection, (owner,), evse_keys)
 
     def replace_statuses(self, owner: str, operator_key: str, records: Sequence[StatusRecord]) -> None:
         """Make these statuses the whole of what the owner publishes for the operator."""
         STATUS_SET.replace(self._connection, (owner, operator_key), records)
+        self._touch("status", {owner})
 
     def known_products(self, owner: str, operator_key: str, provider_key: str) -> set[str]:
         """The product ids the owner has published for the operator and provider."""
@@ -89,9 +104,11 @@ class SqlPublication:
     def put_products(self, records: Sequence[ProductRecord]) -> None:
         """Insert or update these pricing products; one that is the same keeps its `changed_at`."""
         PRODUCT_SET.put(self._connection, self._in_order(records))
+        self._touch("product", {record.owner for record in records})
 
     def delete_products(self, owner: str, operator_key: str, provider_key: str, product_ids: Iterable[str]) -> int:
         """Forget these pricing products; how many there were."""
+        self._touch("product", {owner})
         return PRODUCT_SET.delete(self._connection, (owner, operator_key, provider_key), product_ids)
 
     def replace_products(
@@ -99,6 +116,7 @@ class SqlPublication:
     ) -> None:
         """Make these the whole of the owner's products for the operator and provider."""
         PRODUCT_SET.replace(self._connection, (owner, operator_key, provider_key), self._in_order(records))
+        self._touch("product", {owner})
 
     def known_evse_pricing(self, owner: str, operator_key: str) -> set[tuple[str, str]]:
         """The (evse key, provider key) pairs the owner has priced for the operator."""
@@ -107,14 +125,17 @@ class SqlPublication:
     def put_evse_pricing(self, records: Sequence[EvsePricingRecord]) -> None:
         """Insert or update the pricing of these EVSEs; one that is the same keeps its `changed_at`."""
         EVSE_PRICING_SET.put(self._connection, self._in_order(records))
+        self._touch("evse_pricing", {record.owner for record in records})
 
     def delete_evse_pricing(self, owner: str, operator_key: str, keys: Iterable[tuple[str, str]]) -> int:
         """Forget the pricing of these (evse key, provider key) pairs; how many there were."""
+        self._touch("evse_pricing", {owner})
         return EVSE_PRICING_SET.delete(self._connection, (owner, operator_key), keys)
 
     def replace_evse_pricing(self, owner: str, operator_key: str, records: Sequence[EvsePricingRecord]) -> None:
         """Make these the whole of the owner's EVSE pricing for the operator."""
         EVSE_PRICING_SET.replace(self._connection, (owner, operator_key), self._in_order(records))
+        self._touch("evse_pricing", {owner})
 
     def known_authentication(self, owner: str, provider_key: str) -> set[tuple[str, str]]:
         """The (kind, key) pairs of identifications the owner vouches for."""
@@ -123,14 +144,17 @@ class SqlPublication:
     def put_authentication(self, records: Sequence[AuthenticationRecord]) -> None:
         """Insert or update these identifications."""
         AUTHENTICATION_SET.put(self._connection, records)
+        self._touch("authentication", {record.owner for record in records})
 
     def delete_authentication(self, owner: str, provider_key: str, keys: Iterable[tuple[str, str]]) -> int:
         """Forget these (kind, key) pairs; how many there were."""
+        self._touch("authentication", {owner})
         return AUTHENTICATION_SET.delete(self._connection, (owner, provider_key), keys)
 
     def replace_authentication(self, owner: str, provider_key: str, records: Sequence[AuthenticationRecord]) -> None:
         """Make these the whole of what the owner vouches for under the provider."""
         AUTHENTICATION_SET.replace(self._connection, (owner, provider_key), records)
+        self._touch("authentication", {owner})
 
     def keep_history_since(self, since: int) -> None:
         """Note that versions of EVSE data which ended at this moment (microseconds) or earlier are about to go."""
@@ -149,6 +173,12 @@ class SqlPublication:
         moved = [replace(record, changed_at=max(record.changed_at, at)) for record in records]
         self._connection.run(_SET_MARK, (tables.CLOCK, max(known, *(to_us(record.changed_at) for record in moved))))
         return moved
+
+    def _touch(self, kind: str, owners: Collection[str], moment: int | None = None) -> None:
+        """Note when our own part, or somebody else's, of what is published has changed last."""
+        for whose in {changed_mark(kind, own=owner == OWN) for owner in owners}:
+            later = max(self._mark(whose) + 1, to_us(self._clock.now()))
+            self._connection.run(_SET_MARK, (whose, later if moment is None else moment))
 
     def _tick(self, at: datetime) -> int:
         """The moment of a change, which the database remembers so that no later one is before it."""

@@ -40,7 +40,7 @@ from p2pnode.store import outbox, reads, search, tables
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
-from p2pnode.store.publication import SqlPublication
+from p2pnode.store.publication import SqlPublication, changed_mark
 from p2pnode.store.reader import SEARCHES, ReadConnection, Reader
 from p2pnode.store.transaction import Keep, SqlTransaction, Start
 from p2pnode.store.values import from_us, to_us
@@ -220,6 +220,11 @@ class SqlStore:
     async def deliveries(self) -> Sequence[DeliveryRecord]:
         """What peers are known to have of what we publish."""
         return await self._reader.search(outbox.deliveries)
+
+    async def changed_at(self, kind: str, *, own: bool) -> datetime:
+        """When what we publish of a kind (the name of its table), or what others do, has changed last; else 1970."""
+        name = changed_mark(kind, own=own)
+        return from_us(await self._reader.search(lambda connection: reads.mark(connection, name)))
 
     async def evse(self, evse_key: str, owner: str | None = None) -> EvseRecord | None:
         """The current record of an EVSE, of one owner or of any: our own before those of peers."""

@@ -2,11 +2,19 @@
 
 import asyncio
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
-from p2pnode.oicp.operations import PUSH_EVSE_STATUS
+from p2pnode.config.outbox import OutboxSection
+from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById
+from p2pnode.oicp.operations import PULL_EVSE_STATUS, PULL_EVSE_STATUS_BY_ID, PUSH_EVSE_DATA, PUSH_EVSE_STATUS
+from p2pnode.roaming.ports import Publication
 from p2pnode.roaming.publishing import MOST_WAITING
+from p2pnode.roaming.records import EvseFilter, PageRequest, StatusRecord
 from tests.roaming.roaming_world import LIMITS, Call, Party, World
+from tests.roaming.test_roaming_evse_data import push as evse_push
 
 
 def push(action: str, **statuses: str) -> bytes:
@@ -161,3 +169,93 @@ async def test_a_peer_that_was_down_when_the_node_began_gets_everything_at_its_f
     await cpo.send(PUSH_EVSE_STATUS, push("update", E2="Occupied"))
     assert await statuses(emp) == {"E1": "Available", "E2": "Occupied"}
     assert actions_of(cpo)[-2:] == ["update", "fullLoad"]
+
+
+async def test_after_a_clean_stop_a_peer_gets_nothing_again_and_after_a_change_only_what_it_missed(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    await cpo.send(PUSH_EVSE_DATA, evse_push("fullLoad", "DE*CPO*E1", "DE*CPO*E2"))
+    await cpo.roaming.aclose()
+    cpo.restart()
+    cpo.wire.calls.clear()
+    assert await cpo.roaming.deliver_pending() == []
+    assert not cpo.wire.calls
+    cpo.wire.down = {"emp"}
+    await cpo.send(PUSH_EVSE_DATA, evse_push("delete", "DE*CPO*E1"))
+    await cpo.send(PUSH_EVSE_DATA, evse_push("insert", "DE*CPO*E3"))
+    await cpo.roaming.aclose()
+    cpo.restart()
+    cpo.wire.down = set()
+    cpo.wire.calls.clear()
+    assert await cpo.roaming.deliver_pending() == []
+    assert actions_of(cpo) == ["delete", "insert"]
+    wanted = EvseFilter(owners=("cpo",), as_of=emp.store.clock())
+    assert [record.evse_id[-2:] for record in await emp.store.evse_page(wanted, PageRequest())] == ["E2", "E3"]
+
+
+async def test_a_peer_that_is_heard_from_again_is_brought_up_to_date_at_once(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    cpo.wire.down = {"emp"}
+    for status in ("Occupied", "Reserved", "OutOfService", "Available", "Occupied"):
+        await cpo.send(PUSH_EVSE_STATUS, push("update", E1=status))
+    assert len(cpo.wire.to("emp")) == 4
+    cpo.wire.down = set()
+    cpo.clock.advance(seconds=2)
+    await emp.send(PULL_EVSE_STATUS, PullEvseStatus(provider_id="DE-ONE"))
+    await cpo.roaming.settle()
+    assert await statuses(emp) == {"E1": "Occupied"}
+
+
+async def test_what_a_peer_has_missed_comes_in_pushes_of_the_configured_size(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    cpo.limits = replace(LIMITS, outbox=OutboxSection(push_records=2))
+    cpo.restart()
+    cpo.wire.down = {"emp"}
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", **{f"E{number}": "Available" for number in range(5)}))
+    cpo.wire.down = set()
+    cpo.wire.calls.clear()
+    assert await cpo.roaming.deliver_pending() == []
+    assert actions_of(cpo) == ["fullLoad", "insert", "insert"]
+    assert len(await statuses(emp)) == 5
+
+
+async def test_after_a_week_with_a_hundred_thousand_changes_a_peer_gets_each_evse_once(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    names = [f"E{number:03}" for number in range(500)]
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", **dict.fromkeys(names, "Available")))
+    cpo.wire.down = {"emp"}
+    await cpo.send(PUSH_EVSE_STATUS, push("update", E000="Occupied"))
+    now = await cpo.store.statuses(("",))
+    for number in range(200):
+        cpo.clock.advance(seconds=7 * 86400 / 200)
+        status = ("Occupied", "Available", "Reserved")[number % 3]
+        now = [
+            replace(
+                found,
+                status=status,
+                body=found.body.replace(found.status.encode(), status.encode()),
+                changed_at=cpo.clock(),
+            )
+            for found in now
+        ]
+        await cpo.store.publish(partial(_put, now))
+    cpo.wire.down = set()
+    cpo.wire.calls.clear()
+    begun = time.perf_counter()
+    await emp.send(PULL_EVSE_STATUS_BY_ID, PullEvseStatusById(provider_id="DE-ONE", evse_id=["DE*CPO*E000"]))
+    await cpo.roaming.settle()
+    took = time.perf_counter() - begun
+    sent = [json.loads(call.body) for call in cpo.wire.to("emp", PUSH_EVSE_STATUS)]
+    assert sum(len(body["OperatorEvseStatus"]["EvseStatusRecord"]) for body in sent) <= 500
+    there = {found.evse_id: found.status for found in await emp.store.statuses(("cpo",))}
+    assert there == {found.evse_id: found.status for found in now}
+    assert took < 2
+
+
+def _put(records: Sequence[StatusRecord], publication: Publication) -> None:
+    publication.put_statuses(records)
