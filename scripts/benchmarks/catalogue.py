@@ -3,6 +3,7 @@
 from benchmarks.figures import Benchmark
 from benchmarks.measures import (
     authorize_start,
+    cdrs,
     changes,
     fan_out,
     full_load,
@@ -12,6 +13,7 @@ from benchmarks.measures import (
     records,
     routing,
     startup,
+    status_changes,
     two_hops,
 )
 
@@ -27,4 +29,6 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     full_load.BENCHMARK,
     routing.BENCHMARK,
     changes.BENCHMARK,
+    status_changes.BENCHMARK,
+    cdrs.BENCHMARK,
 )

@@ -23,7 +23,7 @@ from p2pnode.oicp.operations import AUTHORIZE_START, BASE_PATH, Role
 from p2pnode.pki import Identity, Leaf, create_identity
 
 OPERATOR, PROVIDER = NODE_IDS[Role.CPO], NODE_IDS[Role.EMP]
-YES = {"AuthorizationStatus": "Authorized", "ProviderID": PROVIDER, "StatusCode": {"Code": "000"}}
+YES = {"AuthorizationStatus": "Authorized", "ProviderID": PROVIDER, "StatusCode": {"Code": "000"}, "Result": True}
 PATH = BASE_PATH + AUTHORIZE_START.url_path(OPERATOR)
 
 
