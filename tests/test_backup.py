@@ -139,6 +139,8 @@ async def test_a_backup_that_is_not_whole_puts_nothing_in_place(
     before = rows_of(node.store)
     content = taken.read_bytes()
     (tmp_path / "cut").write_bytes(content[: len(content) // 2])
+    middle = len(content) // 2
+    (tmp_path / "garbled").write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])
     (tmp_path / "other").write_bytes(b"a letter to nobody")
     with tarfile.open(tmp_path / "empty", "w:gz"):
         pass
@@ -149,7 +151,7 @@ async def test_a_backup_that_is_not_whole_puts_nothing_in_place(
     with tarfile.open(tmp_path / "changed", "w:gz") as archive:
         for path in sorted(unpacked.rglob("*.*")):
             archive.add(path, path.relative_to(unpacked).as_posix())
-    for name in ("cut", "other", "empty", "changed", "missing"):
+    for name in ("cut", "garbled", "other", "empty", "changed", "missing"):
         assert await command("store", "restore", tmp_path / name, node.directory) == 1
         assert capsys.readouterr().err.startswith("error: ")
     assert rows_of(node.store) == before

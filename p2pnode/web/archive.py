@@ -6,6 +6,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -206,7 +207,7 @@ def _opened(file: Path) -> Generator[tarfile.TarFile]:
             yield archive
     except FileNotFoundError as error:
         raise Problem(f"{error.filename} does not exist", "name a file that `p2pnode store backup` wrote") from error
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise Problem(f"{file} cannot be read: {error}", "name a file that `p2pnode store backup` wrote") from error
 
 
