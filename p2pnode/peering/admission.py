@@ -11,6 +11,7 @@ from p2pnode.peering.card import Card, CardError
 from p2pnode.peering.pairing import read_request
 from p2pnode.peering.parts import NodeParts
 from p2pnode.peering.pending import Pending, PendingPeers, Source
+from p2pnode.peering.trust import PeerTrust, TrustError
 
 PENDING_FILE = "pending.json"
 
@@ -120,10 +121,15 @@ async def enter(config: NodeConfig, directory: Path | None, card: Card, name: st
     if not card.operators and not card.providers:
         raise NotAccepted("its card names neither an operator nor a provider")
     try:
-        known = (await asyncio.to_thread(load_peers, directory)).get(name)
+        trust = await asyncio.to_thread(lambda: PeerTrust(load_peers(directory)))
+        known = trust.table.get(name)
+        for pin in (card.pin, card.next_pin):
+            other = trust.with_pin(pin) if pin is not None else None
+            if other is not None and other.name != name:
+                raise NotAccepted(f"its key, or its next one, is that of peer {other.name!r}")
         entry = _renewed(known, card.entry(name, url)) if known is not None else card.entry(name, url)
         await asyncio.to_thread(save_peer, directory, entry, card.certificate)
-    except (CardError, ConfigError) as error:
+    except (CardError, ConfigError, TrustError) as error:
         raise NotAccepted(str(error)) from error
     except OSError as error:
         raise NotAccepted(f"the entry cannot be written: {error.strerror}") from error

@@ -2,11 +2,12 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from p2pnode import __version__
@@ -23,6 +24,7 @@ from p2pnode.peering.trust import TrustError, read_chain, to_pem
 
 CARD_PATH = "/.well-known/oicp-node"
 PAIRING_PATH = f"{CARD_PATH}/pairing"
+LONGEST_CHAIN = 6
 CARD_LIMIT = 65536
 """The largest card that is read, in bytes."""
 
@@ -91,12 +93,26 @@ def read_card(content: bytes | Mapping[str, Any]) -> Card:
     except ValidationError as error:
         raise CardError(_first(error)) from None
     try:
-        first = x509.load_pem_x509_certificates(card.certificate.encode())[0]
-        if public_key_pin(first) != card.pin:
-            raise CardError("its certificate is not of the key it names")
-    except ValueError:
-        raise CardError("certificate: not in PEM form") from None
+        _require_own(x509.load_pem_x509_certificates(card.certificate.encode()), card)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        raise CardError("certificate: not a chain in PEM form, or of keys that are not usable") from None
     return card
+
+
+def _require_own(chain: Sequence[x509.Certificate], card: Card) -> None:
+    """Raise unless the chain has the card's key, its next key, and issuers of these only.
+
+    Every other certificate would make its owner's key one of this card's.
+    """
+    first, *others = chain
+    if len(chain) > LONGEST_CHAIN or public_key_pin(first) != card.pin:
+        raise CardError("its certificate is not of the key it names")
+    issued = first
+    for other in others:
+        if public_key_pin(other) == card.next_pin:
+            continue
+        issued.verify_directly_issued_by(other)
+        issued = other
 
 
 def node_card(config: NodeConfig, offered: Collection[AnyOperation], port: int | None = None) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ from p2pnode.peering.parts import NodeParts
 from p2pnode.peering.pending import MOST, MOST_OF_ONE, PER_MINUTE_OF_ONE, Pending
 from p2pnode.peering.server import PeerFace
 from p2pnode.peering.table import PeerTableHolder
-from p2pnode.pki import Identity, load_key
+from p2pnode.pki import Identity, Leaf, issue, load_key
 from tests.peering.peering_kit import (
     NODE,
     Notes,
@@ -212,6 +212,33 @@ async def test_a_stranger_does_not_take_the_place_of_a_peer_or_the_ids_of_the_no
     await house.admission.reject(pki.stranger.pin)
     assert house.admission.pending.all() == ()
     assert await asyncio.to_thread(entered, house) == (known,)
+
+
+async def test_a_card_does_not_take_the_key_of_another_along(house: House, pki: Pki) -> None:
+    own, others = [await asyncio.to_thread(identity.trust.read_text) for identity in (pki.stranger, pki.partner)]
+    refused = await house.asked(pki.stranger, certificate=own + others)
+    assert (refused.status, house.admission.pending.all()) == (400, ())
+    known = PeerEntry(name="partner", certificate=pki.partner.trust)
+    await asyncio.to_thread(save_peer, house.directory, known)
+    assert (await house.asked(pki.stranger, certificate=own + others, next_pin=pki.partner.pin)).status == 202
+    with pytest.raises(NotAccepted, match="is that of peer 'partner'"):
+        await house.admission.accept(pki.stranger.pin, "stranger")
+    assert await asyncio.to_thread(entered, house) == (known,)
+
+
+async def test_a_node_with_a_certificate_of_a_ca_is_known_through_its_renewals(
+    house: House, pki: Pki, tmp_path: Path
+) -> None:
+    keys = tmp_path / "pki"
+    issued = await asyncio.to_thread(issue, pki.ca, keys, Leaf("new", ("DE*NEW",)), house.now)
+    await house.asked(issued)
+    await house.admission.accept(issued.pin, "newcomer")
+    again = await asyncio.to_thread(issue, pki.ca, keys, Leaf("new", ("DE*NEW",)), house.now)
+    body = sample(AUTHORIZE_START).replace(b"DE*ABC", b"DE*NEW")
+    tls = await asyncio.to_thread(tls_client, pki.node, again)
+    assert (await post(house.face.port, path_of(AUTHORIZE_START, "DE*NEW"), body, tls=tls)).status == 200
+    other = await asyncio.to_thread(tls_client, pki.node, pki.issued)
+    assert (await post(house.face.port, path_of(AUTHORIZE_START, "DE*NEW"), body, tls=other)).status == 401
 
 
 async def test_a_peer_that_is_met_again_keeps_what_was_agreed_with_it(house: House, pki: Pki) -> None:
