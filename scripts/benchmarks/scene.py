@@ -93,11 +93,14 @@ class Scene:
         return checked(self._post(self.echo_port, AUTHORIZE_START, body))
 
     def _post(self, port: int, operation: AnyOperation, body: bytes, query: str = "") -> Answer:
+        path = path_to(operation, query)
+        return exchange(self.connection(port), path, body, self._signed(path, body) if self.signatures != "off" else {})
+
+    def connection(self, port: int) -> http.client.HTTPSConnection:
+        """A connection of the peer to the node or the echo server, not made yet."""
         context = ssl.create_default_context(cafile=str(self.node_identity.trust))
         context.load_cert_chain(self.peer_identity.certificate_file, self.peer_identity.key_file)
-        connection = http.client.HTTPSConnection(HOST, port, timeout=TIMEOUT, context=context)
-        path = BASE_PATH + operation.url_path(PEER_IDS[operation.caller]) + query
-        return exchange(connection, path, body, self._signed(path, body) if self.signatures != "off" else {})
+        return http.client.HTTPSConnection(HOST, port, timeout=TIMEOUT, context=context)
 
     def _signed(self, path: str, body: bytes) -> Mapping[str, str]:
         """The header fields of the peer's signature."""
@@ -147,9 +150,19 @@ def acknowledged(answer: Answer) -> Answer:
 def exchange(
     connection: http.client.HTTPConnection, path: str, body: bytes, fields: Mapping[str, str] = MappingProxyType({})
 ) -> Answer:
-    """One request on a connection, which is closed then; `fields` are further header fields. Raises OSError."""
+    """One request on a connection, which is made for it and closed then. Raises OSError."""
     try:
         connection.connect()
+        return ask(connection, path, body, fields)
+    finally:
+        connection.close()
+
+
+def ask(
+    connection: http.client.HTTPConnection, path: str, body: bytes, fields: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
+    """One request on a connection that is there; `fields` are further header fields. Raises OSError."""
+    try:
         begun = time.perf_counter()
         connection.request("POST", path, body, {"Content-Type": "application/json", **fields})
         answer = connection.getresponse()
@@ -157,8 +170,11 @@ def exchange(
         return Answer(answer.status, text, time.perf_counter() - begun)
     except http.client.HTTPException as error:
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
-    finally:
-        connection.close()
+
+
+def path_to(operation: AnyOperation, query: str = "") -> str:
+    """The path at which the peer calls an operation of the node."""
+    return BASE_PATH + operation.url_path(PEER_IDS[operation.caller]) + query
 
 
 @contextmanager
