@@ -165,15 +165,13 @@ def _table(entries: Sequence[_Placed]) -> PeerTable:
 
 
 def _refuse_own(entries: Sequence[_Placed], own: NodeSection) -> None:
-    """Raises ConfigError at the first entry that claims an identifier of our own party."""
+    """Raises ConfigError at the first entry whose own identifier is one of our party; it may bundle ours."""
     ours = PeerEntry(name=own.name, operators=own.operators, providers=own.providers)
     for placed in entries:
-        peer = placed.peer
-        claimed = {Role.CPO: (*peer.operators, *peer.sub_operators), Role.EMP: (*peer.providers, *peer.sub_providers)}
-        for role, texts in claimed.items():
-            for text in texts:
+        for role in Role:
+            for text in placed.peer.ids(role):
                 if ours.speaks_for(role, text):
-                    sentence = f"peer {peer.name!r} claims {text!r}, which is this node's own, {own.name!r}"
+                    sentence = f"peer {placed.peer.name!r} claims {text!r}, which is this node's own, {own.name!r}"
                     raise ConfigError(placed.file, sentence, key="peer", line=placed.line)
 
 

@@ -84,13 +84,17 @@ class Cdrs:
         ProtocolError 400 for a session that is not between the two, and for a second, different CDR, 017 for a
         HubOperatorID that is another peer's.
         """
-        hub = received.message.hub_operator_id
-        named = self._party.peers().by_operator(operator_key(hub)) if hub is not None else None
-        if named is not None and named.name != received.peer.name and not received.peer.hub:
-            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "HubOperatorID is another peer's")
+        self._refuse_foreign_hub(received.peer, received.message)
         given = Outgoing(received.operation, received.message, received.body, received.process_id)
         await self._store(received.peer, given, caller_of(received))
         return acknowledge(received.message)
+
+    def _refuse_foreign_hub(self, peer: PeerEntry, message: ChargeDetailRecord) -> None:
+        """Raises ProtocolError 017 for a HubOperatorID that is another peer's; a hub may name anybody's."""
+        hub = message.hub_operator_id
+        named = self._party.peers().by_operator(operator_key(hub)) if hub is not None else None
+        if named is not None and named.name != peer.name and not peer.hub:
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "HubOperatorID is another peer's")
 
     async def _store(self, peer: PeerEntry, given: Outgoing[ChargeDetailRecord], operator_id: str) -> None:
         """Put a CDR of a peer on disk, and into the outbox for our own EMP unless that has it."""
@@ -151,8 +155,10 @@ class Cdrs:
         adoptable: SessionRecord | None = None
         if outgoing.source is None:
             await self._preflight.require(message)
-        elif await party.store.session(key) is None:
-            adoptable = await adopted(party, outgoing.source, message, caller_id, at)
+        else:
+            self._refuse_foreign_hub(outgoing.source, message)
+            if await party.store.session(key) is None:
+                adoptable = await adopted(party, outgoing.source, message, caller_id, at)
 
         going = outgoing
 

@@ -319,3 +319,13 @@ async def test_without_relay_a_peer_gets_no_further_than_this_node(world: World,
     sender, message = (cpo, START) if operation is ops.AUTHORIZE_START else (emp, REMOTE_START)
     await refused_or_answered(sender.send(operation, message))
     assert len(world.wire.calls) == 1
+
+
+async def test_a_relay_refuses_a_cdr_that_names_another_peer_as_hub_operator(world: World) -> None:
+    cpo, relay, _ = await world.star()
+    relay.knows(await world.party("other", operators=("DE*OTH",)))
+    await cpo.send(ops.AUTHORIZE_START, START)
+    call = Call("cpo", "relay", ops.CHARGE_DETAIL_RECORD, cdr(hub_operator_id="DE*OTH"), "DE*CPO", None)
+    _, answer = await relay.answer(call, "process")
+    assert decoded(answer)["StatusCode"]["Code"] == Code.UNAUTHORIZED_ACCESS
+    assert await relay.store.cdr(session_key(SESSION)) is None
