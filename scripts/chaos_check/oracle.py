@@ -45,8 +45,8 @@ class Evidence:
     happened: Sequence[Happened]
     nodes: Mapping[str, NodeState]
     """By the names of the plan; empty as long as only the backends are looked at."""
-    pulled: Mapping[str, StoredEvse] = field(default_factory=dict[str, StoredEvse])
-    """What the EMP's backend pulls, where the nodes are looked at."""
+    pulled: Mapping[str, StoredEvse] | None = None
+    """What the EMP's backend has pulled; None where it has not."""
     ended: Sequence[tuple[float, str]] = ()
     """When which process has ended although nobody has ended it."""
 
@@ -91,7 +91,9 @@ def judge(evidence: Evidence) -> Verdict:
         _stored(verdict, ledger, name, state)
     if evidence.nodes:
         held = {name: state.evses for name, state in evidence.nodes.items()}
-        _evses(verdict, ledger, {**held, "the EMP's backend": evidence.pulled})
+        if evidence.pulled is not None:
+            held["the EMP's backend"] = evidence.pulled
+        _evses(verdict, ledger, held)
     return verdict
 
 

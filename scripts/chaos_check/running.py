@@ -72,9 +72,11 @@ class Course:
             return min(over / self.options.sessions, 0.99)
         return 1.0 if ledger.over >= ledger.sessions.keys() else 0.99
 
-    def judged(self, nodes: Mapping[str, NodeState], pulls: Mapping[str, StoredEvse]) -> Verdict:
+    def judged(
+        self, nodes: Mapping[str, NodeState] | None = None, pulls: Mapping[str, StoredEvse] | None = None
+    ) -> Verdict:
         """The judgement of what is known now."""
-        evidence = Evidence(self.options, self.cpo, self.emp, self.happened, nodes, pulls, self.ended)
+        evidence = Evidence(self.options, self.cpo, self.emp, self.happened, nodes or {}, pulls, self.ended)
         verdict = judge(evidence)
         verdict.divergences[:0] = self.too_late
         return verdict
@@ -215,18 +217,29 @@ async def _settled(course: Course) -> Verdict:
     """The judgement once nothing is wrong, or after the time for settling."""
     end = time.monotonic() + course.options.settle
     while True:
-        course.read()
-        verdict = course.judged({}, {})
         is_late = time.monotonic() > end
+        verdict = await _judged(course, is_late=is_late)
         if not verdict.divergences or is_late:
-            try:
-                nodes = await _states(course.stage)
-                verdict = course.judged(nodes, await pulled(course.stage.hubs[plan.EMP_BACKEND]))
-            except (Problem, aiohttp.ClientError, TimeoutError) as error:
-                verdict.wrong("a node does not serve", detail=str(error))
-            if not verdict.divergences or is_late:
-                return verdict
+            return verdict
         await asyncio.sleep(LOOK_AGAIN)
+
+
+async def _judged(course: Course, *, is_late: bool) -> Verdict:
+    """The judgement of now: of the backends, then of the nodes, then with a pull, each where nothing is wrong so far.
+
+    A pull comes last because it brings the EMP's node what a push has not.
+    """
+    course.read()
+    verdict = course.judged()
+    try:
+        if not verdict.divergences or is_late:
+            nodes = await _states(course.stage)
+            verdict = course.judged(nodes)
+            if not verdict.divergences:
+                verdict = course.judged(nodes, await pulled(course.stage.hubs[plan.EMP_BACKEND]))
+    except (Problem, aiohttp.ClientError, TimeoutError) as error:
+        verdict.wrong("a node does not serve", detail=str(error))
+    return verdict
 
 
 async def _states(stage: Stage) -> dict[str, NodeState]:
