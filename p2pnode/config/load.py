@@ -75,7 +75,8 @@ def save_peer(directory: Path, entry: PeerEntry, certificate: str | None = None)
 def rename_peer(directory: Path, name: str, new: str) -> Path:
     """Give the peer in `peers.d/` another name, and return its file. Raises ConfigError as `save_peer`."""
     placed = _placed(directory, name)
-    entry = placed.peer.model_copy(update={"name": new})
+    renamed = placed.peer.model_dump() | {"name": new}
+    entry = read_settings(PeerEntry, renamed, placed.file, "")
     file = _own_file(directory, new)
     if file.exists():
         raise ConfigError(file, f"there is a peer {new!r} already")
