@@ -164,7 +164,7 @@ class PeerClient:
             raw = await self._exchange(peer, call)
             http = raw.http
             if signed is not None and self._signatures is not None:
-                raw = replace(raw, body=self._signatures.plain_answer(signed, raw.http, raw.body))
+                raw = replace(raw, body=await self._signatures.plain_answer(signed, raw.http, raw.body))
             answer = _answer(operation, peer, raw, (perf_counter() - begun) * 1000)
             told = code_of(answer.answer)
             if signed is not None and self._signatures is not None:

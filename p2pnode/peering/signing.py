@@ -139,8 +139,13 @@ class Signatures:
         if self._beside is not None:
             await self._beside.aclose()
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        """The result of `work`, done beside the loop: what a signature takes of the time, it takes without Python."""
+    async def _run(self, work: Callable[[], T], size: int = 0) -> T:
+        """The result of `work` on so many bytes, done beside the loop, and for a large body beside all others.
+
+        What a signature takes of the time, it takes without Python.
+        """
+        if size > MEBIBYTE:
+            return await asyncio.to_thread(work)
         return work() if self._beside is None else await self._beside.run(lambda _: work())
 
     async def reload(self) -> None:
@@ -163,7 +168,7 @@ class Signatures:
         if key is None:
             raise Unreachable(peer.name, "the key that signs messages to it has not been read")
         if peer.dialect == "wwcp":
-            return Exchange(peer, None, sign_body(key, body))
+            return Exchange(peer, None, await self._run(partial(sign_body, key, body), len(body)))
         work = partial(sign_request, key, target, process_id, await _digest(body), self._second())
         return Exchange(peer, await self._run(work), body)
 
@@ -174,7 +179,7 @@ class Signatures:
         """
         try:
             if peer.dialect == "wwcp":
-                return Exchange(peer, None, self._plain(peer, body))
+                return Exchange(peer, None, await self._plain(peer, body))
             found = self._signature(peer, request.headers)
             if found is None:
                 return Exchange(peer, None, body)
@@ -197,14 +202,14 @@ class Signatures:
         if self._key is None:
             return None, body
         if exchange.peer.dialect == "wwcp":
-            return None, sign_body(self._key, body)
+            return None, await self._run(partial(sign_body, self._key, body), len(body))
         if exchange.signed is None:
             return None, body
         fields = {"content-digest": await _digest(body), "process-id": process_id}
         work = partial(sign_answer, self._key, exchange.signed, http, fields, self._second())
         return await self._run(work), body
 
-    def plain_answer(self, exchange: Exchange, http: int, body: bytes) -> bytes:
+    async def plain_answer(self, exchange: Exchange, http: int, body: bytes) -> bytes:
         """The answer without the signature that a peer has put in its body.
 
         Raises Unreadable where that does not hold, or is missed; an HTTP error needs none.
@@ -212,7 +217,7 @@ class Signatures:
         if exchange.peer.dialect != "wwcp" or (http != HTTPStatus.OK and not is_signed(body)):
             return body
         try:
-            return self._plain(exchange.peer, body)
+            return await self._plain(exchange.peer, body)
         except SignatureProblem as problem:
             raise Unreadable(exchange.peer.name, str(problem)) from None
 
@@ -296,11 +301,12 @@ class Signatures:
             self._logger.warning("%s: its signatures are not looked at", told)
         return None
 
-    def _plain(self, peer: PeerEntry, body: bytes) -> bytes:
+    async def _plain(self, peer: PeerEntry, body: bytes) -> bytes:
         """The body without the signature in it."""
         if not is_signed(body) and peer.signatures != "require":
             return body
-        return check_body(self._peers.trust.signing_keys(peer).values(), body)
+        keys = tuple(self._peers.trust.signing_keys(peer).values())
+        return await self._run(partial(check_body, keys, body), len(body))
 
     def _second(self) -> int:
         return int(self._now().timestamp())
