@@ -3,7 +3,6 @@
 It speaks to its hub only. What it sends and receives it tells the wire as nodes do, so that its messages are seen.
 """
 
-import asyncio
 import json
 import ssl
 import time
@@ -34,6 +33,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.peering.reply import PROCESS_ID_HEADER
 from p2pnode.peering.routes import Routes
 from p2pnode.pki import Identity
+from p2pnode.roaming.background import Background
 
 ENERGY = Decimal("7.25")
 """kWh, what every session at its charge point takes."""
@@ -71,7 +71,7 @@ class PlainParty:
     """The energy of each of its drivers' sessions, kWh, once its CDR has come."""
     _evse_ids: set[str] = field(default_factory=set[str])
     _charges: dict[str, _Charge] = field(default_factory=dict[str, _Charge])
-    _tasks: set["asyncio.Task[None]"] = field(default_factory=set["asyncio.Task[None]"])
+    _background: Background = field(default_factory=Background)
     _routes: Routes = field(default_factory=lambda: Routes(PUSH_LIMIT))
     _client: aiohttp.ClientSession | None = None
     _runner: web.AppRunner | None = None
@@ -94,6 +94,7 @@ class PlainParty:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._background.aclose()
         if self._client is not None:
             await self._client.close()
         if self._runner is not None:
@@ -152,9 +153,7 @@ class PlainParty:
         return {**answer, "ProviderID": self.party.provider_id, "StatusCode": SUCCESS if known else refusal}
 
     def _later(self, charge: _Charge, *, begins: bool) -> None:
-        task = asyncio.create_task(self._begin(charge) if begins else self._end(charge), name=f"{self.name} charging")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.start(self._begin(charge) if begins else self._end(charge), f"{self.name} charging")
 
     # What it sends.
 
