@@ -111,6 +111,8 @@ class Lane:
         self._running = False
         self._flight: asyncio.Task[None] | None = None
         self._forced = False
+        self._faults = 0
+        """How often in a row the store has failed."""
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: asyncio.Task[None] | None = None
 
@@ -267,6 +269,8 @@ class Lane:
         except Exception:
             self._start_over(Deferred("", "the node could not note that it has been delivered"))
             raise
+        else:
+            self._faults = 0
         finally:
             self._tell(record.id, outcome)
             self._parts.moved(self.peer, self.name)
@@ -305,7 +309,8 @@ class Lane:
         self._entries.clear()
         self.sessions.clear()
         self.complete, self._last_id = False, 0
-        self._block(why, self._parts.now() + timedelta(seconds=self._parts.settings.base_seconds))
+        self._faults += 1
+        self._block(why, self._parts.now() + pause(self._parts.settings, self._faults, self._parts.random))
 
     def _tell_all(self, why: Deferred) -> None:
         for number in tuple(self._waiters):

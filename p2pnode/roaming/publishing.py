@@ -198,7 +198,8 @@ class Publisher:
             if turn <= lane.covered:
                 return f"{peer.name}: not delivered yet" if lane.behind else None
             if self._party.breakers.open_until(peer.name) is not None and parcel is not None:
-                self._fall_behind(lane, peer)
+                lane.behind, lane.covered = True, lane.issued
+                self._set_timer(lane, peer)
                 return f"{peer.name}: it is away, and gets it when it is back"
             try:
                 problem = await self._send(lane, peer, parcel, process_id)
@@ -216,14 +217,19 @@ class Publisher:
         lane.behind, lane.covered, lane.failures = True, lane.issued, lane.failures + 1
         if lane.timer is not None:
             lane.timer.cancel()
-        if not self._resting:
+            lane.timer = None
+        self._set_timer(lane, peer)
+
+    def _set_timer(self, lane: Lane, peer: PeerEntry) -> None:
+        """Try again after a pause, unless that is to be done already."""
+        if lane.timer is None and not self._resting:
             wait = pause(self._party.limits.outbox, lane.failures, RANDOM.random).total_seconds()
             lane.timer = asyncio.get_running_loop().call_later(wait, self._try_again, peer.name)
 
     def _back(self, name: str, _: BreakerRecord) -> None:
         """The peer may be back."""
         lane = self._lanes.get(name)
-        if lane is not None and lane.behind and not lane.refused and lane.failures:
+        if lane is not None and lane.behind and not lane.refused and (lane.failures or lane.timer is not None):
             self._try_again(name)
 
     def _try_again(self, name: str) -> None:

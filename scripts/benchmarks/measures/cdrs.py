@@ -10,7 +10,8 @@ import aiohttp
 
 from benchmarks.figures import Benchmark, Failure, Figure, Goal, Plan
 from benchmarks.hops import OPERATOR, Hops, hops
-from benchmarks.load import percentile
+from benchmarks.load import cpu_seconds, percentile
+from benchmarks.processes import Server
 from benchmarks.requests import SessionIds
 from benchmarks.scene import HOST, UID
 from p2pnode.oicp.operations import AUTHORIZE_START, BASE_PATH, CHARGE_DETAIL_RECORD, AnyOperation
@@ -30,30 +31,42 @@ def measure(plan: Plan) -> Iterator[Figure]:
     rates: list[float] = []
     p50: list[float] = []
     p99: list[float] = []
+    costs: dict[str, list[float]] = {}
     with hops() as way:
         emp_node, cpo_node = way.nodes()
-        with way.backend(), emp_node, cpo_node:
+        with way.backend() as backend, emp_node, cpo_node:
             for run in range(plan.runs):
                 plan.say(f"run {run + 1} of {plan.runs}")
-                times, seconds = asyncio.run(exchange(way, int(A_SECOND * plan.seconds)))
+                watched = (cpo_node, emp_node, backend)
+                times, seconds, used = asyncio.run(exchange(way, int(A_SECOND * plan.seconds), watched))
+                for server, cost in zip(watched, used, strict=True):
+                    costs.setdefault(server.name, []).append(cost / len(times) * 1e6)
                 rates.append(len(times) / seconds)
                 p50.append(percentile(times, 0.5))
                 p99.append(percentile(times, 0.99))
     yield Figure("cdrs.rate", "CDRs/s", rates, goal=GOAL)
     yield Figure("cdrs.p50", "ms", p50)
     yield Figure("cdrs.p99", "ms", p99)
+    for name, samples in costs.items():
+        yield Figure(f"cdrs.{name}", "us of a core", samples)
 
 
-async def exchange(way: Hops, count: int) -> tuple[list[float], float]:
-    """Authorize so many sessions, then send their CDRs: the time of each, shortest first, and of all, in seconds."""
+async def exchange(way: Hops, count: int, watched: Sequence[Server]) -> tuple[list[float], float, Sequence[float]]:
+    """Authorize so many sessions, then send their CDRs.
+
+    Returns the time of each, shortest first, that of all, and that of a core each of the watched took, in seconds.
+    """
     ids = SessionIds()
     sessions = [ids.next().decode() for _ in range(count)]
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(f"http://{HOST}:{way.backend_face}", connector=connector) as client:
         await on_all(sessions, lambda session: post(client, AUTHORIZE_START, start(session)))
+        before = [cpu_seconds(server.pid) for server in watched]
         begun = time.perf_counter()
         times = await on_all(sessions, lambda session: post(client, CHARGE_DETAIL_RECORD, cdr(session)))
-        return sorted(times), time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        used = [cpu_seconds(server.pid) - earlier for server, earlier in zip(watched, before, strict=True)]
+        return sorted(times), seconds, used
 
 
 async def on_all(sessions: Sequence[str], send: Send) -> list[float]:
