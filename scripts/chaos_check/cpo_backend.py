@@ -134,7 +134,7 @@ class CpoBackend:
         async with self._starting.setdefault(session_id, asyncio.Lock()):
             if session_id not in self._sessions:
                 self._remote.put_nowait(await self._open(session_id, None, start))
-        return acknowledgement(SessionID=session_id)
+        return acknowledgement(session_id)
 
 
 def _partner_session_id(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class EmpBackend:
             for number in range(self._settings.sessions):
                 if number in self._over:
                     continue
-                await self._until_authorized(number * self._settings.starts_per_session)
+                await self._until_authorized(number * self._settings.local_per_remote)
                 await room.acquire()
                 tasks.create_task(self._start(hub, number, room))
         await asyncio.Event().wait()
@@ -92,7 +92,7 @@ class EmpBackend:
             return None
         name = CHARGE_DETAIL_RECORD.name if path == CDR else f"ChargingNotification{message['Type']}"
         await self._note(Received(time.time(), session_id, name, body.decode()))
-        return acknowledgement(SessionID=session_id)
+        return acknowledgement(session_id)
 
     async def _authorize(self, message: dict[str, Any], session_id: str) -> Mapping[str, Any]:
         if message["Identification"] != {"RFIDMifareFamilyIdentification": {"UID": messages.KNOWN_CARD}}:

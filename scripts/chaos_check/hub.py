@@ -30,8 +30,9 @@ RETRY = 0.2
 class Settings(msgspec.Struct):
     """What a backend process is told: where its hub is, where it listens, where it writes, and how much it does.
 
-    `pause` is how long it waits at most between two messages of a session, in seconds. Once the file `finish` is there,
-    it comes to an end.
+    `pause` is how long it waits at most between two messages of a session, in seconds. An EMP's backend starts one
+    session from afar for every `local_per_remote` that drivers have begun at a charging point. Once the file `finish`
+    is there, a CPO's comes to an end.
     """
 
     hub: str
@@ -42,7 +43,7 @@ class Settings(msgspec.Struct):
     sessions: int
     at_once: int
     pause: float
-    starts_per_session: float = 0.0
+    local_per_remote: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,6 @@ def run(backend: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(until_the_end())
 
 
-def acknowledgement(code: str = "000", **members: str) -> dict[str, Any]:
-    """eRoamingAcknowledgement."""
-    return {"Result": code == "000", "StatusCode": {"Code": code}, **members}
+def acknowledgement(session_id: str) -> dict[str, Any]:
+    """eRoamingAcknowledgement: yes."""
+    return {"Result": True, "StatusCode": {"Code": "000"}, "SessionID": session_id}

@@ -193,7 +193,9 @@ async def _watch(course: Course) -> None:
     stage = course.stage
     while True:
         for name in plan.PROCESSES:
-            if not stage.locks[name].locked() and stage.process(name).has_ended:
+            if stage.locks[name].locked() or not stage.process(name).has_ended:
+                continue
+            async with stage.locks[name]:
                 course.say(f"{name} has ended by itself")
                 course.ended.append((time.time(), name))
                 await stage.process(name).start()

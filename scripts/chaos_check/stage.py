@@ -23,7 +23,6 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.lab.ports import LOOPBACK, ReservedPorts
 from p2pnode.lab.process import NodeProcess
 from p2pnode.oicp.operations import BASE_PATH
-from p2pnode.web.client import AdminClient
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 FULL_AT = 8192
@@ -100,19 +99,14 @@ class Stage:
         """The process of this name."""
         return self.nodes[name] if name in self.nodes else self.backends[name]
 
-    async def admin(self, name: str) -> AdminClient:
-        """The client of a node that serves."""
-        return await self.nodes[name].ready()
-
-    def fill_disk(self, name: str, *, full: bool) -> int:
-        """Let a node's files grow no more, or again; returns the id of its process.
+    def fill_disk(self, name: str, *, full: bool) -> None:
+        """Let a node's files grow no more, or again. Raises ProcessLookupError where it has ended.
 
         Every write beyond a small size fails, as on a full disk, to this process alone and without any privilege.
         """
         pid = self.nodes[name].pid
         _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_AT if full else hard, hard))
-        return pid
 
 
 @asynccontextmanager
@@ -196,6 +190,6 @@ def _tell(made: Stage, name: str, options: Options, port: int) -> None:
         sessions=options.local if is_cpo else options.remote,
         at_once=options.at_once,
         pause=PAUSE,
-        starts_per_session=(1 - messages.UNKNOWN_SHARE) * 0.9 * options.local / max(options.remote, 1),
+        local_per_remote=(1 - messages.UNKNOWN_SHARE) * 0.9 * options.local / max(options.remote, 1),
     )
     (made.directory / f"{name}.json").write_bytes(msgspec.json.encode(settings))
