@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,14 +13,14 @@ from p2pnode.peering.doctor import Patient, examine
 from p2pnode.peering.finding import Finding
 from p2pnode.peering.trust import PeerTrust
 from p2pnode.pki import Identity
-from tests.peering.peering_kit import NOW, Notes, Pki, face_over, hold, tls_settings, trusted
+from tests.peering.peering_kit import Notes, Pki, face_over, hold, tls_settings, trusted
 
 
 def patient(own: Identity, entry: PeerEntry, **changes: object) -> Patient:
     """The partner as it examines the node; the face of the tests plays the node."""
     face = PeerFaceSection(certificate=own.certificate_file, key=own.key_file)
     node = NodeSection(name="partner", operators=("DE*ABC",), providers=("DE-DCB",))
-    members = {"now": NOW, **changes}
+    members = {"now": datetime.now(UTC), **changes}
     return Patient(
         entry,
         PeerTrust(PeerTable([entry])),
@@ -63,7 +63,7 @@ async def examined(  # noqa: PLR0913 - each is what one test or another varies
     holder = await hold(them or trusted(pki.partner))
     async with face_over(holder, notes, settings=tls_settings(pki.node), offered=offered) as face:
         entry = entry_at(face.port, known or pki.node, **settings)
-        return await found(await asyncio.to_thread(patient, own or pki.partner, entry, now=NOW + now))
+        return await found(await asyncio.to_thread(patient, own or pki.partner, entry, now=datetime.now(UTC) + now))
 
 
 async def test_a_peer_that_is_well_has_no_failure_and_got_no_message(pki: Pki, notes: Notes) -> None:
