@@ -238,17 +238,15 @@ def replace_members(
     changes: Mapping[str, object],
     renamed: Mapping[str, str] = MappingProxyType({}),
     missing: Mapping[str, object] = MappingProxyType({}),
-    first: str | None = None,
 ) -> bytes:
     """An object with the members named in `changes` replaced, added, or with None removed.
 
     Those in `renamed` get another name, unless they are null: then they go. Those in `missing` are added where there
-    are none. The values of all other members keep their bytes and their order, but that `first` stands before them.
-    Raises `InvalidMessage` where `raw` is not a JSON object, `MessageError` where a new value cannot be written.
+    are none. The values of all other members keep their bytes and their order. Raises `InvalidMessage` where `raw` is
+    not a JSON object, `MessageError` where a new value cannot be written.
     """
     as_they_came = decoded(MEMBERS, raw.removeprefix(BOM))
-    members: dict[str, object] = {first: as_they_came[first]} if first in as_they_came else {}
-    members.update(as_they_came)
+    members: dict[str, object] = {**as_they_came}
     changes = {**changes, **{name: value for name, value in missing.items() if name not in as_they_came}}
     for name, other in renamed.items():
         as_it_came = members.pop(name, None)

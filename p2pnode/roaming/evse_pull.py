@@ -20,7 +20,7 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, as_one_page, ask_each
 from p2pnode.roaming.crawls import Snapshots, is_last_page
-from p2pnode.roaming.evse_rows import GOOGLE_ALONE, OTHER_THAN_GOOGLE, Listing, take_evse
+from p2pnode.roaming.evse_rows import Listing, take_evse
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Publication, Received
@@ -33,7 +33,7 @@ from p2pnode.roaming.visibility import own_keys, visible_prefixes
 DELETED = "delete"
 GOOGLE = GeoCoordinatesResponseFormatType.GOOGLE
 OTHERS: Mapping[GeoCoordinatesResponseFormatType, tuple[bytes, ...]] = {
-    GOOGLE: (OTHER_THAN_GOOGLE,),
+    GOOGLE: (b"Degree",),
     GeoCoordinatesResponseFormatType.DECIMAL_DEGREE: (b"Google", b"DegreeMinuteSeconds"),
     GeoCoordinatesResponseFormatType.DEGREE_MINUTE_SECONDS: (b"Google", b"DecimalDegree"),
 }
@@ -216,8 +216,7 @@ def _shown(version: EvseVersion, notation: GeoCoordinatesResponseFormatType) -> 
     Every record gives its place in some notation: where no other one is named, nothing is to be converted.
     """
     body = version.body
-    plain = notation is GOOGLE and body.startswith(GOOGLE_ALONE)
-    if not plain and any(other in body for other in OTHERS[notation]):
+    if any(other in body for other in OTHERS[notation]):
         body = _in_notation(body, notation)
     return _head(version.changed_at, version.delta_type), memoryview(body)[1:]
 

@@ -19,10 +19,6 @@ Row = TypeVar("Row")
 STATION_ID = "ChargingStationID"
 STATION_ID_IN_PUSHES = "ChargingStationId"
 HUB_OPERATOR = "HubOperatorID"
-OTHER_THAN_GOOGLE = b"Degree"
-"""What stands in every record that gives a place in DecimalDegree or DegreeMinuteSeconds."""
-GOOGLE_ALONE = b'{"GeoCoordinates":{"Google":'
-"""How a record begins that is shown and gives its places in no other notation: a page need not look through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +148,7 @@ def _pull_form(body: bytes, evse_id: str, listing: Listing) -> bytes:
     renamed = {STATION_ID_IN_PUSHES: STATION_ID}
     bundled = operator_of_evse(evse_id) != operator_key(listing.operator_id)
     missing = {HUB_OPERATOR: listing.operator_id} if bundled else {}
-    first = None if OTHER_THAN_GOOGLE in body else "GeoCoordinates"
-    return replace_members(body, changes, renamed, missing, first)
+    return replace_members(body, changes, renamed, missing)
 
 
 def push_form(body: bytes) -> bytes:

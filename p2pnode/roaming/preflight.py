@@ -104,7 +104,7 @@ class Preflight:
         known = {record.product_id for record in published if record.provider_key in providers}
         if known and product_id not in known:
             sentence = f"PartnerProductID is none of the {len(known)} products published for this provider."
-            return [Violation("/PartnerProductID", "product-unknown", sentence)]
+            return [Violation("/PartnerProductID", "product-unknown", sentence, WARNING)]
         key = evse_key(message.evse_id)
         pricing = await self._party.store.evse_pricing((OWN,), operators)
         here = [record for record in pricing if record.evse_key == key and record.provider_key in providers]

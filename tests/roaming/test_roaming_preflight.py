@@ -102,14 +102,16 @@ async def test_signed_values_are_demanded_where_the_evse_says_external(cpo: Part
     assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr(signed_metering_values=[signed]))).result
 
 
-async def test_a_product_nobody_has_published_stops_a_cdr_and_one_of_another_evse_does_not(cpo: Party) -> None:
-    assert await told(cpo, cdr(partner_product_id="AC9")) == []
+@pytest.mark.parametrize(("product", "code"), [("AC9", "product-unknown"), ("AC2", "product-elsewhere")])
+async def test_a_product_nobody_has_published_here_is_told_and_stops_no_cdr(
+    cpo: Party, product: str, code: str
+) -> None:
+    assert await told(cpo, cdr(partner_product_id=product)) == []
     await publish(cpo)
     await publish_products(cpo, "AC1", "AC2", at_evse="AC1")
-    assert [each.code for each in await stopped(cpo, cdr(partner_product_id="AC9"))] == ["product-unknown"]
-    assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr(partner_product_id="AC2"))).result
-    assert await notes(cpo) == [("022", ["product-unknown"]), ("000", ["product-elsewhere"])]
-    assert [[each.code for each in found] for _, found in cpo.checked] == [["product-unknown"], ["product-elsewhere"]]
+    assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr(partner_product_id=product))).result
+    assert await notes(cpo) == [("000", [code])]
+    assert [[each.code for each in found] for _, found in cpo.checked] == [[code]]
 
 
 async def test_all_violations_are_told_at_once_and_noted_once_however_often_it_is_tried(cpo: Party) -> None:
