@@ -4,20 +4,17 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from pathlib import Path
-from time import perf_counter
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
-from uuid import uuid4
+from typing import Self, cast
 
 from p2pnode import __version__
 from p2pnode.backends.commands import Commands
 from p2pnode.backends.face import GRACE, BackendFace, passed_on
 from p2pnode.backends.http_backend import HttpBackend
 from p2pnode.backends.making import BackendParts, commands_of, make_cpo, make_emp
+from p2pnode.backends.own_messages import OwnMessages
 from p2pnode.backends.virtual_cpo import VirtualCpoBackend
 from p2pnode.config import load_node, load_peers
 from p2pnode.config.node import NodeConfig
@@ -28,13 +25,8 @@ from p2pnode.observe.logs import NodeLog
 from p2pnode.observe.metrics import NodeMetrics
 from p2pnode.observe.observer import Observer
 from p2pnode.observe.status import NodeStatus, PeerStatus
-from p2pnode.oicp import rules
-from p2pnode.oicp.answers import code_of, refusal
-from p2pnode.oicp.codec import encode, read, reason
-from p2pnode.oicp.envelopes import split
-from p2pnode.oicp.errors import InvalidMessage, OicpError, PeerError, ProtocolError
-from p2pnode.oicp.model import OicpModel
-from p2pnode.oicp.operations import BASE_PATH, AnyOperation, Operation, Role
+from p2pnode.oicp.errors import OicpError
+from p2pnode.oicp.operations import BASE_PATH, Role
 from p2pnode.peering.admission import Admission
 from p2pnode.peering.client import PeerClient
 from p2pnode.peering.face import FaceParts
@@ -46,17 +38,11 @@ from p2pnode.peering.signing import Signatures
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.peering.upkeep import Upkeep
 from p2pnode.roaming.background import Background
-from p2pnode.roaming.evse_import import EvseImport, ImportReport
-from p2pnode.roaming.explain import Explanation, Question, explain
-from p2pnode.roaming.naming import find_peer
 from p2pnode.roaming.party import Limits, OwnParty
-from p2pnode.roaming.ports import Outgoing
-from p2pnode.roaming.records import OWN, PageRequest, QueueCount
+from p2pnode.roaming.records import OWN, QueueCount
 from p2pnode.roaming.services import Roaming
 from p2pnode.store.errors import StoreError
 from p2pnode.store.store import SqlStore
-
-Answer = TypeVar("Answer", bound=OicpModel)
 
 PURGE_INTERVAL = 86400.0
 """Seconds between two purges of old versions of EVSE data."""
@@ -64,22 +50,8 @@ LATEST_SESSIONS = 10_000
 """How many of the most recent sessions are looked through for those that were running when the node ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
-    """What our own party gets for a message it sends: HTTP status, OICP code, the answer's JSON, duration in ms."""
-
-    http: int
-    code: str
-    answer: bytes
-    ms: float
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def _new_id() -> str:
-    return str(uuid4())
 
 
 class Node:
@@ -106,6 +78,7 @@ class Node:
         self._parts = NodeParts(config, directory, self.peers, self.log, now)
         self.upkeep = Upkeep(self._parts, self.observer.metrics.certificates)
         self.admission = Admission(self._parts, self.upkeep.reload, self._tell_of_pending, lambda: self.face.pin)
+        self.own = OwnMessages(config.node, self.peers.current, lambda: self.roaming, lambda: self.store)
         self.backend_face: BackendFace | None = None
         self._stack = AsyncExitStack()
         self._background = Background()
@@ -153,7 +126,7 @@ class Node:
         self._stack.callback(self.peers.listen(self.client.reload))
         self._stack.callback(self.peers.listen(self._tell_of_peers))
         parts = BackendParts(
-            config, self.directory or Path(), self.send, self.now, self.observer.backend_call, self.log
+            config, self.directory or Path(), self.own.send, self.now, self.observer.backend_call, self.log
         )
         self.cpo = make_cpo(parts)
         self.emp = make_emp(parts)
@@ -277,79 +250,6 @@ class Node:
         scheme = "https" if face.tls == "on" else "http"
         host = f"[{face.host}]" if ":" in face.host else face.host
         return f"{scheme}://{host}:{self.face.port}{BASE_PATH}"
-
-    async def send(self, operation: Operation[Any, Answer], message: OicpModel, *, to: str | None = None) -> Answer:
-        """Send a message of our own party; the answer is what the hub would have answered.
-
-        Raises ProtocolError where this node refuses it, PeerError where no peer could be asked.
-        """
-        body = encode(message)
-        envelope = split(operation, body)
-        outgoing = Outgoing(operation, envelope.message, body, _new_id(), records=envelope.records, to=to)
-        answer = await self.roaming.send(outgoing)
-        return read(operation.answer, answer) if isinstance(answer, bytes) else cast("Answer", answer)
-
-    async def call(
-        self,
-        operation: AnyOperation,
-        body: bytes,
-        *,
-        to: str | None = None,
-        page: PageRequest | None = None,
-        process_id: str | None = None,
-    ) -> CallResult:
-        """Send the message in `body` as our own backend would, and answer as the hub would, refusals included."""
-        begun = perf_counter()
-        message: OicpModel | None = None
-        try:
-            envelope = split(operation, body)
-            message = envelope.message
-            broken = rules.errors_in(rules.check(envelope.message))
-            if broken:
-                raise InvalidMessage(reason(broken), broken)
-            outgoing = Outgoing(
-                operation,
-                message,
-                body,
-                process_id or _new_id(),
-                records=envelope.records,
-                page=page or PageRequest(),
-                to=self.peer_named(operation, to),
-            )
-            answer = await self.roaming.send(outgoing)
-            http, code = HTTPStatus.OK, code_of(answer) if isinstance(answer, OicpModel) else "000"
-        except ProtocolError as error:
-            http, answer = refusal(operation, error, message)
-            code = error.code.value
-        except PeerError as error:
-            http, answer = refusal(operation, ProtocolError(error.code, str(error)), message)
-            code = error.code.value
-        told = answer if isinstance(answer, bytes) else encode(answer)
-        return CallResult(http.value, code, told, (perf_counter() - begun) * 1000)
-
-    def peer_named(self, operation: AnyOperation, to: str | None) -> str | None:
-        """The name of the peer that `to` names: by its name, or by an id of the role that answers the operation.
-
-        Raises ProtocolError 300 where there is none.
-        """
-        return None if to is None else find_peer(self.peers.current(), operation.callee, to)
-
-    async def route(self, question: Question) -> Explanation:
-        """Where a message of our own party would go, and why. Raises ValueError as `explain` does."""
-        own = OwnParty(self.config.node.operators, self.config.node.providers)
-        relay = self.config.node.relay
-        return await explain(question, own, self.peers.current(), self.store, relay=relay)
-
-    async def import_evse_data(self, file: bytes) -> ImportReport:
-        """Publish the EVSE data records of a file. Raises ProtocolError where it holds none or none is taken."""
-        return await self._importer().data(file)
-
-    async def import_evse_status(self, file: bytes) -> ImportReport:
-        """Publish the EVSE status records of a file. Raises as `import_evse_data`."""
-        return await self._importer().status(file)
-
-    def _importer(self) -> EvseImport:
-        return EvseImport(self.config.node.operators, self.store, self.roaming.send, _new_id)
 
     def reload(self) -> None:
         """Read the peer table and all certificates again, in the background; what is wrong with them is logged."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from p2pnode.backends.own_messages import CallResult
 from p2pnode.config import NodeConfig, PeerEntry, PeerTable
-from p2pnode.node import CallResult, Node
+from p2pnode.node import Node
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.dialects import path_of
 from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
@@ -66,7 +67,7 @@ def ours(operation: AnyOperation, **changes: object) -> Members:
 
 async def send(node: Node, operation: AnyOperation, members: Members, page: PageRequest | None = None) -> CallResult:
     """Send a message of our own to the partner; it has to be taken."""
-    result = await node.call(operation, json.dumps(members).encode(), to="wwcp", page=page)
+    result = await node.own.call(operation, json.dumps(members).encode(), to="wwcp", page=page)
     assert result.code == "000", (operation, result.answer)
     return result
 
@@ -133,10 +134,10 @@ async def test_the_failure_of_one_build_is_no_success_and_has_a_hint(
 ) -> None:
     async with StandIn(broken_build=True) as partner, playing(tmp_path, partner) as node:
         body = json.dumps(ours(ops.PUSH_AUTHENTICATION_DATA)).encode()
-        await node.call(ops.PUSH_AUTHENTICATION_DATA, body, to="wwcp")
-        refused = await node.call(ops.PULL_EVSE_STATUS, b'{"ProviderID":"DE-DCB"}', to="wwcp")
+        await node.own.call(ops.PUSH_AUTHENTICATION_DATA, body, to="wwcp")
+        refused = await node.own.call(ops.PULL_EVSE_STATUS, b'{"ProviderID":"DE-DCB"}', to="wwcp")
         assert refused.code == "021"
-        again = await node.call(ops.PULL_EVSE_STATUS, b'{"ProviderID":"DE-DCB"}', to="wwcp")
+        again = await node.own.call(ops.PULL_EVSE_STATUS, b'{"ProviderID":"DE-DCB"}', to="wwcp")
         assert again.code == "021"
     assert capfd.readouterr().err.count("one build of WWCP_OICP") == 1
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from p2pnode.backends.own_messages import CallResult
 from p2pnode.config import NodeConfig, PeerEntry, PeerTable
-from p2pnode.node import CallResult, Node
+from p2pnode.node import Node
 from p2pnode.oicp.operations import AUTHORIZE_START, BASE_PATH
 from tests.plain_backend import authorized, refused
 
@@ -112,7 +113,7 @@ async def authorize(node: Node) -> tuple[CallResult, float]:
     body = json.dumps({"OperatorID": "DE*ABC", "Identification": medium}).encode()
     loop = asyncio.get_running_loop()
     begun = loop.time()
-    answer = await node.call(AUTHORIZE_START, body)
+    answer = await node.own.call(AUTHORIZE_START, body)
     return answer, loop.time() - begun
 
 

@@ -125,7 +125,7 @@ class Scene:
     async def shown(self, name: str) -> list[str]:
         """The EvseIDs that the node's own EMP pulls."""
         body = b'{"ProviderID":"DE-NEA","GeoCoordinatesResponseFormat":"Google"}'
-        called = await self.nodes[name].call(PULL_EVSE_DATA, body)
+        called = await self.nodes[name].own.call(PULL_EVSE_DATA, body)
         answer: Any = decode(called.answer)
         assert called.code == "000", answer
         return sorted(record["EvseID"] for record in answer["content"])

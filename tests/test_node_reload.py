@@ -129,7 +129,7 @@ async def test_a_peer_whose_certificate_changes_is_cut_off_and_both_logs_say_why
         save_peer(cpo.made.directory, entry)
         cpo.reload()
         await until_start_is("000")
-        await emp.send(PULL_EVSE_STATUS, PULL)
+        await emp.own.send(PULL_EVSE_STATUS, PULL)
 
         (made.directory / PKI).rename(tmp_path / "former")
         changed = create_identity(made.directory / PKI, Leaf("emp", ("DE-DCB",), ("127.0.0.1",)), datetime.now(UTC))
@@ -137,14 +137,14 @@ async def test_a_peer_whose_certificate_changes_is_cut_off_and_both_logs_say_why
         cpo.reload()
         assert "is not trusted here: self-signed certificate" in await until_start_is("320")
         with pytest.raises(ProtocolError, match="does not accept our certificate") as refused:
-            await emp.send(PULL_EVSE_STATUS, PULL)
+            await emp.own.send(PULL_EVSE_STATUS, PULL)
         assert refused.value.code == "320"
         assert cpo.log.count("a client certificate is refused: self-signed certificate") == 1
 
         known.write_bytes(changed.trust.read_bytes())
         cpo.reload()
         await until_start_is("000")
-        await emp.send(PULL_EVSE_STATUS, PULL)
+        await emp.own.send(PULL_EVSE_STATUS, PULL)
 
 
 async def test_changed_files_are_taken_up_without_being_told(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ async def test_the_command_line_sends_it_from_one_node_to_the_other_and_both_cou
         directory, name = caller.config.store.path.parent, callee.config.node.name
         if row in FIRST:
             before, body = FIRST[row]
-            assert (await caller.call(before, body, to=name)).code == Code.SUCCESS
+            assert (await caller.own.call(before, body, to=name)).code == Code.SUCCESS
         counts = [caller.observer.metrics.cells()[row.name], callee.observer.metrics.cells()[row.name]]
         face = AdminFace(caller)
         await face.start()

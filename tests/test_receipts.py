@@ -91,7 +91,7 @@ async def exchange(
     async with Node.from_directory(parties.emp.directory), Node.from_directory(parties.cpo.directory) as cpo:
         for operation in operations:
             message = {**sample_members(operation), "SessionID": SESSION_ID, **members}
-            result = await cpo.call(operation, json.dumps(message).encode())
+            result = await cpo.own.call(operation, json.dumps(message).encode())
             answers.append((result.http, result.code))
     return answers
 

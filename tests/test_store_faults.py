@@ -239,7 +239,7 @@ async def test_a_clock_that_steps_back_an_hour_loses_nothing_and_refuses_nobody(
             for operation in (PUSH_EVSE_DATA, PUSH_PRICING_PRODUCT_DATA):
                 message = {**sample_members(operation), "ActionType": "fullLoad"}
                 body = json.dumps(message).replace('"ABC technologies"', json.dumps(name)).encode()
-                assert (await cpo.call(operation, body)).code == "000"
+                assert (await cpo.own.call(operation, body)).code == "000"
 
         await publish("ABC technologies")
         called = clock().isoformat()

@@ -153,7 +153,7 @@ class AdminFace:
         )
         if question.lacks():
             raise Refusal(HTTPStatus.BAD_REQUEST, f"the route of {operation.name} depends on {question.lacks()}")
-        return _json(asdict(await self._node.route(question)))
+        return _json(asdict(await self._node.own.route(question)))
 
     async def _sessions(self, request: web.Request) -> web.Response:
         found = await self._node.store.sessions(_number(request, "limit", LISTED, least=1))
@@ -222,7 +222,7 @@ class AdminFace:
             raise Refusal(HTTPStatus.NOT_FOUND, f"no operation is called {name!r}", "`p2pnode operations` lists them")
         to = request.query.get("to") or None
         process_id = str(uuid4())
-        called = await self._node.call(
+        called = await self._node.own.call(
             operation, await request.read(), to=to, page=_page(request), process_id=process_id
         )
         told = {"http": called.http, "answer": msgspec.Raw(called.answer), "code": called.code, "ms": called.ms}
@@ -234,7 +234,7 @@ class AdminFace:
         if kind not in {"data", "status"}:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"there is no kind {kind!r}", "kind is data or status")
         body = await request.read()
-        take = self._node.import_evse_data if kind == "data" else self._node.import_evse_status
+        take = self._node.own.import_evse_data if kind == "data" else self._node.own.import_evse_status
         try:
             return _json(import_shape(await take(body)))
         except InvalidMessage as error:

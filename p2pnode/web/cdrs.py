@@ -129,6 +129,6 @@ class CdrRoutes:
                     to=found.to + AROUND,
                     session_id=lacking[start : start + DEFAULT_PAGE_SIZE],
                 )
-                await self._node.send(GET_CHARGE_DETAIL_RECORDS, question, to=found.peer)
+                await self._node.own.send(GET_CHARGE_DETAIL_RECORDS, question, to=found.peer)
         stored = [await self._node.store.cdr(session_key(session_id)) for session_id in lacking]
         return sum(record is not None and record.emp == OWN for record in stored)
