@@ -8,16 +8,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from p2pnode.config import save_peer
-from p2pnode.lab.directory import make_directory
-from p2pnode.lab.ports import ReservedPorts
 from p2pnode.lab.process import NodeProcess
 from p2pnode.oicp.operations import (
     AUTHORIZE_START,
@@ -33,11 +29,11 @@ from p2pnode.oicp.operations import (
     PUSH_PRICING_PRODUCT_DATA,
     AnyOperation,
 )
-from p2pnode.pki import create_ca
 from p2pnode.web.client import AdminClient
-from tests.hostile_target import UID, of_session, start
+from tests.child_node import child_node
+from tests.hostile_target import of_session, start
 from tests.peering.peering_kit import path_of, sample_members, until
-from tests.whole_nodes import Caller, Conversation, databases, node_settings, peer
+from tests.whole_nodes import Caller, Conversation, databases
 
 ROUNDS = 2
 """How often the node is killed."""
@@ -171,28 +167,8 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    now = datetime.now(UTC)
-    with ReservedPorts(1) as reserved:
-        settings = node_settings(
-            "node",
-            operators=["DE*OWN"],
-            providers=["DE-OWN"],
-            port=reserved.ports[0],
-            emp={"virtual": {"drivers": [{"uid": UID}]}},
-        )
-        authority = create_ca(tmp_path / "ca", "a CA", now)
-        node = make_directory(tmp_path / "node", settings, now, authority=authority)
-        theirs = node_settings("partner", operators=["DE*ABC"], providers=["DE-DCB"])
-        partner = make_directory(tmp_path / "partner", theirs, now, authority=authority)
-        save_peer(node.directory, peer(partner, authority))
-        process = NodeProcess(node.directory)
-        await process.start()
-        try:
-            await process.ready()
-            caller = Caller.of(reserved.ports[0], node.identity, partner.identity)
-            yield Scene(process, node.config.store.path, caller)
-        finally:
-            await process.stop()
+    async with child_node(tmp_path) as node:
+        yield Scene(node.process, node.store, node.partner)
 
 
 async def test_a_node_that_is_killed_while_everybody_writes_has_kept_what_it_acknowledged(scene: Scene) -> None:
