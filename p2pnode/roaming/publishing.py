@@ -19,16 +19,20 @@ from typing import Any
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.envelopes import join
-from p2pnode.oicp.errors import PeerError, ProtocolError
+from p2pnode.oicp.errors import PeerError, ProtocolError, Refused
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.scalars import ActionType
+from p2pnode.oicp.status import Code
 from p2pnode.roaming.breaker import pause
+from p2pnode.roaming.outbox import AWAY
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Transaction
 from p2pnode.roaming.records import BreakerRecord, DeliveryRecord
 from p2pnode.roaming.router import Knowledge, resolve
 
 RANDOM = SystemRandom()
+PASSING = AWAY | {Code.SYSTEM_ERROR}
+"""The codes of answers that a peer may give better later."""
 MOST_WAITING = 16
 """How many pushes may wait in a lane before they are given up for one full load."""
 
@@ -314,7 +318,10 @@ class Publisher:
             await self._party.store.write(work)
 
     async def _push(self, peer: PeerEntry, parcel: Parcel, process_id: str) -> str | None:
-        """One push; returns the reason where the peer refuses it. Raises PeerError where it did not get through."""
+        """One push; returns the reason where the peer refuses it.
+
+        Raises PeerError where it did not get through, or the peer could not take it now: its disk may be full.
+        """
         answered = await self._party.caller.call(
             peer, self._operation, parcel.body, caller_id=parcel.caller_id, process_id=process_id
         )
@@ -322,4 +329,7 @@ class Publisher:
         if answer.result:
             return None
         status = answer.status_code
-        return f"{peer.name}: {status.code} {status.additional_info or status.description or ''}".rstrip()
+        told = f"{status.code} {status.additional_info or status.description or ''}".rstrip()
+        if status.code in PASSING:
+            raise Refused(peer.name, told, status.code)
+        return f"{peer.name}: {told}"

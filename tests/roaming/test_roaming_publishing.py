@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import pytest
+
 from p2pnode.config.outbox import OutboxSection
+from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById
 from p2pnode.oicp.operations import PULL_EVSE_STATUS, PULL_EVSE_STATUS_BY_ID, PUSH_EVSE_DATA, PUSH_EVSE_STATUS
+from p2pnode.oicp.status import Code
 from p2pnode.roaming.ports import Publication
 from p2pnode.roaming.publishing import MOST_WAITING
 from p2pnode.roaming.records import EvseFilter, PageRequest, StatusRecord
@@ -207,6 +212,25 @@ async def test_a_peer_that_is_heard_from_again_is_brought_up_to_date_at_once(pai
     await emp.send(PULL_EVSE_STATUS, PullEvseStatus(provider_id="DE-ONE"))
     await cpo.roaming.settle()
     assert await statuses(emp) == {"E1": "Occupied"}
+
+
+@pytest.mark.parametrize("code", [Code.SYSTEM_ERROR, Code.PARTNER_DID_NOT_RESPOND])
+async def test_a_peer_that_could_not_take_anything_for_a_while_gets_what_it_has_missed(
+    pair: tuple[Party, Party], code: Code
+) -> None:
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available", E2="Available"))
+
+    async def failing(_: Call, __: str) -> tuple[int, bytes]:
+        return 200, encode(acknowledge(None, code, "the disk is full"))
+
+    emp.answering = failing
+    answer = await cpo.send(PUSH_EVSE_STATUS, push("update", E1="Occupied"))
+    assert (answer.result, answer.status_code.additional_info) == (True, f"emp: {code} the disk is full")
+    await cpo.send(PUSH_EVSE_STATUS, push("update", E2="Occupied"))
+    emp.answering = emp.answer
+    assert await cpo.roaming.deliver_pending() == []
+    assert await statuses(emp) == {"E1": "Occupied", "E2": "Occupied"}
 
 
 async def test_what_a_peer_has_missed_comes_in_pushes_of_the_configured_size(pair: tuple[Party, Party]) -> None:
