@@ -139,6 +139,7 @@ def _made(root: Path, port: int) -> Target:
         cpo={"virtual": {"charge_points": points}},
         emp={"virtual": {"drivers": [{"uid": UID}, {"uid": OTHER_UID}, {"evco_id": EVCO_ID, "pin": PIN}]}},
         log={"level": "debug"},
+        limits={"handshake_seconds": 3.0},
     )
     authority = create_ca(root / "ca", "a CA", now)
     node = make_directory(root / "node", settings, now, authority=authority)

@@ -141,7 +141,7 @@ async def test_a_load_over_plain_http_tells_the_time_that_watched_processes_took
     )
     await runner.cleanup()
     own, other = load.used
-    assert own > 0.05
+    assert own > 0
     assert other < own
 
 
