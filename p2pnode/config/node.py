@@ -223,10 +223,30 @@ class LimitsSection(Settings):
         description="How many requests of one peer are answered per second, in the long run; more are refused with "
         "HTTP 429. 0: as many as can be.",
     )
+    stranger_connections: int = Field(
+        default=100,
+        ge=1,
+        description="How many connections those may hold open, all together, who show no peer's certificate, over TLS.",
+    )
+    handshakes: int = Field(
+        default=512,
+        ge=1,
+        description="How many TLS handshakes may be under way; of more, the one that has waited longest is ended.",
+    )
     keep_alive_seconds: float = Field(
-        default=75.0, gt=0, description="How long an idle connection of a peer is kept, and a request's head awaited."
+        default=75.0, gt=0, description="How long an idle connection of a peer is kept open."
+    )
+    head_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="How long a request's head may take to arrive, and how long a stranger may wait with its first.",
     )
     body_seconds: float = Field(default=60.0, gt=0, description="How long a body may take to arrive.")
+    body_rate: float = Field(
+        default=16384.0,
+        gt=0,
+        description="The least bytes a second at which a body has to arrive, once five seconds have passed.",
+    )
     answer_seconds: float = Field(
         default=60.0, gt=0, description="How long an answer may take; an operation's own limit may be smaller."
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import StreamReader, hdrs
@@ -13,6 +14,9 @@ from p2pnode.oicp.status import Code
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 JSON_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
+PATIENCE = 5.0
+"""Seconds before a body has to have come at the least rate."""
+
 WRITTEN_IN_THE_LOOP = 65536
 """A body up to this many bytes is put into another dialect at once, a larger one in a thread."""
 
@@ -46,9 +50,10 @@ def too_large(limit: int) -> ProtocolError:
     )
 
 
-async def read_body(request: BaseRequest, limit: int, seconds: float) -> bytes:
+async def read_body(request: BaseRequest, limit: int, seconds: float, rate: float) -> bytes:
     """The body, of at most `limit` bytes, decompressed where it was compressed, within `seconds`.
 
+    From `PATIENCE` on it has to have come at `rate` bytes a second, so that nobody is held up by one that trickles.
     Raises ProtocolError: 413 where it is larger, 408 where it does not arrive, 400 where its compression is broken.
     """
     content = request.content
@@ -60,10 +65,16 @@ async def read_body(request: BaseRequest, limit: int, seconds: float) -> bytes:
             return body
         if "Expect" in request.headers and request.headers["Expect"].lower() == "100-continue":
             await request.writer.write(CONTINUE)
-        async with asyncio.timeout(seconds):
-            return await gathered(content, limit, too_large(limit))
+        begun = asyncio.get_running_loop().time()
+        async with asyncio.timeout_at(begun + min(seconds, PATIENCE)) as deadline:
+            return await gathered(
+                content,
+                limit,
+                lambda: too_large(limit),
+                lambda held: deadline.reschedule(begun + min(seconds, PATIENCE + held / rate)),
+            )
     except TimeoutError:
-        reason = f"The body did not arrive within {seconds:g} seconds."
+        reason = f"The body did not arrive within {seconds:g} seconds, or too slowly."
         raise ProtocolError(Code.DATA_ERROR, reason, http=HTTPStatus.REQUEST_TIMEOUT) from None
     except ConnectionError:
         raise InvalidMessage("The connection ended within the body.") from None
@@ -71,11 +82,18 @@ async def read_body(request: BaseRequest, limit: int, seconds: float) -> bytes:
         raise InvalidMessage("The body cannot be decoded.") from None
 
 
-async def gathered(content: StreamReader, limit: int, too_much: Exception) -> bytes:
-    """Everything a stream still gives. Raises `too_much` as soon as it is more than `limit` bytes."""
-    held = io.BytesIO()
-    while chunk := await content.readany():
-        if held.tell() + len(chunk) > limit:
-            raise too_much
-        held.write(chunk)
-    return held.getvalue()
+async def gathered(
+    content: StreamReader, limit: int, too_much: Callable[[], Exception], progress: Callable[[int], None] | None = None
+) -> bytes:
+    """Everything a stream still gives. Raises `too_much()` as soon as it is more than `limit` bytes.
+
+    `progress` is told how many bytes have come.
+    """
+    with io.BytesIO() as held:  # emptied also where an exception keeps this frame
+        while chunk := await content.readany():
+            if held.tell() + len(chunk) > limit:
+                raise too_much()
+            held.write(chunk)
+            if progress is not None:
+                progress(held.tell())
+        return held.getvalue()

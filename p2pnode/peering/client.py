@@ -261,8 +261,8 @@ async def _post_once(line: Line, call: _Call) -> _Raw:
         server_hostname=line.peer.tls_name if line.tls is not None else None,
         timeout=aiohttp.ClientTimeout(total=None, connect=connecting),
     ) as response:
-        too_much = Unreadable(line.peer.name, f"the answer is larger than {call.limit} bytes", http=response.status)
-        raw = await gathered(response.content, call.limit, too_much)
+        told, http = f"the answer is larger than {call.limit} bytes", response.status
+        raw = await gathered(response.content, call.limit, lambda: Unreadable(line.peer.name, told, http=http))
         return _Raw(response.status, response.headers, raw)
 
 

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
 Failure = Callable[[int], StreamResponse]
 PeerAt = Callable[[asyncio.BaseTransport], "PeerEntry | None"]
-"""The peer at the other end of a new connection, as far as the connection alone tells."""
+"""Who is at the other end of a new connection. None for a face whose connections do not tell."""
 
+
+STRANGERS = "strangers, all together,"
+"""Whom those are counted for that have shown no peer's certificate; no peer has such a name."""
+
+TOLD_AGAIN = 10.0
+"""Seconds until the same reason of a refused connection is logged again: whoever is refused may come back at once."""
 
 LINGERING_SECONDS = 2.0
 """How long a body that is not wanted is read on and thrown away, so that the caller gets to read the answer."""
@@ -28,7 +34,7 @@ LINGERING_SECONDS = 2.0
 class Connection(web.RequestHandler):
     """A connection that remembers which peer it is, and under which trust that was found out."""
 
-    __slots__ = ("_is_held", "_server", "counted_for", "known_under", "peer")
+    __slots__ = ("_head_limit", "_heads", "_is_held", "_server", "counted_for", "known_under", "peer")
 
     def __init__(self, server: "ConnectionServer") -> None:
         super().__init__(
@@ -41,6 +47,8 @@ class Connection(web.RequestHandler):
         )
         self._server = server
         self._is_held = False
+        self._head_limit: asyncio.TimerHandle | None = None
+        self._heads = 0
         self.peer: PeerEntry | None = None
         self.known_under: PeerTrust | None = None
         self.counted_for = ""
@@ -50,13 +58,37 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         refusal = self._server.take_in(self, transport)
         if refusal:
-            self._server.logger.warning("a connection is closed unserved: %s", refusal)
+            self._server.tell(refusal)
             self.force_close()
+        elif self.counted_for == STRANGERS:
+            self._await_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that it is gone."""
         self._server.let_go(self)
+        if self._head_limit is not None:
+            self._head_limit.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come. Where that is the beginning of a request, the rest of its head has to come in time."""
+        super().data_received(data)
+        if self._waiter is not None and not self._waiter.done():
+            self._await_head()
+
+    def _await_head(self) -> None:
+        """Hang up unless the next head is whole in time."""
+        if self._head_limit is not None:
+            if self._heads == self._request_count:
+                return
+            self._head_limit.cancel()
+        self._heads = self._request_count
+        self._head_limit = self._server.loop.call_later(self._server.limits.head_seconds, self._require_head)
+
+    def _require_head(self) -> None:
+        self._head_limit = None
+        if self._heads == self._request_count:
+            self.force_close()
 
     def pause_reading(self) -> None:
         """Let the peer wait: more of a body has come than was taken."""
@@ -96,7 +128,7 @@ class ConnectionServer(web.Server):
         failure: Failure,
         limits: LimitsSection,
         logger: logging.Logger,
-        peer_at: PeerAt,
+        peer_at: PeerAt | None,
     ) -> None:
         super().__init__(handler)
         self.loop = asyncio.get_running_loop()
@@ -104,28 +136,39 @@ class ConnectionServer(web.Server):
         self.limits = limits
         self.logger = logger
         self._peer_at = peer_at
-        self._of_peer: Counter[str] = Counter()
+        self._held_by: Counter[str] = Counter()
+        self._told_at: dict[str, float] = {}
 
     def take_in(self, connection: Connection, transport: asyncio.BaseTransport) -> str:
         """Count a new connection; why it cannot be served, if it cannot."""
         if len(self.connections) > self.limits.connections:
             return f"there are {self.limits.connections} in all"
-        peer = self._peer_at(transport)
-        if peer is None:
+        if self._peer_at is None:
             return ""
-        if self._of_peer[peer.name] >= self.limits.connections_of_one_peer:
-            return f"{peer.name} holds {self._of_peer[peer.name]} open"
-        self._of_peer[peer.name] += 1
-        connection.counted_for = peer.name
+        peer = self._peer_at(transport)
+        name, most = (
+            (peer.name, self.limits.connections_of_one_peer) if peer else (STRANGERS, self.limits.stranger_connections)
+        )
+        if self._held_by[name] >= most:
+            return f"{name} holds {most} open" if peer else f"{name} hold {most} open"
+        self._held_by[name] += 1
+        connection.counted_for = name
         return ""
+
+    def tell(self, refusal: str) -> None:
+        """Log why a connection is closed unserved, each reason once in a while."""
+        now = self.loop.time()
+        if now - self._told_at.get(refusal, -TOLD_AGAIN) >= TOLD_AGAIN:
+            self._told_at[refusal] = now
+            self.logger.warning("a connection is closed unserved: %s", refusal)
 
     def let_go(self, connection: Connection) -> None:
         """Note that a connection has ended."""
         name, connection.counted_for = connection.counted_for, ""
         if name:
-            self._of_peer[name] -= 1
-            if not self._of_peer[name]:
-                del self._of_peer[name]
+            self._held_by[name] -= 1
+            if not self._held_by[name]:
+                del self._held_by[name]
 
     def __call__(self) -> web.RequestHandler:
         """The protocol of a new connection."""

@@ -33,10 +33,11 @@ from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import check_content_type, check_length, read_body
 from p2pnode.peering.card import CARD_PATH, PAIRING_PATH
 from p2pnode.peering.claims import CLAIMS
-from p2pnode.peering.connection import ConnectionServer
+from p2pnode.peering.connection import ConnectionServer, PeerAt
 from p2pnode.peering.description import description
 from p2pnode.peering.identity import CallerPolicy
-from p2pnode.peering.limiter import PeerLimiter
+from p2pnode.peering.limiter import LargeBodies, PeerLimiter
+from p2pnode.peering.listener import Listener
 from p2pnode.peering.messages import in_dialect, read_message
 from p2pnode.peering.pairing import REQUEST_LIMIT
 from p2pnode.peering.reply import ASKED_HEADER, PROCESS_ID_HEADER, Reply
@@ -141,39 +142,30 @@ class OicpFace:
         self.tls: ServerTls | None = None
         self.card: Mapping[str, object] | None = None
         self.pairing: Pairing | None = None
+        self.peer_at: PeerAt | None = None
         self._policy = policy
         self._offered = frozenset(parts.offered)
         self._routes = Routes(parts.limits.body_bytes)
         self._description = b""
         self._deadlines = Deadlines()
-        self._large = asyncio.Semaphore(parts.limits.large_bodies)
+        self._large = LargeBodies(parts.limits.large_bodies)
         self._connections: ConnectionServer | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
 
     async def start(self) -> None:
         """Listen. `port` is the port in use afterwards. Raises OSError where the address cannot be had."""
         limits = self.parts.limits
         self._description = await asyncio.to_thread(description)
         self._connections = ConnectionServer(self._handle, self._failed, limits, self.parts.logger, self.peer_at)
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._connections,
-            self.host,
-            self.port,
-            ssl=self.tls.context if self.tls else None,
-            ssl_handshake_timeout=limits.handshake_seconds if self.tls else None,
-            backlog=1024,
-        )
-        self.port = self._listener.sockets[0].getsockname()[1]
-
-    def peer_at(self, transport: asyncio.BaseTransport) -> PeerEntry | None:  # noqa: ARG002 - for those who can tell
-        """The peer at the other end of a new connection, where the connection alone tells; else None."""
-        return None
+        tls = self.tls.context if self.tls is not None else None
+        self._listener = Listener(self._connections, tls, limits, self.parts.logger)
+        self.port = await self._listener.start(self.host, self.port)
 
     async def stop(self) -> None:
         """Stop listening, let requests in flight finish for `stop_seconds`, end all connections."""
         if self._listener is None or self._connections is None:
             return
-        self._listener.close()
+        await self._listener.aclose()
         self._connections.pre_shutdown()
         await self._connections.shutdown(self.parts.limits.stop_seconds)
         self._listener = self._connections = None
@@ -256,7 +248,7 @@ class OicpFace:
         check_length(request, route.body_limit)
         if route.body_limit <= MEBIBYTE or (request.content_length or route.body_limit) <= MEBIBYTE:
             return await self._take(request, call, route, identifier, query)
-        async with self._large:  # a large body waits until fewer others are held in memory
+        async with self._large.turn(call.peer):  # a large body waits until fewer others are held in memory
             with short_turns:
                 return await self._take(request, call, route, identifier, query)
 
@@ -270,7 +262,8 @@ class OicpFace:
     async def _take(
         self, request: BaseRequest, call: _Call, route: Route, identifier: str | None, query: str
     ) -> OicpModel | bytes:
-        body = await read_body(request, route.body_limit, self.parts.limits.body_seconds)
+        limits = self.parts.limits
+        body = await read_body(request, route.body_limit, limits.body_seconds, limits.body_rate)
         if call.peer is not None and call.peer.signs:
             body = await self._check_signature(request, call, call.peer, body)
         received = await self._read(call, route, identifier, body, query)
@@ -348,7 +341,7 @@ class OicpFace:
             pairing.admit(request.remote or "")
             check_content_type(request)
             check_length(request, REQUEST_LIMIT)
-            body = await read_body(request, REQUEST_LIMIT, PAIRING_SECONDS)
+            body = await read_body(request, REQUEST_LIMIT, PAIRING_SECONDS, self.parts.limits.body_rate)
             return Reply(HTTPStatus.ACCEPTED, encode(await pairing.take(body, request.remote or "")), process_id)
         except ProtocolError as error:
             http, _, refused = self._refused(_Call(process_id), error)

@@ -9,6 +9,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
+from aiohttp import hdrs
 from aiohttp.web import BaseRequest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -149,14 +150,15 @@ class ByProxyHeader:
 
 
 class ByIdentifier:
-    """Plain HTTP in a lab: whoever gives a peer's id is that peer."""
+    """Plain HTTP in a lab: whoever gives a peer's id is that peer. A page in a browser on this machine never is."""
 
     def __init__(self, peers: Callable[[], PeerTable]) -> None:
         self._peers = peers
 
     def by_connection(self, request: BaseRequest) -> PeerEntry | None:
-        """Nobody yet: plain HTTP tells nothing."""
-        del request
+        """Nobody yet: plain HTTP tells nothing, but for a browser that a web page sends here."""
+        if hdrs.ORIGIN in request.headers:
+            raise _nobody("A page in a browser does not speak for a peer.")
         return None
 
     def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:

@@ -1,6 +1,8 @@
 """How much one peer may ask of the node, so that the others do not notice it: requests at once, requests a second."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
@@ -54,6 +56,26 @@ class PeerLimiter:
             return False
         use.saved -= 1
         return True
+
+
+class LargeBodies:
+    """Turns in reading a large body: `most` are read at a time, but of one peer one less, so that it holds up itself.
+
+    Where `most` is 1 whoever comes first is read first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._all = asyncio.Semaphore(most)
+        self._most_of_one = max(1, most - 1)
+        self._of_peer: dict[str, asyncio.Semaphore] = {}
+
+    @asynccontextmanager
+    async def turn(self, peer: PeerEntry | None) -> AsyncGenerator[None]:
+        """Wait for a turn and hold it."""
+        name = peer.name if peer is not None else ""
+        of_peer = self._of_peer.setdefault(name, asyncio.Semaphore(self._most_of_one))
+        async with of_peer, self._all:
+            yield
 
 
 def _too_many(told: str) -> ProtocolError:

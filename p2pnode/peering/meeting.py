@@ -123,7 +123,7 @@ def stranger_context() -> ssl.SSLContext:
 
 async def _exchange(method: str, url: str, witness: _Witness, body: bytes | None = None) -> tuple[int, bytes]:
     context = await asyncio.to_thread(stranger_context)
-    too_much = NotMet(f"the answer of {url} is larger than {CARD_LIMIT} bytes")
+    too_large = f"the answer of {url} is larger than {CARD_LIMIT} bytes"
     headers = {"User-Agent": SOFTWARE, "Accept": "application/json", "Content-Type": "application/json"}
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     try:
@@ -133,7 +133,7 @@ async def _exchange(method: str, url: str, witness: _Witness, body: bytes | None
             ) as session,
             session.request(method, url, data=body, headers=headers, ssl=context, allow_redirects=False) as response,
         ):
-            return response.status, await gathered(response.content, CARD_LIMIT, too_much)
+            return response.status, await gathered(response.content, CARD_LIMIT, lambda: NotMet(too_large))
     except TimeoutError:
         raise NotMet(f"{url} does not answer within {SECONDS:g} seconds") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:

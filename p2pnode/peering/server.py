@@ -25,6 +25,8 @@ class PeerFace(OicpFace):
         self._config = config
         self._peers = peers
         self._stop_listening: Callable[[], None] | None = None
+        if settings.tls == "on":
+            self.peer_at = self._known_at
 
     async def start(self) -> None:
         """Read the certificates and listen. Raises TrustError or OSError."""
@@ -33,8 +35,8 @@ class PeerFace(OicpFace):
         self.card = await asyncio.to_thread(self._card)  # now that the port is known
         self._stop_listening = self._peers.listen(self.reload)
 
-    def peer_at(self, transport: asyncio.BaseTransport) -> PeerEntry | None:
-        """As in `OicpFace`: by the certificate shown in the handshake."""
+    def _known_at(self, transport: asyncio.BaseTransport) -> PeerEntry | None:
+        """The peer whose certificate was shown in the handshake."""
         tls = transport.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
         return self._peers.trust.peer_of(der) if der is not None else None

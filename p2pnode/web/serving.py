@@ -4,6 +4,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -31,6 +32,7 @@ async def serve(directory: Path, ready: Callable[[RunFile], None], *, until_eof:
     SIGHUP lets it read its peer table and certificates again. `ready` is told where it listens. Raises Problem where it
     cannot start.
     """
+    _allow_sockets()
     async with AsyncExitStack() as stack:
         stack.enter_context(_alone(directory))
         node, face = await _started(directory, stack)
@@ -45,6 +47,13 @@ async def serve(directory: Path, ready: Callable[[RunFile], None], *, until_eof:
         stack.callback(run.remove, directory)
         ready(run)
         await node.stopped()
+
+
+def _allow_sockets() -> None:
+    """Let this process open as many files as its user may: a shell's usual 1024 are fewer than idle strangers bring."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard not in {soft, resource.RLIM_INFINITY}:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _started(directory: Path, stack: AsyncExitStack) -> tuple[Node, AdminFace]:

@@ -12,6 +12,7 @@ from benchmarks.measures import (
     receipts,
     records,
     routing,
+    slow_clients,
     startup,
     status_changes,
     two_hops,
@@ -31,4 +32,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     changes.BENCHMARK,
     status_changes.BENCHMARK,
     cdrs.BENCHMARK,
+    slow_clients.BENCHMARK,
 )

@@ -567,6 +567,14 @@ async def test_connections_beyond_the_limit_are_closed(notes: Notes, caplog: pyt
     assert "closed unserved: there are 2 in all" in caplog.text
 
 
+async def test_a_page_in_a_browser_is_no_peer(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        headers = {**JSON, "Origin": "https://a-web-site.example"}
+        reply = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START), headers=headers)
+    assert (reply.status, reply.code) == (401, "017")
+    assert notes.received == []
+
+
 async def test_an_idle_connection_is_closed_after_a_while(notes: Notes) -> None:
     async with face_over(await hold(partner()), notes, limits=LimitsSection(keep_alive_seconds=0.05)) as face:
         reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
