@@ -143,6 +143,7 @@ class Node:
                 limits=Limits.of(config.roaming, config.outbox),
                 relay=config.node.relay,
                 checked=self.observer.cdr_checked,
+                caught_up=self.observer.caught_up,
             )
         )
         self.face = PeerFace(

@@ -32,6 +32,12 @@ class OutboxSection(Settings):
     breaker_cap_seconds: float = Field(
         default=60.0, gt=0, description="The longest time for which a peer that is away is not asked."
     )
+    catch_up: bool = Field(
+        default=True,
+        description="Whether EVSE data, status and CDRs are pulled from peers that have been away, and from all soon "
+        "after a start, as far as `send` of the peer's entry allows these operations.",
+    )
+    catch_up_seconds: float = Field(default=300.0, ge=0, description="How long a peer has to have been away for that.")
     rest_seconds: float = Field(
         default=5.0, gt=0, description="How long a message that is on its way may take after a stop."
     )

@@ -13,6 +13,7 @@ from p2pnode.observe.status import PeerHealth
 from p2pnode.oicp.constraints import Severity
 from p2pnode.oicp.errors import Violation
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.catch_up import Caught
 from p2pnode.roaming.records import CallOutcome, Verb
 
 if TYPE_CHECKING:
@@ -108,6 +109,15 @@ class Observer:
         for each in violations:
             self.metrics.cdr_violation(each.severity.value, each.code)
         self.event("cdr_preflight", session=session_id, stopped=stopped, found=told)
+
+    def caught_up(self, caught: Caught) -> None:
+        """Note what pulling from a peer has brought after an absence, and what of it went wrong."""
+        records = {name: count for name, count in caught.records.items() if count}
+        if caught.problems:
+            self.log.logger.warning("not_caught_up", peer=caught.peer, problems=list(caught.problems), **records)
+        else:
+            self.log.logger.info("caught_up", peer=caught.peer, **records)
+        self.event("caught_up", peer=caught.peer, records=dict(caught.records), problems=list(caught.problems))
 
     def event(self, kind: str, **data: object) -> None:
         """Tell of something that is no message: a peer accepted, a certificate renewed, a session changed."""

@@ -18,6 +18,7 @@ from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECO
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.asking import as_one_page, ask_each
+from p2pnode.roaming.cdr_pages import cdr_pages
 from p2pnode.roaming.cdr_reviews import to_review
 from p2pnode.roaming.lanes import Answered
 from p2pnode.roaming.outbox import LANES, Outbox, waiting_of
@@ -96,8 +97,8 @@ class Cdrs:
         if named is not None and named.name != peer.name and not peer.hub:
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "HubOperatorID is another peer's")
 
-    async def _store(self, peer: PeerEntry, given: Outgoing[ChargeDetailRecord], operator_id: str) -> None:
-        """Put a CDR of a peer on disk, and into the outbox for our own EMP unless that has it."""
+    async def _store(self, peer: PeerEntry, given: Outgoing[ChargeDetailRecord], operator_id: str) -> bool:
+        """Put a CDR of a peer on disk, and into the outbox for our own EMP unless that has it; whether it is new."""
         party, message = self._party, given.message
         key = session_key(message.session_id)
         at = party.now()
@@ -119,6 +120,7 @@ class Cdrs:
         if kept is None:
             raise ProtocolError(Code.SESSION_INVALID, "no such session between the two parties")
         refuse_different(kept)
+        return kept.is_new
 
     def _queued(
         self,
@@ -211,15 +213,29 @@ class Cdrs:
                 await self._take_over(reply.destination.peer, reply.records)
         return as_one_page(replies, outgoing.page)
 
-    async def _take_over(self, peer: PeerEntry, records: Iterable[bytes]) -> None:
-        """Store the fetched CDRs that we did not have. One of a session that is not between the two is left out."""
+    async def fetch(self, peer: PeerEntry, from_: datetime, to: datetime) -> int:
+        """Take over a CPO's CDRs of an interval (UTC); returns how many we did not have. Raises ProtocolError."""
+        found = 0
+        for provider_id in self._party.own.providers:
+            question = GetChargeDetailRecords(provider_id=provider_id, from_=from_, to=to)
+            async for records in cdr_pages(self._party, peer, question):
+                found += await self._take_over(peer, records)
+        return found
+
+    async def _take_over(self, peer: PeerEntry, records: Iterable[bytes]) -> int:
+        """Store the fetched CDRs that we did not have, and count them.
+
+        One of a session that is not between the two is left out.
+        """
+        found = 0
         for body in records:
             try:
                 message = read(ChargeDetailRecord, body)
                 given = Outgoing(CHARGE_DETAIL_RECORD, message, body, self._party.new_session_id())
-                await self._store(peer, given, next(iter(peer.operators), ""))
+                found += await self._store(peer, given, next(iter(peer.operators), ""))
             except (InvalidMessage, ProtocolError):
                 continue
+        return found
 
 
 def _kept(  # noqa: PLR0913 - what one CDR writes

@@ -9,11 +9,13 @@ from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.envelopes import join, views
 from p2pnode.oicp.errors import ProtocolError
-from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE, OperatorEvseData, PushEvseData
+from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE, OperatorEvseData, PullEvseData, PushEvseData
+from p2pnode.oicp.evse_types import GeoCoordinatesResponseFormatType
 from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA, Role
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.crawls import GUARD, PASSING
 from p2pnode.roaming.evse_pull import EvsePulls
 from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push_form
 from p2pnode.roaming.merged import gives_on, published_for, shown_to
@@ -88,6 +90,45 @@ class EvseDataService:
         await self._apply(action, evse_ids, rows, listing)
         problems = await self._publish(outgoing, action, evse_ids, caller_id)
         return acknowledge(code=Code.SUCCESS, additional_info=problems)
+
+    async def catch_up(
+        self, peer: PeerEntry, provider_id: str, known_at: datetime | None, source: PeerEntry | None = None
+    ) -> int:
+        """Pull what we lack of a peer's EVSE data; returns how many records came. Raises ProtocolError.
+
+        What it has pushed meanwhile is newer than the pages: it is asked for that again, and its pushes wait.
+        """
+        begun, turns = self._party.now(), self._in_order.turns(peer.name)
+        whole = PullEvseData(
+            provider_id=provider_id, geo_coordinates_response_format=GeoCoordinatesResponseFormatType.GOOGLE
+        )
+        count = await self._brought(peer, whole, known_at, source)
+        if self._in_order.turns(peer.name) == turns:
+            return count
+        async with self._in_order.of(peer.name):
+            return count + await self._brought(peer, whole, begun, source)
+
+    async def _brought(
+        self, peer: PeerEntry, whole: PullEvseData, since: datetime | None, source: PeerEntry | None
+    ) -> int:
+        """Pull what has changed since; everything where the peer does not tell that, or we hold more than it has.
+
+        What came after the moment of LastCall, which is earlier by the guard, and is gone again, no answer tells of.
+        """
+        new_id = self._party.new_session_id
+        if since is not None:
+            message = whole.model_copy(update={"last_call": since - GUARD})
+            try:
+                count = await self.pulls.crawl(message, peer.name, new_id(), source)
+                theirs = await self.pulls.total(whole, peer.name, new_id(), source)
+            except ProtocolError as error:
+                if error.code in PASSING:
+                    raise
+            else:
+                held = EvseFilter(owners=(peer.name,), as_of=self._party.store.clock())
+                if theirs is not None and await self._party.store.evse_count(held) <= theirs:
+                    return count
+        return await self.pulls.crawl(whole, peer.name, new_id(), source)
 
     async def _publish(
         self, outgoing: Outgoing[PushEvseData], action: ActionType, evse_ids: Sequence[str], caller_id: str

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
+from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.codec import View, decode, encode, replace_members, time_text
 from p2pnode.oicp.coordinates import GEO_MEMBERS, UnreadableCoordinates, in_notation, position_of
 from p2pnode.oicp.envelopes import join_page, views
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
-from p2pnode.oicp.evse_data import PullEvseData
+from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE, PullEvseData
 from p2pnode.oicp.evse_sound import EvseSummary, sound_evse_record
 from p2pnode.oicp.evse_types import GeoCoordinatesResponseFormatType, SearchCenter
 from p2pnode.oicp.identifiers import evse_key, operator_key
@@ -19,7 +20,7 @@ from p2pnode.oicp.mending import EvseDataReading, read_evse_record
 from p2pnode.oicp.operations import PULL_EVSE_DATA, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import Reply, as_one_page, ask_each
-from p2pnode.roaming.crawls import Snapshots, is_last_page
+from p2pnode.roaming.crawls import MOST_PAGES, Snapshots, is_last_page
 from p2pnode.roaming.evse_rows import Listing, take_evse
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
@@ -57,7 +58,7 @@ class EvsePulls:
     def __init__(self, party: Party) -> None:
         self._party = party
         self._snapshots = Snapshots(party.limits.crawls, party.limits.crawl)
-        self._stages: Recent[tuple[str, bytes], Stage] = Recent(party.limits.crawls)
+        self._stages: Recent[tuple[str, bytes, str], Stage] = Recent(party.limits.crawls)
         self._operators: dict[str, set[str]] = {}
 
     async def receive(self, received: Received[PullEvseData]) -> bytes:
@@ -94,27 +95,47 @@ class EvsePulls:
             await self._stage(reply, message, outgoing.page)
         return as_one_page(_without_copies(replies), outgoing.page)
 
-    async def crawl(self, message: PullEvseData, to: str, process_id: str, size: int = 2000) -> int:
-        """Pull all pages from one peer; returns how many records came. Raises ProtocolError as `send` does."""
-        party = self._party
-        caller_id = party.own.providers[0] if party.own.providers else ""
-        body = encode(message)
-        count = 0
-        number = 0
-        while True:
-            page = PageRequest(number, size)
-            outgoing = Outgoing(PULL_EVSE_DATA, message, body, process_id, caller_id, page=page, to=to)
-            destinations = resolve(PULL_EVSE_DATA, message, party.peers(), Knowledge(party.own, to=to))
-            (reply,) = await ask_each(party, destinations[:1], outgoing, caller_id=party.own_id(outgoing))
-            count += len(reply.records)
-            if await self._stage(reply, message, page):
-                return count
-            number += 1
+    async def crawl(self, message: PullEvseData, to: str, process_id: str, source: PeerEntry | None = None) -> int:
+        """Pull all pages from one peer; returns how many records came. Raises ProtocolError as `send` does.
 
-    async def _stage(self, reply: Reply, message: PullEvseData, page: PageRequest) -> bool:
-        """Keep one page beside the old copy, everything once it was the last; returns whether it was."""
+        A relay without a provider of its own pulls for the EMP `source`.
+        """
+        count = 0
+        for number in range(MOST_PAGES):
+            page = PageRequest(number, LARGEST_PAGE_SIZE)
+            reply = await self._ask(message, to, process_id, source, page)
+            count += len(reply.records)
+            if await self._stage(reply, message, page, process_id):
+                return count
+        raise ProtocolError(Code.DATA_ERROR, f"{to} has more than {MOST_PAGES} pages")
+
+    async def total(
+        self, message: PullEvseData, to: str, process_id: str, source: PeerEntry | None = None
+    ) -> int | None:
+        """How many records a peer has, where it tells; none is kept. Raises ProtocolError."""
+        reply = await self._ask(message, to, process_id, source, PageRequest(0, 1))
+        total: int | None = reply.answer.total_elements
+        return total
+
+    async def _ask(
+        self, message: PullEvseData, to: str, process_id: str, source: PeerEntry | None, page: PageRequest
+    ) -> Reply:
+        """One page of one peer."""
+        party = self._party
+        outgoing = Outgoing(
+            PULL_EVSE_DATA, message, encode(message), process_id, message.provider_id, page=page, to=to, source=source
+        )
+        destinations = resolve(PULL_EVSE_DATA, message, party.peers(), Knowledge(party.own, to=to, source=source))
+        (reply,) = await ask_each(party, destinations[:1], outgoing, caller_id=party.own_id(outgoing))
+        return reply
+
+    async def _stage(self, reply: Reply, message: PullEvseData, page: PageRequest, who: str = "") -> bool:
+        """Keep one page beside the old copy, everything once it was the last; returns whether it was.
+
+        `who` tells crawls apart that ask the same at the same time.
+        """
         owner = reply.destination.name
-        crawl = (owner, encode(message))
+        crawl = (owner, encode(message), who)
         stage = self._stages.get(crawl) if page.page > 0 else None
         if stage is None or stage.next_page != page.page:
             stage = Stage(begun_at=page.page)

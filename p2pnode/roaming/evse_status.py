@@ -6,9 +6,16 @@ from datetime import datetime
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
+from p2pnode.oicp.codec import encode
 from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import ProtocolError
-from p2pnode.oicp.evse_status import OperatorEvseStatus, PushEvseStatus
+from p2pnode.oicp.evse_status import (
+    EvseStatus,
+    OperatorEvseStatus,
+    PullEvseStatus,
+    PullEvseStatusByOperatorId,
+    PushEvseStatus,
+)
 from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.operations import (
     PULL_EVSE_STATUS,
@@ -102,6 +109,35 @@ class EvseStatusService:
         evse_ids, rows = await self._read(outgoing.records, listing, action)
         await self._apply(action, evse_ids, rows, listing)
         return acknowledge(additional_info=await self._publish(outgoing, action, evse_ids, caller_id))
+
+    async def pull(
+        self, peer: PeerEntry, provider_id: str, *, source: PeerEntry | None = None, by_operator: bool = False
+    ) -> int:
+        """Pull all statuses of a peer; returns how many came. Raises ProtocolError.
+
+        Its pushes wait for the answer, or they would be put back to what that says.
+        """
+        process_id, to = self._party.new_session_id(), peer.name
+        async with self._in_order.of(peer.name):
+            if by_operator:
+                some = PullEvseStatusByOperatorId(provider_id=provider_id, operator_id=list(peer.operators))
+                answer: EvseStatus = await self._pulls.send_by_operator(
+                    Outgoing(
+                        PULL_EVSE_STATUS_BY_OPERATOR_ID,
+                        some,
+                        encode(some),
+                        process_id,
+                        provider_id,
+                        to=to,
+                        source=source,
+                    )
+                )
+            else:
+                whole = PullEvseStatus(provider_id=provider_id)
+                answer = await self._pulls.send(
+                    Outgoing(PULL_EVSE_STATUS, whole, encode(whole), process_id, provider_id, to=to, source=source)
+                )
+        return sum(len(block.evse_status_record) for block in answer.evse_statuses.operator_evse_status)
 
     async def _publish(
         self, outgoing: Outgoing[PushEvseStatus], action: ActionType, evse_ids: Sequence[str], caller_id: str

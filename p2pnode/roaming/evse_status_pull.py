@@ -134,7 +134,7 @@ class StatusPulls:
     ) -> list[Reply]:
         party = self._party
         caller_id = party.own_id(outgoing, provider_id)
-        knowledge = Knowledge(party.own, to=outgoing.to)
+        knowledge = Knowledge(party.own, to=outgoing.to, source=outgoing.source)
         destinations = resolve(outgoing.operation, outgoing.message, party.peers(), knowledge)
         return await ask_each(party, destinations, outgoing, caller_id=caller_id)
 

@@ -1,6 +1,7 @@
 """What all pushes share: the four actions, and refusing a push as a whole."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -34,6 +35,7 @@ class InOrder:
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: Counter[str] = Counter()
 
     @asynccontextmanager
     async def of(self, owner: str) -> AsyncGenerator[None]:
@@ -42,7 +44,12 @@ class InOrder:
         if lock is None:
             lock = self._locks[owner] = asyncio.Lock()
         async with lock:
+            self._turns[owner] += 1
             yield
+
+    def turns(self, owner: str) -> int:
+        """How many pushes of the owner have had their turn: who sees the same number twice has missed none."""
+        return self._turns[owner]
 
 
 def action_of(text: str) -> ActionType:

@@ -10,17 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
-from p2pnode.oicp.codec import encode, read
+from p2pnode.oicp.codec import read
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import session_key
-from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS, Role
-from p2pnode.roaming.asking import ask_each
-from p2pnode.roaming.crawls import is_last_page
+from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, Role
+from p2pnode.roaming.cdr_pages import cdr_pages
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionState
-from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.stored import read_stored
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -149,25 +146,17 @@ class Reconciler:
         found: Reconciliation,
     ) -> None:
         """All pages of the answer to a question, as long as each brings something new. Raises ProtocolError."""
-        party = self._party
-        body, process_id, number = encode(question), party.new_session_id(), 0
-        while True:
-            page = PageRequest(number, LARGEST_PAGE_SIZE)
-            outgoing = Outgoing(GET_CHARGE_DETAIL_RECORDS, question, body, process_id, page=page, to=peer.name)
-            destinations = resolve(outgoing.operation, question, party.peers(), Knowledge(party.own, to=peer.name))
-            caller_id = party.own_id(outgoing, question.provider_id)
-            (reply,) = await ask_each(party, destinations[:1], outgoing, caller_id=caller_id)
+        async for records in cdr_pages(self._party, peer, question):
             known = len(into)
-            for raw in reply.records:
+            for raw in records:
                 try:
                     message = read(ChargeDetailRecord, raw)
                 except InvalidMessage:
                     found.unreadable += 1
                 else:
                     into[session_key(message.session_id)] = message
-            if is_last_page(reply.answer, len(reply.records), page) or len(into) == known:
+            if len(into) == known:
                 return
-            number += 1
 
     async def _compare(self, peer: PeerEntry, key: str, message: ChargeDetailRecord, found: Reconciliation) -> None:
         entry = Entry(message.session_id, str(message.consumed_energy), message.session_start.astimezone(UTC))

@@ -368,7 +368,10 @@ class BreakerRecord(Struct, frozen=True):
 
 
 class DeliveryRecord(Struct, frozen=True):
-    """What a peer is known to have: all we published with the operation up to `known_at`, a moment of `Store.clock`."""
+    """What a peer is known to have: all we published with the operation up to `known_at`, a moment of `Store.clock`.
+
+    Of an operation by which we pull it is the other way round: what we have of the peer's, at the time of our clock.
+    """
 
     peer: str
     operation: str

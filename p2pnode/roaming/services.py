@@ -16,6 +16,7 @@ from p2pnode.roaming.authentication import Authentication
 from p2pnode.roaming.authorization import Authorization
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.breaker import Breakers, WatchedCaller
+from p2pnode.roaming.catch_up import CatchUp, Caught
 from p2pnode.roaming.cdrs import Cdrs
 from p2pnode.roaming.evse_data import EvseDataService
 from p2pnode.roaming.evse_status import EvseStatusService
@@ -70,6 +71,7 @@ class Roaming:
         limits: Limits | None = None,
         relay: bool = False,
         checked: Callable[[str, Sequence[Violation]], None] = lambda _session_id, _violations: None,
+        caught_up: Callable[[Caught], None] = lambda _: None,
     ) -> None:
         self._background = Background()
         limits = limits or Limits()
@@ -96,12 +98,14 @@ class Roaming:
         self._resumed = False
         self.outbox = Outbox(self._party)
         self._remote = Remote(self._party, self.outbox)
+        cdrs = Cdrs(self._party, self.outbox)
+        self.catch_up = CatchUp(self._party, self._evse_data, self._evse_status, cdrs, caught_up)
         services: tuple[Service, ...] = (
             self._evse_data,
             self._evse_status,
             self._pricing,
             self._authentication,
-            Cdrs(self._party, self.outbox),
+            cdrs,
             Authorization(self._party),
             Notifications(self._party, self.outbox),
             self._remote,
@@ -128,6 +132,7 @@ class Roaming:
 
     async def aclose(self) -> None:
         """Send nothing more, let what is on its way arrive, and end what still runs in the background."""
+        self.catch_up.rest()
         await self.outbox.rest(self._party.limits.outbox.rest_seconds)
         for publisher, _ in self._publishers():
             await publisher.rest()
@@ -144,6 +149,7 @@ class Roaming:
             self._resumed = True
             await self.outbox.resume()
             await self._remote.resume()
+            self.catch_up.schedule()
 
     async def settle(self) -> None:
         """Wait until what runs in the background has ended by itself: late approvals, deliveries, CDRs handed over."""

@@ -110,7 +110,7 @@ async def test_a_cpo_lists_what_the_emp_has_not_acknowledged_and_what_it_has_no_
 async def test_a_comparison_goes_through_all_pages_and_ends_where_they_bring_nothing_new(
     pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2pnode.roaming.reconcile.LARGEST_PAGE_SIZE", 2)
+    monkeypatch.setattr("p2pnode.roaming.cdr_pages.LARGEST_PAGE_SIZE", 2)
     cpo, emp = pair
     await settled(pair, 5)
     assert (await compared(emp, "cpo")).equal == 5
