@@ -228,8 +228,9 @@ class Lane:
         while not self._entries:
             if self.complete:
                 return None
-            if self._leaving is not None:  # what is in the store until it has been taken out is not to be read again
-                await self._leaving
+            leaving, self._leaving = self._leaving, None
+            if leaving is not None:  # what is in the store until it has been taken out is not to be read again
+                await leaving
             missed = self._missed
             found = await self._parts.store.waiting(self.peer, self.name, self._last_id, AT_ONCE)
             for record in found:
