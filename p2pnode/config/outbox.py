@@ -38,6 +38,14 @@ class OutboxSection(Settings):
         "after a start, as far as `send` of the peer's entry allows these operations.",
     )
     catch_up_seconds: float = Field(default=300.0, ge=0, description="How long a peer has to have been away for that.")
+    status_full_load_hours: float = Field(
+        default=24.0,
+        ge=0,
+        description="How often every EMP gets the status of all EVSEs though nothing has changed; 0: never.",
+    )
+    data_full_load_days: float = Field(
+        default=7.0, ge=0, description="How often every EMP gets all EVSE data though nothing has changed; 0: never."
+    )
     rest_seconds: float = Field(
         default=5.0, gt=0, description="How long a message that is on its way may take after a stop."
     )

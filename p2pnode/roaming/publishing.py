@@ -111,6 +111,11 @@ class Publisher:
         self._resting = False
         party.breakers.listen(self._back)
 
+    @property
+    def operation(self) -> AnyOperation:
+        """What the lanes are of."""
+        return self._operation
+
     async def publish(self, outgoing: Outgoing[Any], parcel_for: Callable[[PeerEntry], Parcel | None]) -> str | None:
         """Deliver a push to every peer that takes it; `parcel_for` gives what of it the peer may see.
 
@@ -143,7 +148,7 @@ class Publisher:
         if peer.url is None or not peer.may_send(self._operation):
             return None
         lane = self._lanes.setdefault(peer.name, Lane())
-        lane.behind, lane.refused, lane.unsure = True, False, False
+        lane.behind, lane.refused, lane.unsure, lane.known = True, False, False, None
         return await self.catch_up(peer)
 
     async def meet(self, peers: Iterable[PeerEntry]) -> None:

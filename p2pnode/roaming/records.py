@@ -371,6 +371,7 @@ class DeliveryRecord(Struct, frozen=True):
     """What a peer is known to have: all we published with the operation up to `known_at`, a moment of `Store.clock`.
 
     Of an operation by which we pull it is the other way round: what we have of the peer's, at the time of our clock.
+    `PushEvseData fullLoad` and the like tell when it was last sent everything though nothing had changed.
     """
 
     peer: str

@@ -20,6 +20,7 @@ from p2pnode.roaming.catch_up import CatchUp, Caught
 from p2pnode.roaming.cdrs import Cdrs
 from p2pnode.roaming.evse_data import EvseDataService
 from p2pnode.roaming.evse_status import EvseStatusService
+from p2pnode.roaming.full_loads import FullLoads
 from p2pnode.roaming.notifications import Notifications
 from p2pnode.roaming.outbox import Outbox
 from p2pnode.roaming.party import Limits, OwnParty, Party, Receivers, Senders
@@ -100,6 +101,7 @@ class Roaming:
         self._remote = Remote(self._party, self.outbox)
         cdrs = Cdrs(self._party, self.outbox)
         self.catch_up = CatchUp(self._party, self._evse_data, self._evse_status, cdrs, caught_up)
+        self.full_loads = FullLoads(self._party, self._publishers)
         services: tuple[Service, ...] = (
             self._evse_data,
             self._evse_status,
@@ -133,6 +135,7 @@ class Roaming:
     async def aclose(self) -> None:
         """Send nothing more, let what is on its way arrive, and end what still runs in the background."""
         self.catch_up.rest()
+        self.full_loads.rest()
         await self.outbox.rest(self._party.limits.outbox.rest_seconds)
         for publisher, _ in self._publishers():
             await publisher.rest()
@@ -150,6 +153,7 @@ class Roaming:
             await self.outbox.resume()
             await self._remote.resume()
             self.catch_up.schedule()
+            self.full_loads.schedule()
 
     async def settle(self) -> None:
         """Wait until what runs in the background has ended by itself: late approvals, deliveries, CDRs handed over."""
