@@ -4,11 +4,9 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from aiohttp.web import BaseRequest
-from cryptography import x509
 
 from p2pnode.config.backend import BackendFaceSection
 from p2pnode.config.node import NodeSection
@@ -18,9 +16,9 @@ from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH
 from p2pnode.oicp.status import Code
 from p2pnode.peering.face import FaceParts, OicpFace, Receive
-from p2pnode.peering.identity import OwnParty
+from p2pnode.peering.identity import OwnParty, shows_certificate
 from p2pnode.peering.tls import ServerTls
-from p2pnode.peering.trust import TrustError, to_pem
+from p2pnode.peering.trust import read_anchors
 from p2pnode.roaming.ports import Outgoing, Received
 
 Deliver = Callable[[Outgoing[Any]], Awaitable[OicpModel | bytes]]
@@ -79,7 +77,7 @@ class BackendFace(OicpFace):
         certificate, key = self._settings.certificate, self._settings.key
         if certificate is None or key is None:
             return
-        anchors = _anchors(self._settings.client_ca) if self._settings.client_ca is not None else ""
+        anchors = read_anchors(self._settings.client_ca) if self._settings.client_ca is not None else ""
         if self.tls is None:
             self.tls = ServerTls(certificate, key, anchors, self.parts.logger)
         else:
@@ -120,17 +118,5 @@ def _require_token(request: BaseRequest, token: str) -> None:
 
 def _require_certificate(request: BaseRequest) -> None:
     """The handshake has accepted none but those the CAs vouch for; here it matters that one was shown."""
-    tls = request.get_extra_info("ssl_object")
-    if tls is None or tls.getpeercert(binary_form=True) is None:
+    if not shows_certificate(request):
         raise _refusal("No client certificate was shown.")
-
-
-def _anchors(file: Path) -> str:
-    try:
-        return to_pem(x509.load_pem_x509_certificates(file.read_bytes()))
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror}"
-        raise TrustError(message) from error
-    except ValueError as error:
-        message = f"{file} holds no certificate in PEM form"
-        raise TrustError(message) from error

@@ -39,7 +39,7 @@ class BackendFaceSection(Settings):
 
     @model_validator(mode="after")
     def _is_guarded(self) -> "BackendFaceSection":
-        _require_pair(self.certificate, self.key)
+        require_pair(self.certificate, self.key)
         if self.client_ca is not None and self.certificate is None:
             message = "a client_ca needs a certificate and a key: client certificates are shown over TLS"
             raise ValueError(message)
@@ -98,7 +98,7 @@ class BackendSection(Settings):
         if self.url is None:
             message = 'backend = "http" needs a url'
             raise ValueError(message)
-        _require_pair(self.certificate, self.key)
+        require_pair(self.certificate, self.key)
         parts = urlsplit(self.url)
         if parts.scheme == "http" and (self.ca is not None or self.certificate is not None):
             message = "ca, certificate and key are for an https url"
@@ -121,7 +121,8 @@ class EmpSection(BackendSection):
     virtual: VirtualEmp = Field(default=VirtualEmp(), description="The virtual EMP.")
 
 
-def _require_pair(certificate: Path | None, key: Path | None) -> None:
+def require_pair(certificate: Path | None, key: Path | None) -> None:
+    """Raises ValueError where only one of the two is named."""
     if (certificate is None) is not (key is None):
         message = "a certificate and its key go together"
         raise ValueError(message)

@@ -29,6 +29,7 @@ def load_node(directory: Path) -> NodeConfig:
     resolved = {
         "peer_face": _resolved(config.peer_face, directory, "certificate", "key", "signing_key"),
         "backend_face": _resolved(config.backend_face, directory, "certificate", "key", "client_ca"),
+        "admin_face": _resolved(config.admin_face, directory, "certificate", "key", "client_ca"),
         "discovery": _resolved(config.discovery, directory, "lab_ca"),
         "store": _resolved(config.store, directory, "path"),
         "audit": _resolved(config.audit, directory, "path"),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection
+from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection, require_pair
 from p2pnode.config.discovery import DiscoverySection
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import Url
@@ -138,13 +138,38 @@ class AdminFaceSection(Settings):
     host: str = Field(default="127.0.0.1", description="The address to listen at.")
     port: Port = Field(default=7002, description="The port to listen at; 0 for any free one.")
     token: str | None = Field(
-        default=None, min_length=16, repr=False, description="The bearer token callers show; needed off loopback."
+        default=None,
+        min_length=16,
+        repr=False,
+        description="The bearer token callers show; off loopback this or `client_ca` is needed.",
     )
+    tls: Literal["on", "off"] = Field(
+        default="off", description="`off` is plain HTTP, for a loopback address: a token could be read on its way."
+    )
+    certificate: Path | None = Field(
+        default=None, description="The TLS certificate of the face, PEM, with its issuers after it. None: the node's."
+    )
+    key: Path | None = Field(default=None, description="Its private key, PEM.")
+    client_ca: Path | None = Field(
+        default=None,
+        description="A PEM file with the CAs whose certificates administrators may show; then they have to. The command"
+        " line shows the face's own.",
+    )
+    insecure: bool = Field(default=False, description="Allow plain HTTP on an address other machines can reach.")
 
     @model_validator(mode="after")
     def _is_guarded(self) -> "AdminFaceSection":
-        if self.token is None and not is_loopback(self.host):
-            message = "the admin face needs a token where it listens at other than a loopback address"
+        require_pair(self.certificate, self.key)
+        if self.tls == "off" and (self.certificate is not None or self.client_ca is not None):
+            message = 'certificate, key and client_ca are for tls = "on"'
+            raise ValueError(message)
+        if is_loopback(self.host):
+            return self
+        if self.token is None and self.client_ca is None:
+            message = "the admin face needs a token or a client_ca where it listens at other than a loopback address"
+            raise ValueError(message)
+        if self.tls == "off" and not self.insecure:
+            message = 'the admin face needs tls = "on" or insecure = true at other than a loopback address'
             raise ValueError(message)
         return self
 

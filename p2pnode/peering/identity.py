@@ -40,6 +40,12 @@ class CallerPolicy(Protocol):
         ...
 
 
+def shows_certificate(request: BaseRequest) -> bool:
+    """Whether the caller has shown a client certificate, and with it that it holds its key."""
+    tls = request.get_extra_info("ssl_object")
+    return tls is not None and tls.getpeercert(binary_form=True) is not None
+
+
 def _nobody(reason: str) -> ProtocolError:
     return ProtocolError(Code.UNAUTHORIZED_ACCESS, reason, http=HTTPStatus.UNAUTHORIZED)
 

@@ -25,7 +25,7 @@ class WrongPeerError(Exception):
     """Another party than the peer answers at its url; nothing was sent to it."""
 
 
-class _Proof(aiohttp.Fingerprint):
+class Proof(aiohttp.Fingerprint):
     """Looks at the certificate of each new connection before a request goes out on it."""
 
     def __init__(self, credentials: Credentials) -> None:
@@ -87,7 +87,7 @@ async def open_line(peer: PeerEntry, limits: LimitsSection, certificate: Path | 
     if is_encrypted:
         credentials = await asyncio.to_thread(credentials_of, peer)
         tls = await asyncio.to_thread(client_context, certificate, key, credentials)
-        proof = _Proof(credentials)
+        proof = Proof(credentials)
     connector = aiohttp.TCPConnector(
         limit=limits.peer_connections, keepalive_timeout=KEPT_SECONDS, ssl=proof, ttl_dns_cache=30
     )

@@ -135,6 +135,18 @@ def to_pem(certificates: Iterable[x509.Certificate]) -> str:
     return "".join(dict.fromkeys(texts))
 
 
+def read_anchors(file: Path) -> str:
+    """The certificates of a PEM file, in PEM form. Raises TrustError."""
+    try:
+        return to_pem(x509.load_pem_x509_certificates(file.read_bytes()))
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror}"
+        raise TrustError(message) from error
+    except ValueError as error:
+        message = f"{file} holds no certificate in PEM form"
+        raise TrustError(message) from error
+
+
 def pin_of(der: bytes) -> str | None:
     """The pin of a certificate in DER form: `sha256:` and the digest of its public key. None where it is not one."""
     return _parsed(der)[1] or None

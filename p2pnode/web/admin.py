@@ -1,11 +1,11 @@
 """The admin face: a running node's status, sessions and events as JSON, and a door to send messages through it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 import msgspec
@@ -26,6 +26,7 @@ from p2pnode.roaming.explain import Question
 from p2pnode.roaming.ports import StoreFault
 from p2pnode.roaming.records import OWN, EvseFilter
 from p2pnode.web.cdrs import CdrRoutes
+from p2pnode.web.encryption import FaceTls
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed
 from p2pnode.web.outbox import OutboxRoutes
 from p2pnode.web.queries import json_answer as _json
@@ -33,8 +34,14 @@ from p2pnode.web.queries import number_in as _number
 from p2pnode.web.queries import page_in as _page
 from p2pnode.web.shapes import event_shape, evse_shape, import_shape, session_shape
 
+if TYPE_CHECKING:
+    from p2pnode.peering.tls import ServerTls
+
 HEARTBEAT_SECONDS: Final = 15.0
 SHUTDOWN_SECONDS: Final = 1.0
+KEPT_SECONDS: Final = 75.0
+"""How long an idle connection is kept, and the head of a request awaited."""
+
 LISTED: Final = 100
 LAST: Final = "stopping"
 """The kind of the event that ends a stream of events."""
@@ -48,10 +55,13 @@ class AdminFace:
         self._settings = node.config.admin_face
         self._streams: set[Subscription] = set()
         self._runner: web.AppRunner | None = None
+        self._encryption = FaceTls(node.config) if self._settings.tls == "on" else None
+        self._tls: ServerTls | None = None
+        self._stop_listening: Callable[[], None] | None = None
         self.url = ""
 
     async def start(self) -> None:
-        """Listen at the configured address; `url` is then the base of the API. Raises OSError."""
+        """Listen at the configured address; `url` is then the base of the API. Raises TrustError or OSError."""
         app = web.Application(middlewares=[self._guarded], client_max_size=PUSH_LIMIT)
         app.add_routes(
             [
@@ -78,15 +88,30 @@ class AdminFace:
                 web.post("/api/stop", self._stop),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        if self._encryption is not None:
+            self._tls = await asyncio.to_thread(self._encryption.server)
+            self._stop_listening = self._node.peers.listen(self.reload)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=KEPT_SECONDS
+        )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        context = self._tls.context if self._tls is not None else None
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port, ssl_context=context)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self._tls is not None else "http"
+        self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    async def reload(self) -> None:
+        """Read the certificates again, for every handshake from now on. Raises TrustError, and then changes nothing."""
+        if self._encryption is not None and self._tls is not None:
+            await asyncio.to_thread(self._encryption.reload, self._tls)
 
     async def stop(self) -> None:
         """End the streams of events, finish what is being answered, and close."""
+        if self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
         for stream in self._streams:
             stream.put(Event(LAST, datetime.now(UTC)))
         if self._runner is not None:
@@ -96,7 +121,7 @@ class AdminFace:
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse who may not come in, and tell every failure as JSON."""
         try:
-            require_allowed(request, self._settings.token)
+            require_allowed(request, self._settings)
             if request.method == "POST":
                 self._node.observer.audit("admin", path=request.path, address=request.remote)
             return await handler(request)

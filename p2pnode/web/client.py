@@ -1,5 +1,6 @@
 """The client of a node's admin face, for the command line and the lab."""
 
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ import msgspec
 from p2pnode.config import ConfigError, load_node
 from p2pnode.oicp.codec import decode, encode
 from p2pnode.oicp.errors import InvalidMessage
+from p2pnode.peering.line import WrongPeerError
+from p2pnode.peering.trust import TrustError
+from p2pnode.web.encryption import ClientTls, FaceTls
 from p2pnode.web.problem import Problem
 from p2pnode.web.runfile import find_running
 
@@ -42,8 +46,9 @@ class AdminRefused(Problem):
 class AdminClient:
     """Talks to the admin face of one running node. Every failure is a Problem a person can read."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, tls: ClientTls | None = None) -> None:
         self.url = url.rstrip("/")
+        self._tls = tls
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -52,13 +57,19 @@ class AdminClient:
         """The client of the node that runs in this directory. Raises Problem where none does."""
         found = find_running(directory)
         try:
-            token = load_node(directory).admin_face.token
+            config = load_node(directory)
+            tls = FaceTls(config).client() if config.admin_face.tls == "on" else None
         except ConfigError as error:
             raise Problem(str(error), "correct the configuration file") from error
-        return cls(found.admin, token)
+        except TrustError as error:
+            raise Problem(str(error), "be the user the node runs as") from error
+        return cls(found.admin, config.admin_face.token, tls)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+        connector = aiohttp.TCPConnector(ssl=self._tls.proof if self._tls is not None else True)
+        self._session = aiohttp.ClientSession(
+            connector=connector, headers=self._headers, timeout=aiohttp.ClientTimeout(total=TIMEOUT)
+        )
         return self
 
     async def __aexit__(
@@ -95,12 +106,16 @@ class AdminClient:
         """The node's events from now on, until the node or the line to it ends. The first is of kind `hello`."""
         timeout = aiohttp.ClientTimeout(total=None, connect=TIMEOUT)
         try:
-            async with self._open().get(f"{self.url}/api/events", timeout=timeout) as response:
+            async with self._open().get(f"{self.url}/api/events", timeout=timeout, ssl=self._context) as response:
                 async for line in response.content:
                     if line.startswith(b"data:"):
                         yield cast("Mapping[str, Any]", decode(line[5:].strip()))
         except aiohttp.ClientError:
             return
+
+    @property
+    def _context(self) -> ssl.SSLContext | bool:
+        return self._tls.context if self._tls is not None else True
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -113,10 +128,12 @@ class AdminClient:
         headers = {"Content-Type": "application/json"} if data is not None else {}
         try:
             async with self._open().request(
-                method, f"{self.url}{path}", params=_pairs(query), data=data, headers=headers
+                method, f"{self.url}{path}", params=_pairs(query), data=data, headers=headers, ssl=self._context
             ) as response:
                 text = await response.read()
                 status = response.status
+        except WrongPeerError as error:
+            raise Problem(f"another program than the node answers at {self.url}: {error}", "see its log") from error
         except TimeoutError as error:
             raise Problem(f"the node did not answer within {TIMEOUT:.0f} s", "see its log") from error
         except (aiohttp.ClientError, OSError) as error:

@@ -1,8 +1,10 @@
-"""Who may use the admin face: whoever shows the token, or, where none is set, programs on this machine.
+"""Who may use the admin face: whoever shows the token, the client certificate, or both, as the face is configured.
 
-A browser on this machine is led here by any web site it shows. So without a token the Host has to be this machine's
-(a name that resolves to it is refused: DNS rebinding), a page of another origin may send nothing, and a POST has to be
-JSON, which no form can send without being asked first.
+Where it asks for neither, programs on this machine may.
+
+A browser on this machine is led here by any web site it shows. So where neither is asked for the Host has to be this
+machine's (a name that resolves to it is refused: DNS rebinding), a page of another origin may send nothing, and a POST
+has to be JSON, which no form can send without being asked first.
 """
 
 import hmac
@@ -12,7 +14,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from p2pnode.config.node import AdminFaceSection
 from p2pnode.config.settings import is_loopback
+from p2pnode.peering.identity import shows_certificate
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON = "application/json"
@@ -28,11 +32,15 @@ class Refusal(Exception):
         self.hint = hint
 
 
-def require_allowed(request: web.Request, token: str | None) -> None:
+def require_allowed(request: web.Request, settings: AdminFaceSection) -> None:
     """Raises Refusal where the request is not to be served."""
-    if token is not None:
-        _require_token(request, token)
-    elif not is_loopback(_host(request.host)):
+    if settings.client_ca is not None and not shows_certificate(request):
+        raise Refusal(
+            HTTPStatus.UNAUTHORIZED, "no client certificate was shown", "show one that admin_face.client_ca vouches for"
+        )
+    if settings.token is not None:
+        _require_token(request, settings.token)
+    elif settings.client_ca is None and not is_loopback(_host(request.host)):
         raise Refusal(
             HTTPStatus.FORBIDDEN,
             f"this face answers to this machine's own names, not to {request.host!r}",

@@ -9,6 +9,7 @@ from p2pnode.config import ConfigError, NodeConfig, load_node
 from p2pnode.oicp.operations import Role
 
 SMALLEST = '[node]\nname = "a"\noperators = ["DE*ABC"]\n'
+ADMIN = "[admin_face]\nhost = '0.0.0.0'\n"
 FULL = """
 [node]
 name = "lab-1"
@@ -104,6 +105,11 @@ def test_absolute_paths_stay(tmp_path: Path) -> None:
         (SMALLEST + "[peer_face]\nproxies = ['127.0.0.1']\n", "peer_face", 4, "proxies are for"),
         (SMALLEST + "[backend_face]\nhost = '192.0.2.1'\n", "backend_face", 4, "insecure = true"),
         (SMALLEST + "[admin_face]\nhost = '0.0.0.0'\n", "admin_face", 4, "needs a token"),
+        (SMALLEST + ADMIN + "token = '0123456789abcdef'\n", "admin_face", 4, 'tls = "on"'),
+        (SMALLEST + ADMIN + "tls = 'on'\n", "admin_face", 4, "needs a token or a client_ca"),
+        (SMALLEST + ADMIN + "insecure = true\n", "admin_face", 4, "needs a token or a client_ca"),
+        (SMALLEST + ADMIN + "client_ca = 'ca.pem'\n", "admin_face", 4, 'are for tls = "on"'),
+        (SMALLEST + ADMIN + "tls = 'on'\nkey = 'a.key'\n", "admin_face", 4, "go together"),
         (SMALLEST + "[cpo]\nbackend = 'http'\n", "cpo", 4, "needs a url"),
         ("[node]\nname = 'a'\n", "node", 1, "operators, providers or both"),
         ("[node]\nname = 'a'\noperators = ['']\n", "node.operators[1]", 3, "not empty"),
@@ -121,6 +127,19 @@ def test_a_mistake_names_its_line_and_setting(
     assert found[:2] == (key, line)
     assert sentence in found[2]
     assert "secret" not in found[2]
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "tls = 'on'\ntoken = '0123456789abcdef'\n",
+        "tls = 'on'\nclient_ca = 'ca.pem'\n",
+        "insecure = true\ntoken = '0123456789abcdef'\n",
+    ],
+)
+def test_the_admin_face_may_leave_the_machine_where_it_is_guarded(tmp_path: Path, guard: str) -> None:
+    (tmp_path / "p2pnode.toml").write_text(SMALLEST + ADMIN + guard, encoding="utf-8")
+    assert load_node(tmp_path).admin_face.host == "0.0.0.0"  # noqa: S104 - nobody listens there
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
