@@ -2,17 +2,21 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
 from p2pnode.lab.messages import push_evse_data, push_evse_status
-from p2pnode.lab.parties import RHINE
+from p2pnode.lab.parties import ALPINE, PARTIES, RHINE
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_status import EvseStatusType
 from p2pnode.oicp.operations import BY_NAME
@@ -189,24 +193,94 @@ def test_a_node_that_dies_in_the_middle_fails_the_lab_with_the_end_of_its_log(tm
     assert _all_ended(pids)
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="as above")
-def test_kept_nodes_go_on_until_they_are_stopped(tmp_path: Path) -> None:
-    done = _lab(tmp_path, "--plain", "--keep")
-    (root,) = tmp_path.iterdir()
-    pids = _nodes_of(tmp_path)
+@dataclass(frozen=True)
+class Kept:
+    """A lab whose nodes were kept, then stopped: what it and they told meanwhile, by where it was told."""
+
+    root: Path
+    pids: list[int]
+    told: Mapping[str, str]
+    status: Mapping[str, Any]
+    ended: bool
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """One run for all that looks at what is left of it. Every driver of both parties has charged in it."""
+    temporary = tmp_path_factory.mktemp("kept")
+    done = _lab(temporary, "--keep")
+    (root,) = temporary.iterdir()
+    pids = _nodes_of(temporary)
+    told = {"stdout of the lab": done.stdout, "stderr of the lab": done.stderr}
     try:
         assert done.returncode == 0, done.stdout
-        assert f"kill {pids[0]} {pids[1]}" in done.stdout or f"kill {pids[1]} {pids[0]}" in done.stdout
-        assert str(root) in done.stdout
-        status = subprocess.run(
-            [sys.executable, "-m", "p2pnode", "status", "--dir", str(root / "alpine"), "--json"],
-            capture_output=True,
-            check=True,
-            timeout=SECONDS,
-        )
-        assert json.loads(status.stdout)["name"] == "alpine"
+        for name in ("alpine", "rhine"):
+            told |= {f"{name}, {where}": text for where, text in _told_by(root / name).items()}
+        for pid in pids:
+            for file in ("cmdline", "environ"):
+                told[f"{file} of {pid}"] = Path(f"/proc/{pid}/{file}").read_bytes().decode(errors="replace")
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGTERM)
-    assert _all_ended(pids)
-    assert list(tmp_path.glob("*/*/run.json")) == []
+    ended = _all_ended(pids)
+    for written in (*root.glob("*/*.log"), *root.glob("*/*.jsonl")):
+        told[str(written)] = written.read_text(encoding="utf-8")
+    return Kept(root, pids, told, json.loads(told["alpine, status --json"]), ended)
+
+
+def _told_by(directory: Path) -> Mapping[str, str]:
+    """What a running node tells: its status, its metrics, its peers, and its answers to messages that are wrong."""
+    run = read(directory)
+    assert run is not None
+    told: dict[str, str] = {}
+    commands = (["status"], ["status", "--json"], ["peer", "check", "--json"], ["audit", "show"])
+    for words in commands if directory.name == ALPINE.name else ():
+        command = [sys.executable, "-m", "p2pnode", *words, "--dir", str(directory)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        told[" ".join(words)] = done.stdout + done.stderr
+    for path in ("/metrics", "/api/status", "/api/operations"):
+        with urlopen(run.admin + path) as answer:  # noqa: S310 - the node's own address
+            told[path] = answer.read().decode()
+    own, drivers = (ALPINE, RHINE.drivers) if directory.name == ALPINE.name else (RHINE, ALPINE.drivers)
+    wrong: tuple[dict[str, object], ...] = (
+        {"RFIDMifareFamilyIdentification": {"UID": drivers.card.uid, "EvcoID": 1}},
+        {"QRCodeIdentification": {"EvcoID": drivers.code.evco_id, "PIN": drivers.code.pin, "HashedPIN": {}}},
+        {"RemoteIdentification": {"EvcoID": f"{drivers.app.evco_id}-{drivers.locked.pin}"}},
+        {str(drivers.card.uid): drivers.car.evco_id},
+    )
+    for number, identification in enumerate(wrong):
+        body = json.dumps({"OperatorID": own.operator_id, "Identification": identification}).encode()
+        request = Request(f"{run.admin}/api/call/AuthorizeStart", body, {"Content-Type": "application/json"})  # noqa: S310 - the node's own address
+        with urlopen(request) as answer:  # noqa: S310 - the node's own address
+            told[f"answer {number}"] = answer.read().decode()
+            assert json.loads(told[f"answer {number}"])["code"] != "017"
+    return told
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="as above")
+def test_kept_nodes_go_on_until_they_are_stopped(kept: Kept) -> None:
+    lines = kept.told["stdout of the lab"]
+    first, second = kept.pids
+    assert f"kill {first} {second}" in lines or f"kill {second} {first}" in lines
+    assert str(kept.root) in lines
+    assert kept.status["name"] == "alpine"
+    assert kept.ended
+    assert list(kept.root.glob("*/run.json")) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="as above")
+def test_nothing_a_lab_tells_names_a_driver_a_pin_or_a_key_of_it(kept: Kept) -> None:
+    secrets: set[str] = set()
+    for party in PARTIES:
+        for driver in party.drivers.all():
+            secrets |= {text for text in (driver.uid, driver.evco_id, driver.pin) if text}
+        secrets.add(party.stranger)
+    keys = [line for file in kept.root.glob("*/pki/*.key") for line in file.read_text(encoding="ascii").splitlines()]
+    assert len(keys) >= 2 * 4
+    secrets |= {line for line in keys if not line.startswith("-----")}
+    spelled = [text for secret in secrets for text in {secret, secret.replace("-", ""), secret.replace("-", "*")}]
+    searched = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, spelled))})(?!\w)", re.IGNORECASE)
+    assert {where: found for where, text in kept.told.items() if (found := searched.findall(text))} == {}
+    assert len([where for where in kept.told if where.endswith(("node.log", "audit.jsonl"))]) == 4
+    stored = b"".join(file.read_bytes() for file in kept.root.glob("*/*.db*"))
+    assert all(party.drivers.card.uid.encode() in stored for party in PARTIES if party.drivers.card.uid)
