@@ -4,7 +4,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -42,10 +42,9 @@ from p2pnode.roaming.party import Limits, OwnParty
 from p2pnode.roaming.records import OWN, QueueCount
 from p2pnode.roaming.services import Roaming
 from p2pnode.store.errors import StoreError
+from p2pnode.store.retention import keep_purging
 from p2pnode.store.store import SqlStore
 
-PURGE_INTERVAL = 86400.0
-"""Seconds between two purges of old versions of EVSE data."""
 LATEST_SESSIONS = 10_000
 """How many of the most recent sessions are looked through for those that were running when the node ended."""
 
@@ -177,7 +176,8 @@ class Node:
             self.log.info("resumed", sessions=resumed)
         self._stack.push_async_callback(self._background.aclose)
         self._background.start(self._publish_pending(), "delivery of what peers have missed")
-        self._background.start(self._forget_history(), "forgetting what is old")
+        purging = keep_purging(self.store, config.store, self.now, self.log)
+        self._background.start(purging, "forgetting what is old")
         self._background.start(self.upkeep.watch_expiry(), "watching for certificates that end")
         self._background.start(self.upkeep.watch_files(), "watching the peer table and certificates")
         gc.collect()
@@ -201,20 +201,6 @@ class Node:
                 self.log.warning("not_delivered", problem=problem)
         except (OicpError, StoreError) as error:
             self.log.warning("not_delivered", problem=str(error))
-
-    async def _forget_history(self) -> None:
-        """Purge receipts, and versions of EVSE data that no pull may ask for: at the start, and once a day."""
-        kept = self.config.store
-        while True:
-            try:
-                receipts = await self.store.purge_receipts(self.now() - timedelta(days=kept.receipt_days))
-                versions = await self.store.purge(self.now() - timedelta(days=kept.history_days))
-            except StoreError as error:  # tomorrow the disk may be well again
-                self.log.warning("not_purged", problem=str(error))
-            else:
-                if versions or receipts:
-                    self.log.info("purged", versions=versions, receipts=receipts)
-            await asyncio.sleep(PURGE_INTERVAL)
 
     async def _enter_backends(self, *, that_send: bool) -> None:
         """Enter the backends that send messages by themselves, or those that are only called.

@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection, require_pair
 from p2pnode.config.discovery import DiscoverySection
@@ -13,6 +13,8 @@ from p2pnode.config.peers import Url
 from p2pnode.config.settings import Port, Settings, is_loopback
 from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, Role
 
+FEWEST_SESSION_DAYS = 62
+"""A CDR that has been forgotten would be taken for a new one if it came again."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -191,11 +193,25 @@ class StoreSection(Settings):
         ge=1,
         description="For how many days former versions of EVSE data are kept, so that a pull may ask what has changed.",
     )
+    session_days: int = Field(
+        default=0,
+        ge=0,
+        description="For how many days sessions that are settled or expired are kept, with their history and CDRs; 0: "
+        "for ever, else at least 62. What is not forwarded, in the outbox or under review stays.",
+    )
     receipt_days: int = Field(
         default=365,
         ge=1,
         description="For how many days receipts are kept: signed messages as they were, identifications included.",
     )
+
+    @field_validator("session_days")
+    @classmethod
+    def _outlives_questions(cls, days: int) -> int:
+        if 0 < days < FEWEST_SESSION_DAYS:
+            message = f"sessions are kept for at least {FEWEST_SESSION_DAYS} days, or for ever with 0"
+            raise ValueError(message)
+        return days
 
 
 class RoamingSection(Settings):

@@ -36,7 +36,7 @@ from p2pnode.roaming.records import (
     SessionRecord,
     StatusRecord,
 )
-from p2pnode.store import outbox, reads, search, tables
+from p2pnode.store import outbox, reads, retention, search, tables
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
@@ -311,6 +311,24 @@ class SqlStore:
         while some := await self._writer.run(lambda work: work.forget_receipts(before, PURGED_AT_ONCE)):
             forgotten += some
         return forgotten
+
+    async def purge_sessions(self, before: datetime) -> tuple[int, int]:
+        """Forget the sessions that were over before this, their history, and CDRs that were forwarded before it.
+
+        Returns how many there were of each. Other writes pass in between. See `retention` for what is never forgotten.
+        """
+        sessions = cdrs = 0
+        for kind in range(2):
+            after = ""
+            while keys := await self._reader.search(
+                partial(retention.old_keys, kind=kind, before=to_us(before), after=after)
+            ):
+                after = keys[-1]
+                for start in range(0, len(keys), retention.AT_ONCE):
+                    some = keys[start : start + retention.AT_ONCE]
+                    gone = await self._writer.run(partial(SqlTransaction.forget_sessions, keys=some, before=before))
+                    sessions, cdrs = sessions + gone[0], cdrs + gone[1]
+        return sessions, cdrs
 
     async def check(self) -> Sequence[str]:
         """What is wrong with the database files, in sentences; empty where nothing is. Reads all of them."""

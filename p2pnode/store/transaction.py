@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from p2pnode.roaming.records import CdrRecord, CdrReview, ReceiptRecord, SessionEvent, SessionRecord
-from p2pnode.store import tables
+from p2pnode.store import retention, tables
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.outbox import OutboxWriting
 from p2pnode.store.rows import CDRS, EVENTS, RECEIPTS, REVIEWS, SESSIONS
@@ -156,6 +156,10 @@ class SqlTransaction(OutboxWriting):
     def forget_receipts(self, before: datetime, most: int) -> int:
         """Delete those of the `most` oldest receipts that are older than this; how many there were."""
         return self._connection.run(_FORGET_RECEIPTS, (to_us(before), most))
+
+    def forget_sessions(self, keys: Sequence[str], before: datetime) -> tuple[int, int]:
+        """Remove those sessions and CDRs that were over before; how many there were of each."""
+        return retention.forget(self._connection, keys, to_us(before))
 
     def add_cdr_review(self, review: CdrReview) -> None:
         """Keep a CDR for a person; the same one again, and more than `MOST_REVIEWS` of one session, are not kept."""

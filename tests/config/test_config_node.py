@@ -110,6 +110,7 @@ def test_absolute_paths_stay(tmp_path: Path) -> None:
         (SMALLEST + ADMIN + "insecure = true\n", "admin_face", 4, "needs a token or a client_ca"),
         (SMALLEST + ADMIN + "client_ca = 'ca.pem'\n", "admin_face", 4, 'are for tls = "on"'),
         (SMALLEST + ADMIN + "tls = 'on'\nkey = 'a.key'\n", "admin_face", 4, "go together"),
+        (SMALLEST + "[store]\nsession_days = 30\n", "store.session_days", 5, "at least 62 days"),
         (SMALLEST + "[cpo]\nbackend = 'http'\n", "cpo", 4, "needs a url"),
         ("[node]\nname = 'a'\n", "node", 1, "operators, providers or both"),
         ("[node]\nname = 'a'\noperators = ['']\n", "node.operators[1]", 3, "not empty"),
