@@ -164,6 +164,7 @@ class Node:
         if config.peer_face.pairing and config.peer_face.shows_identity:
             await self.admission.load()
             self.face.pairing = self.admission
+        await self.client.prepare(self.peers.current().peers)
         await self.roaming.resume()
         await self._stack.enter_async_context(self.face)
         if config.discovery.enabled and config.peer_face.shows_identity:
@@ -252,6 +253,7 @@ class Node:
 
     async def _tell_of_peers(self) -> None:
         self.roaming.outbox.wake()
+        self._background.start(self.client.prepare(self.peers.current().peers), "preparing calls to peers")
         self._background.start(self._publish_pending(), "delivery of what peers have missed")
         self.auditing.note_peers()
         self.observer.event("peers", count=len(self.peers.current().peers))

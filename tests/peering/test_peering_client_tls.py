@@ -178,3 +178,23 @@ async def test_our_renewed_certificate_is_shown_after_a_reload(
         await asyncio.to_thread(renew, tmp_path, NOW)
         await caller.reload()
         assert await ask(caller, peer) == 200
+
+
+async def test_what_is_prepared_is_not_connected_and_not_made_again_by_the_first_call(
+    pki: Pki, notes: Notes, tmp_path: Path
+) -> None:
+    copy = tmp_path / "peer.pem"
+    copy.write_bytes(pki.node.trust.read_bytes())
+    async with (
+        face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face,
+        client(pki.partner, Notes()) as caller,
+    ):
+        unreadable = server_at(face.port, certificate=no_path()).model_copy(update={"name": "unreadable"})
+        peer = server_at(face.port, certificate=copy)
+        await caller.prepare([unreadable, peer])
+        assert not notes.outcomes
+        copy.unlink()
+        assert await ask(caller, peer) == 200
+        await caller.reload()
+        with pytest.raises(Unreachable, match="cannot be read"):
+            await ask(caller, peer)
