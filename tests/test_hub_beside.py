@@ -122,6 +122,23 @@ class Scene:
             while await self.nodes[name].store.cdr(session_key(session_id)) is None:  # noqa: ASYNC110 - a store tells nobody
                 await asyncio.sleep(0.01)
 
+    async def publish(self, name: str) -> None:
+        """Publish everything that a party can."""
+        await self.act(name, Role.CPO, "publish")
+        await self.act(name, Role.CPO, "publish_prices")
+        await self.act(name, Role.EMP, "publish")
+
+    async def owners(self, name: str, of: str) -> set[str]:
+        """From whom the node has the EVSE data of another party."""
+        return {found.owner for found in await self.nodes[name].store.evse_owners(evse_key(evse(of)))}
+
+    async def leave(self, name: str, other: str) -> None:
+        """Take another party out of the peer table of the running node."""
+        directory = self.nodes[name].directory
+        assert directory is not None
+        remove_peer(directory, other)
+        await self.nodes[name].upkeep.reload()
+
     async def shown(self, name: str) -> list[str]:
         """The EvseIDs that the node's own EMP pulls."""
         body = b'{"ProviderID":"DE-NEA","GeoCoordinatesResponseFormat":"Google"}'
@@ -142,6 +159,13 @@ async def scene(tmp_path: Path) -> AsyncGenerator[Scene]:
             yield Scene(nodes)
 
 
+PUSHES = (
+    "PushEvseData",
+    "PushEvseStatus",
+    "PushPricingProductData",
+    "PushEvsePricing",
+    "PushAuthenticationData",
+)
 NOTIFIED = ("ChargingNotificationStart", "ChargingNotificationEnd", "ChargeDetailRecord")
 
 
@@ -150,10 +174,8 @@ async def test_everybody_is_reached_once_and_directly_and_by_the_hub_when_the_di
 ) -> None:
     await scene.act("direct", Role.CPO, "publish")
     expected = sorted(evse("direct", number) for number in (1, 2, 3))
-    assert {found.owner for found in await scene.nodes["near"].store.evse_owners(evse_key(evse("direct")))} == {
-        "direct",
-        "hub",
-    }
+    assert await scene.owners("near", "direct") == {"direct"}
+    assert await scene.owners("far", "direct") == {"hub"}
     assert await scene.shown("near") == expected
 
     before = scene.received()
@@ -178,10 +200,7 @@ async def test_everybody_is_reached_once_and_directly_and_by_the_hub_when_the_di
     await scene.expect(NOTIFIED, before, {("direct", "near"): 1})
 
     under_way = await scene.code("near", "direct", 3)
-    directory = scene.nodes["near"].directory
-    assert directory is not None
-    remove_peer(directory, "direct")
-    await scene.nodes["near"].upkeep.reload()
+    await scene.leave("near", "direct")
     assert await scene.shown("near") == expected
 
     before = scene.received()
@@ -202,3 +221,30 @@ async def test_everybody_is_reached_once_and_directly_and_by_the_hub_when_the_di
     await scene.code("near", "direct")
     await scene.settled("direct", session_id)
     await scene.expect(("AuthorizeStart", "ChargeDetailRecord"), before, by_hub)
+
+
+async def test_each_push_arrives_once_and_through_the_hub_once_the_sender_has_no_direct_entry(scene: Scene) -> None:
+    for node in scene.nodes.values():  # what each has to bring after its start is not to be counted
+        await node.roaming.publish_pending()
+    before = scene.received()
+    await scene.publish("far")
+    await scene.expect(PUSHES, before, {("far", "hub"): 1, ("hub", "near"): 1, ("hub", "direct"): 1})
+
+    before = scene.received()
+    once = {("direct", "near"): 1, ("direct", "hub"): 1, ("hub", "far"): 1}
+    await scene.publish("direct")
+    await scene.expect(PUSHES, before, once)
+    await scene.publish("direct")
+    await scene.expect(PUSHES, before, dict.fromkeys(once, 2))
+    assert (await scene.owners("near", "direct"), await scene.owners("far", "direct")) == ({"direct"}, {"hub"})
+
+    before = scene.received()
+    await scene.leave("direct", "near")
+    by_hub = {("direct", "hub"): 1, ("hub", "near"): 1, ("hub", "far"): 1}
+    # The hub brings near everything: what direct publishes, and far.
+    await scene.expect(PUSHES, before, {**by_hub, ("hub", "near"): 2})
+    assert await scene.owners("near", "direct") == {"direct", "hub"}
+
+    before = scene.received()
+    await scene.publish("direct")
+    await scene.expect(PUSHES, before, by_hub)

@@ -32,7 +32,7 @@ from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, AnyOperation, Operatio
 from p2pnode.oicp.status import StatusCode
 from p2pnode.peering.bodies import WRITTEN_IN_THE_LOOP, gathered
 from p2pnode.peering.line import Line, WrongPeerError, open_line
-from p2pnode.peering.reply import ASKED_HEADER, PROCESS_ID_HEADER
+from p2pnode.peering.reply import PROCESS_ID_HEADER, REACHED_HEADER
 from p2pnode.peering.signing import Exchange, Signatures
 from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.ports import PeerAnswer
@@ -159,7 +159,7 @@ class PeerClient:
         process_id: str,
         page: PageRequest | None = None,
         deadline: float | None = None,
-        asked: Sequence[str] = (),
+        reached: Sequence[str] = (),
     ) -> PeerAnswer[Answer]:
         """As `PeerCaller.call`."""
         begun = perf_counter()
@@ -173,8 +173,8 @@ class PeerClient:
             if peer.signs and self._signatures is not None:
                 signed = await self._signatures.sign_request(peer, url.raw_path_qs, process_id, written)
                 written, fields = signed.body, signed.fields or fields
-            if asked and peer.dialect == "oicp":  # a foreign hub has no use for the names of our partners
-                fields = {**fields, ASKED_HEADER: ",".join(asked)}
+            if reached and peer.dialect == "oicp":  # a foreign hub has no use for the names of our partners
+                fields = {**fields, REACHED_HEADER: ",".join(reached)}
             call = _Call(url, written, seconds, answer_limit(operation), fields)
             raw = await self._exchange(peer, call)
             http = raw.http

@@ -40,7 +40,7 @@ from p2pnode.peering.limiter import LargeBodies, PeerLimiter
 from p2pnode.peering.listener import Listener
 from p2pnode.peering.messages import in_dialect, read_message
 from p2pnode.peering.pairing import REQUEST_LIMIT
-from p2pnode.peering.reply import ASKED_HEADER, PROCESS_ID_HEADER, Reply
+from p2pnode.peering.reply import PROCESS_ID_HEADER, REACHED_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
 from p2pnode.peering.signed_exchange import SIGNATURE_FIELDS
 from p2pnode.peering.signing import Exchange, Signatures
@@ -269,8 +269,8 @@ class OicpFace:
         received = await self._read(call, route, identifier, body, query)
         if call.exchange is None and received.peer.signs:  # only the message told who calls
             await self._check_signature(request, call, received.peer, body)
-        if ASKED_HEADER in request.headers:
-            received = replace(received, asked=request.headers[ASKED_HEADER].split(","))
+        if REACHED_HEADER in request.headers:
+            received = replace(received, reached=request.headers[REACHED_HEADER].split(","))
         call.is_passed_on = True
         seconds = min(received.operation.deadline, self.parts.limits.answer_seconds) + self.parts.grace
         try:

@@ -12,8 +12,8 @@ from aiohttp.web import BaseRequest, StreamResponse
 from p2pnode import __version__
 
 PROCESS_ID_HEADER = "Process-ID"
-ASKED_HEADER = "Providers-Asked"
-"""The EMPs that have answered an AuthorizeStart before it came to a relay, as ProviderIDs with commas."""
+REACHED_HEADER = "Reached-Directly"
+"""The parties that a relay need not bring a message to, by their ids with commas: they get it, or have answered it."""
 SOFTWARE = f"p2pnode/{__version__}"
 ONE_PIECE = 65536
 """Up to this many bytes a body is copied behind its head; a larger one is written in pieces."""

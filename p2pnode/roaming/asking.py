@@ -107,7 +107,7 @@ async def ask(  # noqa: PLR0913 - the parts of one call
         process_id=outgoing.process_id,
         page=page,
         deadline=deadline,
-        asked=outgoing.asked,
+        reached=outgoing.reached,
     )
     return Reply(destination, answered.answer, answered.body, answered.records)
 

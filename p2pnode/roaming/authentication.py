@@ -31,7 +31,7 @@ from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.asking import ask_each
 from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.media import medium_of, without_pin
-from p2pnode.roaming.merged import first_hand, gives_on, published_for, shown_to
+from p2pnode.roaming.merged import Shown, first_hand, gives_on, published_for, shown_to
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.pins import hash_pin, is_checkable, published_pin, stored_pin
 from p2pnode.roaming.ports import Outgoing, Publication, Received
@@ -181,7 +181,7 @@ class Authentication:
         peer = received.peer
         if not peer.pull_authentication_data:
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "PullAuthenticationData is not allowed to this peer")
-        records = await self._shown(peer)
+        records = await self._records(shown_to(self._party, peer, Role.EMP))
         blocks = [
             ProviderAuthenticationData(
                 provider_id=provider_id,
@@ -230,9 +230,8 @@ class Authentication:
         published = [read(AuthenticationDataRecord, _published(row)) for row in rows]
         return block.model_copy(update={"authentication_data_record": published})
 
-    async def _shown(self, peer: PeerEntry) -> list[AuthenticationRecord]:
-        """The authentication data that the peer may be shown, by owner and provider."""
-        shown = shown_to(self._party, peer, Role.EMP)
+    async def _records(self, shown: Shown) -> list[AuthenticationRecord]:
+        """The authentication data that is shown, by owner and provider."""
         return [
             record
             for owner in shown.owners
@@ -241,12 +240,12 @@ class Authentication:
         ]
 
     async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
-        """The authentication data that the peer may be shown, one full load per provider."""
-        shown = shown_to(self._party, peer, Role.EMP)
+        """The authentication data that the peer gets by us, one full load per provider."""
+        shown = await self.publisher.reached.shown_to(peer)
         blocks: dict[str, list[bytes]] = {
             provider_id: [] for provider_id in published_for(self._party, shown, Role.EMP)
         }
-        for record in await self._shown(peer):
+        for record in await self._records(shown):
             blocks.setdefault(record.provider_id, []).append(_published(record))
         parcels: list[Parcel] = []
         for provider_id, records in blocks.items():

@@ -97,7 +97,7 @@ class StartSender:
         async def ask_one(destination: Destination, deadline: float) -> Reply:
             peer = destination.peer
             is_hub = peer is not None and peer.hub
-            going = replace(outgoing, asked=tuple(answered)) if is_hub and answered else outgoing
+            going = replace(outgoing, reached=(*outgoing.reached, *answered)) if is_hub and answered else outgoing
             reply = await ask(
                 party, destination, going, caller_id=caller_id, body=body, message=message, deadline=deadline
             )
@@ -137,7 +137,7 @@ class StartSender:
         peers = self._party.peers()
         to = known.emp if known is not None and known.emp != OWN else outgoing.to
         knowledge = Knowledge(
-            self._party.own, approved_by=approved_by, to=to, source=outgoing.source, asked=outgoing.asked
+            self._party.own, approved_by=approved_by, to=to, source=outgoing.source, reached=outgoing.reached
         )
         found = resolve(AUTHORIZE_START, outgoing.message, peers, knowledge)
         reachable = [destination for destination in found if destination.peer is None or destination.peer.url]

@@ -141,7 +141,7 @@ class WatchedCaller:
         process_id: str,
         page: PageRequest | None = None,
         deadline: float | None = None,
-        asked: Sequence[str] = (),
+        reached: Sequence[str] = (),
     ) -> PeerAnswer[Answer]:
         """As `PeerCaller.call`."""
         try:
@@ -153,7 +153,7 @@ class WatchedCaller:
                 process_id=process_id,
                 page=page,
                 deadline=deadline,
-                asked=asked,
+                reached=reached,
             )
         except (Unreachable, NoAnswer) as error:
             self._breakers.failed(peer.name, error.reason)

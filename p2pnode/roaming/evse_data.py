@@ -18,7 +18,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.crawls import GUARD, PASSING
 from p2pnode.roaming.evse_pull import EvsePulls
 from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push_form
-from p2pnode.roaming.merged import gives_on, published_for, shown_to
+from p2pnode.roaming.merged import gives_on, published_for
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
@@ -187,7 +187,7 @@ class EvseDataService:
                 return await self._delta(peer, since)
             except HistoryGone:
                 pass
-        shown = shown_to(self._party, peer, Role.CPO)
+        shown = await self.publisher.reached.shown_to(peer)
         blocks: dict[tuple[str, str], list[bytes]] = {
             (operator_id, ""): [] for operator_id in published_for(self._party, shown, Role.CPO)
         }
@@ -199,6 +199,8 @@ class EvseDataService:
             direct=tuple(sorted(shown.direct)),
         )
         for record in await self._all(wanted):
+            if shown.elsewhere and not shown.includes(record.owner, record.operator_key):
+                continue
             blocks.setdefault((record.operator_id, record.operator_name), []).append(push_form(bytes(record.body)))
         names = {operator_id: name for operator_id, name in blocks if name}
         parcels: list[Parcel] = []

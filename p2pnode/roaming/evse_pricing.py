@@ -16,7 +16,7 @@ from p2pnode.oicp.rules import check, errors_in
 from p2pnode.oicp.scalars import ANY_PROVIDER, ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_rows import Rows
-from p2pnode.roaming.merged import gives_on, published_for, shown_to
+from p2pnode.roaming.merged import gives_on, published_for
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
@@ -139,7 +139,7 @@ class EvsePricingPushes:
 
     async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The EVSE pricing that the peer may see, one full load per operator."""
-        shown = shown_to(self._party, peer, Role.CPO)
+        shown = await self.publisher.reached.shown_to(peer)
         blocks: dict[str, list[bytes]] = {
             operator_id: [] for operator_id in published_for(self._party, shown, Role.CPO)
         }

@@ -28,7 +28,7 @@ from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_rows import Listing, Rows, add_status, named_evses
 from p2pnode.roaming.evse_status_pull import StatusPulls
-from p2pnode.roaming.merged import gives_on, published_for, shown_to
+from p2pnode.roaming.merged import gives_on, published_for
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
@@ -191,7 +191,7 @@ class EvseStatusService:
 
     async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The statuses that the peer may see, one full load per operator."""
-        shown = shown_to(self._party, peer, Role.CPO)
+        shown = await self.publisher.reached.shown_to(peer)
         blocks: dict[str, list[StatusRecord]] = {
             operator_id: [] for operator_id in published_for(self._party, shown, Role.CPO)
         }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from p2pnode.config.peers import PeerEntry, PeerTable
+from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import Role
 from p2pnode.roaming.asking import Reply
 from p2pnode.roaming.party import OwnParty, Party
@@ -18,15 +19,19 @@ from p2pnode.roaming.visibility import own_keys
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Whose data is shown. That of `hubs` is left out for the parties with the keys in `direct`."""
+    """Whose data is shown. That of `hubs` is left out for the parties with the keys in `direct`.
+
+    Each of `elsewhere` is an owner and a party whose data is left out, too.
+    """
 
     owners: tuple[str, ...]
     hubs: tuple[str, ...] = ()
     direct: frozenset[str] = frozenset()
+    elsewhere: frozenset[tuple[str, str]] = frozenset()
 
     def includes(self, owner: str, key: str) -> bool:
         """Whether the owner's copy counts for the operator or provider with this key."""
-        return owner not in self.hubs or key not in self.direct
+        return (owner not in self.hubs or key not in self.direct) and (owner, key) not in self.elsewhere
 
 
 ONLY_OURS = Shown((OWN,))
@@ -59,11 +64,12 @@ def gives_on(party: Party, peer: PeerEntry, role: Role, key: str) -> bool:
 def published_for(party: Party, shown: Shown, role: Role) -> list[str]:
     """The identifiers of the parties whose data is shown: a full load of nothing tells that one has withdrawn it."""
     found = list(party.own.ids(role))
+    key = operator_key if role is Role.CPO else provider_key
     peers = party.peers()
     for name in shown.owners:
         peer = peers.get(name)
         if peer is not None and not peer.hub:
-            found += peer.ids(role)
+            found += [text for text in peer.ids(role) if (name, key(text)) not in shown.elsewhere]
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from p2pnode.roaming.records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord
+from p2pnode.roaming.records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, ReachedRecord
 
 
 class OutboxWriting(Protocol):
@@ -38,6 +38,9 @@ class OutboxWriting(Protocol):
     def put_delivery(self, record: DeliveryRecord) -> None:
         """Note what a peer is known to have."""
 
+    def put_reached(self, record: ReachedRecord) -> None:
+        """Note who gets directly what a peer sends to be given on."""
+
 
 class OutboxReading(Protocol):
     """What is read of the outbox."""
@@ -70,4 +73,8 @@ class OutboxReading(Protocol):
 
     async def deliveries(self) -> Sequence[DeliveryRecord]:
         """What peers are known to have of what we publish."""
+        ...
+
+    async def reached(self) -> Sequence[ReachedRecord]:
+        """Who gets directly what peers send to be given on."""
         ...

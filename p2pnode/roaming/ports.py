@@ -290,8 +290,8 @@ class Received(Struct, Generic[Request], frozen=True):
     """A message a peer sent us. For operations that carry records, `message` has none and `records` holds their bytes.
 
     `caller_id` is the identifier the peer speaks for, as it stands in the path (in the body for notifications): pricing
-    pulls and EVSE pricing pushes name it nowhere else. Empty, it is the peer's first one. `asked` are the ProviderIDs
-    of EMPs that have answered the same question before.
+    pulls and EVSE pricing pushes name it nowhere else. Empty, it is the peer's first one. `reached` are the ids
+    of parties that get the message without us: a push directly from the peer, or a question they have answered.
     """
 
     operation: Operation[Request, Any]
@@ -302,14 +302,14 @@ class Received(Struct, Generic[Request], frozen=True):
     caller_id: str = ""
     records: Sequence[bytes] = ()
     page: PageRequest = FIRST_PAGE
-    asked: Sequence[str] = ()
+    reached: Sequence[str] = ()
 
 
 class Outgoing(Struct, Generic[Request], frozen=True):
     """A message on its way out: of our own party, or of the peer `source` that this node relays it for.
 
     `to` names the peer where the sender has chosen one. `caller_id` is the sender's identifier in the path; empty, it
-    is the one in the body or our first one. `asked` as in `Received`.
+    is the one in the body or our first one. `reached` as in `Received`.
     """
 
     operation: Operation[Request, Any]
@@ -321,7 +321,7 @@ class Outgoing(Struct, Generic[Request], frozen=True):
     page: PageRequest = FIRST_PAGE
     to: str | None = None
     source: PeerEntry | None = None
-    asked: Sequence[str] = ()
+    reached: Sequence[str] = ()
 
     @property
     def sender(self) -> str:
@@ -353,12 +353,12 @@ class PeerCaller(Protocol):
         process_id: str,
         page: PageRequest | None = None,
         deadline: float | None = None,
-        asked: Sequence[str] = (),
+        reached: Sequence[str] = (),
     ) -> PeerAnswer[Answer]:
         """The peer's answer; a negative answer of the operation is an answer.
 
         Raises Unreachable, NoAnswer, Refused, BadStatus or Unreadable. `deadline` is in seconds, the operation's own
-        where it is not given. A relay is told the ProviderIDs `asked` already.
+        where it is not given. A relay is told who is `reached` without it, by ids.
         """
         ...
 

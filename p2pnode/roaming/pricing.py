@@ -18,7 +18,7 @@ from p2pnode.oicp.scalars import ANY_PROVIDER, ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_pricing import EvsePricingPushes
 from p2pnode.roaming.evse_rows import Rows
-from p2pnode.roaming.merged import gives_on, shown_to
+from p2pnode.roaming.merged import gives_on
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pricing_pull import PricingPulls
@@ -142,7 +142,7 @@ class Pricing:
 
     async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The products that the peer may see, one full load per operator and provider, also where none are left."""
-        shown = shown_to(self._party, peer, Role.CPO)
+        shown = await self.publisher.reached.shown_to(peer)
         records = [
             record
             for record in await self._party.store.products(shown.owners, None)

@@ -27,6 +27,7 @@ from p2pnode.roaming.breaker import pause
 from p2pnode.roaming.outbox import AWAY
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Transaction
+from p2pnode.roaming.reached import Reached
 from p2pnode.roaming.records import BreakerRecord, DeliveryRecord
 from p2pnode.roaming.router import Knowledge, resolve
 
@@ -82,7 +83,8 @@ class Lane:
     `refused` says that the peer did not take a full load either, `unsure` that the lane is behind only because the
     peer is new since the start of the node. Pushes are counted as they are `issued`; those up to
     `covered` are in a full load, or left to one, and not sent any more. `dropped` is the last that was never queued.
-    `known` is the moment up to which the peer is known to have everything.
+    `known` is the moment up to which the peer is known to have everything. `told` are the ids of direct peers that it
+    was told of with the last push, being a hub.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -95,6 +97,7 @@ class Lane:
     dropped: int = 0
     known: datetime | None = None
     failures: int = 0
+    told: frozenset[str] = frozenset()
     timer: asyncio.TimerHandle | None = None
 
 
@@ -107,6 +110,7 @@ class Publisher:
         self._full_load = full_load
         self._lanes: dict[str, Lane] = {}
         self._met: set[str] = set()
+        self.reached = Reached(party, operation)
         self._quiet: asyncio.TimerHandle | None = None
         self._resting = False
         party.breakers.listen(self._back)
@@ -127,16 +131,28 @@ class Publisher:
             found = resolve(self._operation, outgoing.message, self._party.peers(), knowledge)
         except ProtocolError as error:
             return f"stored, and sent to nobody: {error.reason}"
-        peers = [destination.peer for destination in found if destination.peer is not None]
-        parcels = [(peer, parcel) for peer in peers if peer.url and (parcel := parcel_for(peer)) is not None]
-        if not parcels:
-            return None
+        new, lists = await self.reached.note(outgoing)
+        for peer in new:
+            self._owe_everything(peer)
+        peers = [
+            each.peer
+            for each in found
+            if each.peer is not None and each.peer.url and not self.reached.is_listed(each.peer, outgoing)
+        ]
+        parcels: list[tuple[PeerEntry, Parcel | None]] = [
+            (peer, parcel) for peer in peers if peer not in new and (parcel := parcel_for(peer)) is not None
+        ]
+        parcels += [(peer, None) for peer in new if peer.url and peer.may_send(self._operation)]
         running = [
             asyncio.create_task(self._deliver(peer, parcel, outgoing.process_id), name=peer.name)
             for peer, parcel in parcels
         ]
         for task in running:
             self._party.background.adopt(task)
+        if lists is not None:
+            await self._party.store.write(lists)
+        if not running:
+            return None
         self._await_quiet()
         done, late = await asyncio.wait(running, timeout=self._party.limits.push_wait)
         problems = [problem for task in running if task in done and (problem := task.result())]
@@ -147,12 +163,12 @@ class Publisher:
         """Send the peer everything we publish with the operation; returns what went wrong."""
         if peer.url is None or not peer.may_send(self._operation):
             return None
-        lane = self._lanes.setdefault(peer.name, Lane())
-        lane.behind, lane.refused, lane.unsure, lane.known = True, False, False, None
+        self._owe_everything(peer)
         return await self.catch_up(peer)
 
     async def meet(self, peers: Iterable[PeerEntry]) -> None:
-        """Count those of the peers as behind that are new since the start of the node."""
+        """Count those of the peers as behind that are new since the start, and hubs that have to know who left."""
+        self._owe_hubs()
         new = [
             peer
             for peer in peers
@@ -219,7 +235,38 @@ class Publisher:
                 lane.behind = True
                 raise
             lane.failures = 0
+            if lane.refused:
+                for hub in self._owe_hubs():
+                    self._party.background.start(self.catch_up(hub), f"what {peer.name} has to get through {hub.name}")
             return problem
+
+    def _owe_everything(self, peer: PeerEntry) -> None:
+        """The peer gets everything with its next delivery."""
+        lane = self._lanes.setdefault(peer.name, Lane())
+        lane.behind, lane.refused, lane.unsure, lane.known = True, False, False, None
+
+    def _owe_hubs(self) -> list[PeerEntry]:
+        """The hubs that were told of a direct peer that is none now: with everything, they are told again."""
+        directly = self._directly()
+        hubs = [
+            hub
+            for hub in self._party.peers().hubs
+            if (lane := self._lanes.get(hub.name)) is not None and not lane.told.issubset(directly)
+        ]
+        for hub in hubs:
+            self._owe_everything(hub)
+        return hubs
+
+    def _directly(self) -> tuple[str, ...]:
+        """The ids of those who get what is published from us, and not through a hub."""
+        role = self._operation.callee
+        peers = (peer for peer in self._party.peers().with_role(role) if peer.url and not peer.hub)
+        return tuple(
+            text
+            for peer in peers
+            if peer.may_send(self._operation) and not ((lane := self._lanes.get(peer.name)) and lane.refused)
+            for text in peer.ids(role)
+        )
 
     def _fall_behind(self, lane: Lane, peer: PeerEntry) -> None:
         """The peer has not got what was published: it will be brought up to date later."""
@@ -327,11 +374,18 @@ class Publisher:
 
         Raises PeerError where it did not get through, or the peer could not take it now: its disk may be full.
         """
+        directly = self._directly() if peer.hub else ()
         answered = await self._party.caller.call(
-            peer, self._operation, parcel.body, caller_id=parcel.caller_id, process_id=process_id
+            peer,
+            self._operation,
+            parcel.body,
+            caller_id=parcel.caller_id,
+            process_id=process_id,
+            reached=await self.reached.with_others(directly, parcel.caller_id) if peer.hub else (),
         )
         answer = answered.answer
         if answer.result:
+            self._lanes[peer.name].told = frozenset(directly)
             return None
         status = answer.status_code
         told = f"{status.code} {status.additional_info or status.description or ''}".rstrip()

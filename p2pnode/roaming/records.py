@@ -6,7 +6,7 @@ which takes a tenth of the time of a frozen dataclass.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -377,6 +377,19 @@ class DeliveryRecord(Struct, frozen=True):
     peer: str
     operation: str
     known_at: datetime
+
+
+NOTHING_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)
+"""The `known_at` of a peer that is to get everything."""
+
+
+class ReachedRecord(Struct, frozen=True):
+    """Who gets directly what `owner` sends us for the party with this key to be given on, as their keys."""
+
+    owner: str
+    operation: str
+    key: str
+    reached: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,5 +79,5 @@ def relayed(received: Received[Any]) -> Outgoing[Any]:
         received.records,
         received.page,
         source=received.peer,
-        asked=received.asked,
+        reached=received.reached,
     )

@@ -39,7 +39,7 @@ class Knowledge:
 
     `counterpart` is the other side of the message's session and `counterpart_id` its identifier, `evse_owner` who
     published the EVSE, `approved_by` who said yes to the medium before, `to` the peer the sender has named. `source` is
-    the peer the message is relayed for, `asked` the ProviderIDs of EMPs that have answered it already.
+    the peer the message is relayed for, `reached` the ids of parties that have answered it already.
     """
 
     own: OwnParty
@@ -49,7 +49,7 @@ class Knowledge:
     approved_by: str | None = None
     to: str | None = None
     source: PeerEntry | None = None
-    asked: Sequence[str] = ()
+    reached: Sequence[str] = ()
 
 
 Rule = Callable[[Any, PeerTable, Knowledge], Iterable[Destination]]
@@ -165,7 +165,7 @@ def _authorize_start(message: Any, peers: PeerTable, knowledge: Knowledge) -> li
     everybody = _all_with(Role.EMP, peers, "A UID names no provider, so every EMP is asked.")
     if knowledge.own.providers:
         everybody.insert(0, Destination(None, "A UID names no provider, so our own EMP is asked too."))
-    if knowledge.asked:
+    if knowledge.reached:
         everybody = _unasked(everybody, knowledge)
     first = [found for found in everybody if found.name == knowledge.approved_by]
     known = [Destination(found.peer, "It has said yes to this UID before.") for found in first]
@@ -174,7 +174,7 @@ def _authorize_start(message: Any, peers: PeerTable, knowledge: Knowledge) -> li
 
 def _unasked(destinations: Iterable[Destination], knowledge: Knowledge) -> list[Destination]:
     """Those that have not answered yet: a hub, or who has a provider that has not."""
-    asked = {provider_key(text) for text in knowledge.asked}
+    asked = {provider_key(text) for text in knowledge.reached}
 
     def providers(found: Destination) -> Iterable[str]:
         return knowledge.own.providers if found.peer is None else found.peer.providers

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from p2pnode.roaming.records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, QueueState
+from p2pnode.roaming.records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, QueueState, ReachedRecord
 from p2pnode.store import tables
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.lookups import SessionLookups
 from p2pnode.store.reads import records
-from p2pnode.store.rows import BREAKERS, DELIVERIES, OUTBOX
+from p2pnode.store.rows import BREAKERS, DELIVERIES, OUTBOX, REACHED
 from p2pnode.store.statements import hot, upsert
 from p2pnode.store.values import from_us, to_us
 
@@ -50,6 +50,7 @@ _OF_SESSION = hot(
 _ONE = hot(select(*OUTBOX.columns).where(_TABLE.c.id == bindparam("id")), ["id"])
 _PUT_BREAKER = hot(upsert(tables.breaker, BREAKERS.names), BREAKERS.names)
 _PUT_DELIVERY = hot(upsert(tables.delivery, DELIVERIES.names), DELIVERIES.names)
+_PUT_REACHED = hot(upsert(tables.reached, REACHED.names), REACHED.names)
 
 
 class OutboxWriting(SessionLookups):
@@ -104,6 +105,10 @@ class OutboxWriting(SessionLookups):
     def put_delivery(self, record: DeliveryRecord) -> None:
         """Note what a peer is known to have."""
         self._writing.run(_PUT_DELIVERY, DELIVERIES.encode(record))
+
+    def put_reached(self, record: ReachedRecord) -> None:
+        """Note who gets directly what a peer sends to be given on."""
+        self._writing.run(_PUT_REACHED, REACHED.encode(record))
 
 
 def waiting(connection: Connection, peer: str, lane: str, after: int, limit: int) -> list[QueuedRecord]:
@@ -160,3 +165,8 @@ def breakers(connection: Connection) -> list[BreakerRecord]:
 def deliveries(connection: Connection) -> list[DeliveryRecord]:
     """What peers are known to have."""
     return records(connection, DELIVERIES, select(*DELIVERIES.columns))
+
+
+def reached(connection: Connection) -> list[ReachedRecord]:
+    """Who gets directly what peers send to be given on."""
+    return records(connection, REACHED, select(*REACHED.columns))

@@ -16,6 +16,7 @@ from p2pnode.roaming.records import (
     EvsePricingRecord,
     ProductRecord,
     QueuedRecord,
+    ReachedRecord,
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
@@ -104,6 +105,7 @@ RECEIPTS = Rows(ReceiptRecord, tables.receipt)
 OUTBOX = Rows(QueuedRecord, tables.outbox)
 BREAKERS = Rows(BreakerRecord, tables.breaker)
 DELIVERIES = Rows(DeliveryRecord, tables.delivery)
+REACHED = Rows(ReachedRecord, tables.reached)
 REVIEWS = Rows(CdrReview, tables.cdr_review)
 STATUSES = Rows(StatusRecord, tables.status)
 PRODUCTS = Rows(ProductRecord, tables.product)

@@ -31,6 +31,7 @@ from p2pnode.roaming.records import (
     ProductRecord,
     QueueCount,
     QueuedRecord,
+    ReachedRecord,
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
@@ -220,6 +221,10 @@ class SqlStore:
     async def deliveries(self) -> Sequence[DeliveryRecord]:
         """What peers are known to have of what we publish."""
         return await self._reader.search(outbox.deliveries)
+
+    async def reached(self) -> Sequence[ReachedRecord]:
+        """Who gets directly what peers send to be given on."""
+        return await self._reader.search(outbox.reached)
 
     async def changed_at(self, kind: str, *, own: bool) -> datetime:
         """When what we publish of a kind (the name of its table), or what others do, has changed last; else 1970."""

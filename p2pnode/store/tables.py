@@ -180,6 +180,16 @@ delivery = Table(
     sqlite_with_rowid=False,
 )
 
+reached = Table(
+    "reached",
+    sessions,
+    Column("owner", KEY, primary_key=True),
+    Column("operation", KEY, primary_key=True),
+    Column("key", KEY, primary_key=True),
+    Column("reached", Text, nullable=False),  # each one between line feeds
+    sqlite_with_rowid=False,
+)
+
 # One row per version of an EVSE data record. Narrow, because searches walk it; what an answer needs is in evse_body.
 evse = Table(
     "evse",

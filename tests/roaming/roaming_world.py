@@ -213,7 +213,7 @@ class Call:
     body: bytes
     caller_id: str
     page: PageRequest | None
-    asked: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()
 
 
 @dataclass
@@ -263,9 +263,10 @@ class Line:
         process_id: str,
         page: PageRequest | None = None,
         deadline: float | None = None,
-        asked: Sequence[str] = (),
+        reached: Sequence[str] = (),
     ) -> PeerAnswer[Answer]:
-        call = Call(self.name, peer.name, operation, body, caller_id, page, tuple(asked))
+        told = tuple(reached) if peer.dialect == "oicp" else ()
+        call = Call(self.name, peer.name, operation, body, caller_id, page, told)
         http, answered = await self.wire.carry(call, process_id, deadline or operation.deadline)
         if operation.answer_records:
             envelope = read_page(operation, peer.name, http, "application/json", answered)
@@ -354,7 +355,7 @@ class Party:
                 caller_id=call.caller_id,
                 records=envelope.records,
                 page=call.page or PageRequest(),
-                asked=call.asked,
+                reached=call.reached,
             )
             answer = await self.roaming.receive(received)
         except ProtocolError as error:

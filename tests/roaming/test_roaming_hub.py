@@ -138,8 +138,9 @@ async def test_a_remote_start_goes_directly_and_through_the_hub_once_the_direct_
     assert _path(world, ops.AUTHORIZE_REMOTE_START) == [("emp", "relay"), ("relay", "cpo")]
 
 
-async def test_what_a_direct_peer_and_the_hub_both_show_is_served_once(world: World) -> None:
+async def test_what_a_direct_peer_and_a_hub_that_is_no_relay_both_show_is_served_once(world: World) -> None:
     cpo, hub, emp = await triangle(world)
+    cpo.knows(hub, hub=True, dialect="hubject")
     await cpo.send_raw(ops.PUSH_EVSE_DATA, push("fullLoad", EVSE))
     status = {"OperatorID": "DE*CPO", "EvseStatusRecord": [{"EvseID": EVSE, "EvseStatus": "Available"}]}
     await cpo.send_raw(ops.PUSH_EVSE_STATUS, encode({"ActionType": "fullLoad", "OperatorEvseStatus": status}))
@@ -170,7 +171,8 @@ async def test_a_relay_with_a_hub_shows_a_direct_peers_own_copy_and_gives_the_hu
 
 @pytest.mark.parametrize("gone", [False, True], ids=["direct", "through the hub"])
 async def test_authentication_data_of_a_direct_peer_counts_before_the_hubs_copy(world: World, *, gone: bool) -> None:
-    cpo, _, emp = await triangle(world)
+    cpo, hub, emp = await triangle(world)
+    emp.knows(hub, hub=True, dialect="hubject")
     card = {"Identification": {"RFIDMifareFamilyIdentification": {"UID": rfid().uid}}}
     data = {"ProviderID": "DE-ONE", "AuthenticationDataRecord": [card]}
     await emp.send_raw(

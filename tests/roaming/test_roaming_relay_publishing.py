@@ -61,7 +61,7 @@ PUSHES: list[tuple[AnyOperation, bytes]] = [
 ]
 
 
-def _sender(operation: AnyOperation, cpo: Party, emp: Party) -> Party:
+def sender_of(operation: AnyOperation, cpo: Party, emp: Party) -> Party:
     return emp if operation is ops.PUSH_AUTHENTICATION_DATA else cpo
 
 
@@ -70,7 +70,7 @@ async def test_a_push_goes_on_as_it_came_and_to_nobody_twice(
     world: World, operation: AnyOperation, body: bytes
 ) -> None:
     cpo, _, emp = await world.star()
-    sender = _sender(operation, cpo, emp)
+    sender = sender_of(operation, cpo, emp)
     assert (await sender.send(operation, body)).result
     first, second = (call for call in world.wire.calls if call.operation is operation)
     receiver = cpo if sender is emp else emp
@@ -87,7 +87,7 @@ async def test_a_peer_that_was_away_gets_everything_from_the_relay_when_it_is_ba
     world: World, operation: AnyOperation, body: bytes
 ) -> None:
     cpo, relay, emp = await world.star()
-    sender = _sender(operation, cpo, emp)
+    sender = sender_of(operation, cpo, emp)
     receiver = cpo if sender is emp else emp
     world.wire.down = {receiver.name}
     assert (await sender.send(operation, body)).result
