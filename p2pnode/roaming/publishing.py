@@ -132,12 +132,13 @@ class Publisher:
         except ProtocolError as error:
             return f"stored, and sent to nobody: {error.reason}"
         new, lists = await self.reached.note(outgoing)
+        reached = self.reached.listed(outgoing)
         for peer in new:
             self._owe_everything(peer)
         peers = [
             each.peer
             for each in found
-            if each.peer is not None and each.peer.url and not self.reached.is_listed(each.peer, outgoing)
+            if each.peer is not None and each.peer.url and not self.reached.covers(reached, each.peer)
         ]
         parcels: list[tuple[PeerEntry, Parcel | None]] = [
             (peer, parcel) for peer in peers if peer not in new and (parcel := parcel_for(peer)) is not None
@@ -374,14 +375,15 @@ class Publisher:
 
         Raises PeerError where it did not get through, or the peer could not take it now: its disk may be full.
         """
-        directly = self._directly() if peer.hub else ()
+        is_told = peer.hub and peer.dialect == "oicp"  # Hubject has no use for the list
+        directly = self._directly() if is_told else ()
         answered = await self._party.caller.call(
             peer,
             self._operation,
             parcel.body,
             caller_id=parcel.caller_id,
             process_id=process_id,
-            reached=await self.reached.with_others(directly, parcel.caller_id) if peer.hub else (),
+            reached=await self.reached.with_others(directly, parcel.caller_id) if is_told else (),
         )
         answer = answered.answer
         if answer.result:

@@ -52,14 +52,14 @@ class Reached:
         lists = await self.load()
         place = source.name, _key(self._operation.caller, self._party.own_id(outgoing))
         former = lists.get(place, frozenset())
-        listed = frozenset(_key(self._operation.callee, text) for text in outgoing.reached[:MOST_LISTED])
+        listed = self.listed(outgoing)
         if listed == former:
             return (), None
         lists[place] = listed
         new = tuple(
             peer
             for peer in self._party.peers().with_role(self._operation.callee)
-            if self._is_in(peer, former) and not self._is_in(peer, listed) and peer.name != source.name
+            if self.covers(former, peer) and not self.covers(listed, peer) and peer.name != source.name
         )
         name = self._operation.name
 
@@ -73,12 +73,12 @@ class Reached:
     async def shown_to(self, peer: PeerEntry) -> Shown:
         """What is published with the operation and delivered to the peer by us."""
         lists = await self.load()
-        elsewhere = frozenset(place for place, reached in lists.items() if self._is_in(peer, reached))
+        elsewhere = frozenset(place for place, reached in lists.items() if self.covers(reached, peer))
         return replace(shown_to(self._party, peer, self._operation.caller), elsewhere=elsewhere)
 
-    def is_listed(self, peer: PeerEntry, outgoing: Outgoing[Any]) -> bool:
-        """Whether the peer gets a push without us."""
-        return self._is_in(peer, frozenset(_key(self._operation.callee, text) for text in outgoing.reached))
+    def listed(self, outgoing: Outgoing[Any]) -> frozenset[str]:
+        """The keys of who gets a push without us."""
+        return frozenset(_key(self._operation.callee, text) for text in outgoing.reached[:MOST_LISTED])
 
     async def with_others(self, directly: tuple[str, ...], caller_id: str) -> tuple[str, ...]:
         """The list for a push to a hub: who gets it directly from us, or from the party it is relayed for."""
@@ -86,7 +86,7 @@ class Reached:
         others = frozenset[str]().union(*(reached for place, reached in lists.items() if place[1] == key))
         return (*directly, *sorted(others - {_key(self._operation.callee, text) for text in directly}))[:MOST_LISTED]
 
-    def _is_in(self, peer: PeerEntry, reached: frozenset[str]) -> bool:
+    def covers(self, reached: frozenset[str], peer: PeerEntry) -> bool:
         """Whether all parties of the peer are reached; behind a hub there may be others."""
         role = self._operation.callee
         return bool(reached) and not peer.hub and reached.issuperset(_key(role, text) for text in peer.ids(role))
