@@ -140,6 +140,11 @@ class PeerEntry(Settings):
     requests_per_second: float | None = Field(
         default=None, gt=0, description="How many of its requests are answered per second, instead of the node's limit."
     )
+    push_records: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many records a push holds that brings it up to date, instead of `outbox.push_records`.",
+    )
     enabled: bool = Field(default=True, description="`false` keeps the entry, but nothing passes.")
     send: AllOrSome = Field(default="all", description="The operations we may send it: `all` or a list of names.")
     receive: AllOrSome = Field(default="all", description="The operations it may send us: `all` or a list of names.")

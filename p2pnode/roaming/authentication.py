@@ -252,7 +252,7 @@ class Authentication:
             data = ProviderAuthenticationData(provider_id=provider_id, authentication_data_record=[])
             message = PushAuthenticationData(action_type=ActionType.FULL_LOAD.value, provider_authentication_data=data)
             parcels += in_chunks(
-                PUSH_AUTHENTICATION_DATA, message, records, provider_id, self._party.limits.outbox.push_records
+                PUSH_AUTHENTICATION_DATA, message, records, provider_id, self._party.push_records(peer)
             )
         return parcels
 

@@ -79,6 +79,7 @@ class CatchUp:
         self._tell = tell
         self._due: dict[str, None] = {}
         self._current = ""
+        self._working = False
         self._tries: Counter[str] = Counter()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._resting = False
@@ -101,9 +102,9 @@ class CatchUp:
             return
         if (timer := self._timers.pop(name, None)) is not None:
             timer.cancel()
-        is_idle = not self._current and not self._due
         self._due[name] = None
-        if is_idle:
+        if not self._working:
+            self._working = True
             self._party.background.start(self._work(), "catching up with peers")
 
     def rest(self) -> None:
@@ -117,7 +118,8 @@ class CatchUp:
         settings = self._party.limits.outbox
         away = self._party.now() - record.since if record.since is not None else None
         is_long = away is not None and away >= timedelta(seconds=settings.catch_up_seconds)
-        if settings.catch_up and (is_long or name in self._tries):
+        if settings.catch_up and name != self._current and (is_long or name in self._tries):
+            self._tries.pop(name, None)
             self.ask(name)
 
     async def _work(self) -> None:
@@ -127,7 +129,7 @@ class CatchUp:
                 del self._due[name]
                 await self._catch_up(name)
         finally:
-            self._current = ""
+            self._current, self._working = "", False
 
     async def _catch_up(self, name: str) -> None:
         """Ask one peer, and later again if it cannot tell now."""

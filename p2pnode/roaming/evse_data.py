@@ -208,7 +208,7 @@ class EvseDataService:
             if not name and operator_id in names:
                 continue
             message = _push_of(ActionType.FULL_LOAD, operator_id, name)
-            parcels += in_chunks(PUSH_EVSE_DATA, message, records, operator_id, self._party.limits.outbox.push_records)
+            parcels += in_chunks(PUSH_EVSE_DATA, message, records, operator_id, self._party.push_records(peer))
         return parcels
 
     async def _delta(self, peer: PeerEntry, since: datetime) -> list[Parcel]:
@@ -224,7 +224,7 @@ class EvseDataService:
             action = ActionType(record.delta_type or ActionType.UPDATE)
             key = (action, record.operator_id, record.operator_name)
             blocks.setdefault(key, []).append(push_form(bytes(record.body)))
-        size = self._party.limits.outbox.push_records
+        size = self._party.push_records(peer)
         return [
             Parcel(
                 operator_id,

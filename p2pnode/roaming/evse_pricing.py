@@ -150,9 +150,7 @@ class EvsePricingPushes:
         return [
             parcel
             for operator_id, records in blocks.items()
-            for parcel in in_chunks(
-                PUSH_EVSE_PRICING, message, records, operator_id, self._party.limits.outbox.push_records
-            )
+            for parcel in in_chunks(PUSH_EVSE_PRICING, message, records, operator_id, self._party.push_records(peer))
         ]
 
 

@@ -101,12 +101,15 @@ class EvsePulls:
         A relay without a provider of its own pulls for the EMP `source`.
         """
         count = 0
-        for number in range(MOST_PAGES):
-            page = PageRequest(number, LARGEST_PAGE_SIZE)
-            reply = await self._ask(message, to, process_id, source, page)
-            count += len(reply.records)
-            if await self._stage(reply, message, page, process_id):
-                return count
+        try:
+            for number in range(MOST_PAGES):
+                page = PageRequest(number, LARGEST_PAGE_SIZE)
+                reply = await self._ask(message, to, process_id, source, page)
+                count += len(reply.records)
+                if await self._stage(reply, message, page, process_id):
+                    return count
+        finally:
+            self._stages.drop((to, encode(message), process_id))
         raise ProtocolError(Code.DATA_ERROR, f"{to} has more than {MOST_PAGES} pages")
 
     async def total(

@@ -204,5 +204,5 @@ class EvseStatusService:
             block = OperatorEvseStatus(operator_id=operator_id, operator_name=name, evse_status_record=[])
             message = PushEvseStatus(action_type=ActionType.FULL_LOAD.value, operator_evse_status=block)
             bodies = [record.body for record in records]
-            parcels += in_chunks(PUSH_EVSE_STATUS, message, bodies, operator_id, self._party.limits.outbox.push_records)
+            parcels += in_chunks(PUSH_EVSE_STATUS, message, bodies, operator_id, self._party.push_records(peer))
         return parcels

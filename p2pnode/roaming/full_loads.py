@@ -32,6 +32,7 @@ class FullLoads:
         }
         self._random = SystemRandom().random
         self._spread: dict[tuple[str, str], float] = {}
+        self._resting = False
         self._timer: asyncio.TimerHandle | None = None
 
     def schedule(self) -> None:
@@ -41,12 +42,19 @@ class FullLoads:
 
     def rest(self) -> None:
         """Look no more."""
+        self._resting = True
         if self._timer is not None:
             self._timer.cancel()
 
     def _look(self) -> None:
-        self._party.background.start(self.run(), "full loads that are due")
-        self.schedule()
+        self._party.background.start(self._run_and_go_on(), "full loads that are due")
+
+    async def _run_and_go_on(self) -> None:
+        try:
+            await self.run()
+        finally:
+            if not self._resting:
+                self.schedule()
 
     async def run(self) -> None:
         """Send all full loads that are due, one after the other; those of peers that are away have to wait."""

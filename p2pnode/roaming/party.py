@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from p2pnode.config.node import RoamingSection
 from p2pnode.config.outbox import OutboxSection
-from p2pnode.config.peers import PeerTable
+from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp.errors import ProtocolError, Violation
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.model import OicpModel
@@ -129,6 +129,10 @@ class Party:
         if self.cpo is None:
             raise ProtocolError(Code.SERVICE_NOT_AVAILABLE, "this node plays no CPO")
         return self.cpo
+
+    def push_records(self, peer: PeerEntry) -> int:
+        """How many records one push to the peer holds that brings it up to date."""
+        return peer.push_records or self.limits.outbox.push_records
 
     def own_id(self, outgoing: Outgoing[Any], in_body: str | None = None) -> str:
         """The identifier a message goes out under: that of the peer it is relayed for, else one of ours.

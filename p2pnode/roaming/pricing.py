@@ -160,7 +160,7 @@ class Pricing:
             message = PushPricingProductData(action_type=ActionType.FULL_LOAD.value, pricing_product_data=data)
             bodies = [record.body for record in listed]
             parcels += in_chunks(
-                PUSH_PRICING_PRODUCT_DATA, message, bodies, operator_id, self._party.limits.outbox.push_records
+                PUSH_PRICING_PRODUCT_DATA, message, bodies, operator_id, self._party.push_records(peer)
             )
         return parcels
 

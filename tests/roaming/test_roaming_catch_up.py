@@ -8,6 +8,7 @@ import pytest
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.codec import encode
+from p2pnode.oicp.errors import Unreachable
 from p2pnode.oicp.operations import (
     CHARGE_DETAIL_RECORD,
     GET_CHARGE_DETAIL_RECORDS,
@@ -200,6 +201,28 @@ async def test_what_a_peer_pushes_during_the_pull_is_not_put_back(pair: tuple[Pa
     cpo.answering = late
     await caught_up(emp)
     assert await ids(emp, "cpo") == IDS[1:3]
+
+
+async def test_a_peer_that_gave_up_answering_half_way_leaves_the_old_copy(
+    world: World, pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pnode.roaming.evse_pull.LARGEST_PAGE_SIZE", 2)
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS[:2]))
+    cpo.knows(emp, send=())
+    await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS))
+    answer = cpo.answer
+
+    async def first_page_only(call: Call, process_id: str) -> tuple[int, bytes]:
+        if call.page is not None and call.page.page > 0:
+            world.wire.down = {"cpo"}
+            raise Unreachable("cpo", "connection reset")
+        return await answer(call, process_id)
+
+    cpo.answering = first_page_only
+    await caught_up(emp)
+    assert await ids(emp, "cpo") == IDS[:2]
+    assert pulls(world, "cpo")[-1].operation is PULL_EVSE_DATA
 
 
 async def test_a_relay_brings_its_merged_copy_up_to_date(world: World) -> None:

@@ -233,10 +233,14 @@ async def test_a_peer_that_could_not_take_anything_for_a_while_gets_what_it_has_
     assert await statuses(emp) == {"E1": "Occupied", "E2": "Occupied"}
 
 
-async def test_what_a_peer_has_missed_comes_in_pushes_of_the_configured_size(pair: tuple[Party, Party]) -> None:
+@pytest.mark.parametrize(("of_all", "of_the_peer"), [(2, None), (3, 2)])
+async def test_what_a_peer_has_missed_comes_in_pushes_of_the_configured_size(
+    pair: tuple[Party, Party], of_all: int, of_the_peer: int | None
+) -> None:
     cpo, emp = pair
-    cpo.limits = replace(LIMITS, outbox=OutboxSection(push_records=2))
+    cpo.limits = replace(LIMITS, outbox=OutboxSection(push_records=of_all))
     cpo.restart()
+    cpo.knows(emp, push_records=of_the_peer)
     cpo.wire.down = {"emp"}
     await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", **{f"E{number}": "Available" for number in range(5)}))
     cpo.wire.down = set()
