@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import SystemRandom
 
 from p2pnode.config.peers import PeerEntry
@@ -22,8 +23,8 @@ from p2pnode.roaming.crawls import GUARD, PASSING
 from p2pnode.roaming.evse_data import EvseDataService
 from p2pnode.roaming.evse_status import EvseStatusService
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import StoreFault
-from p2pnode.roaming.records import BreakerRecord, DeliveryRecord
+from p2pnode.roaming.ports import StoreFault, Transaction
+from p2pnode.roaming.records import NOTHING_KNOWN, BreakerRecord, DeliveryRecord
 
 LONGEST = 3600.0
 """For how many seconds one question may go over its pages."""
@@ -78,6 +79,7 @@ class CatchUp:
         self._cdrs = cdrs
         self._tell = tell
         self._due: dict[str, None] = {}
+        self._direct = self._direct_cpos()
         self._current = ""
         self._working = False
         self._tries: Counter[str] = Counter()
@@ -90,6 +92,19 @@ class CatchUp:
         """Ask all peers soon: this node has been away."""
         if self._party.limits.outbox.catch_up and not self._resting:
             self._timers[""] = asyncio.get_running_loop().call_later(AFTER_START * (1 + self._random()), self.ask_all)
+
+    async def note_peers(self) -> None:
+        """Ask hubs for everything where a direct CPO has left the peer table: what it published comes from them now."""
+        former, self._direct = self._direct, self._direct_cpos()
+        if self._direct.issuperset(former) or not self._party.limits.outbox.catch_up:
+            return
+        for hub in self._party.peers().hubs:
+            nothing = DeliveryRecord(hub.name, ops.PULL_EVSE_DATA.name, NOTHING_KNOWN)
+            await self._party.store.write(partial(_put, nothing))
+            self.ask(hub.name)
+
+    def _direct_cpos(self) -> frozenset[str]:
+        return frozenset(peer.name for peer in self._party.peers().with_role(Role.CPO) if not peer.hub)
 
     def ask_all(self) -> None:
         """Ask all peers, in the background, one after the other."""
@@ -167,7 +182,7 @@ class CatchUp:
                 count = await question(peer, asker, known_at)
             if count >= 0:
                 record = DeliveryRecord(peer.name, operation.name, begun)
-                await self._party.store.write(lambda transaction: transaction.put_delivery(record))
+                await self._party.store.write(partial(_put, record))
                 attempt.records[operation.name] = count
         except ProtocolError as error:
             attempt.problems.append(f"{operation.name}: {error}")
@@ -226,3 +241,7 @@ class CatchUp:
         now = self._party.now().astimezone(UTC)
         from_ = known_at - GUARD if known_at is not None else now - CDRS_BEFORE
         return await self._cdrs.fetch(peer, min(from_, now), now + GUARD)
+
+
+def _put(record: DeliveryRecord, transaction: Transaction) -> None:
+    transaction.put_delivery(record)

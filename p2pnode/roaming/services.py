@@ -206,7 +206,11 @@ class Roaming:
         return await self.publish_pending()
 
     async def publish_pending(self) -> list[str]:
-        """Send everything published to the peers that fell behind; returns what went wrong."""
+        """Send everything published to the peers that fell behind; returns what went wrong.
+
+        To be called after each change of the peer table, too: hubs are asked for what a direct peer tells no more.
+        """
+        await self.catch_up.note_peers()
         problems: list[str] = []
         for publisher, role in self._publishers():
             await publisher.meet(self._party.peers().with_role(role))

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from p2pnode.oicp import operations as ops
+from p2pnode.oicp.identifiers import evse_key
 from p2pnode.oicp.operations import AnyOperation
-from tests.roaming.roaming_world import Party, World
+from tests.roaming.roaming_world import EVSE, Party, World
 from tests.roaming.test_roaming_hub import triangle
 from tests.roaming.test_roaming_relay_publishing import PUSHES, sender_of
 
@@ -74,3 +76,17 @@ async def test_the_relay_brings_everything_to_who_refuses_the_sender_itself(
     await sender.send(operation, body)
     await sender.roaming.settle()
     assert _came(world, receiver, operation).count("relay") == 1
+
+
+async def test_who_takes_the_sender_out_of_its_own_table_asks_the_hub_for_everything(world: World) -> None:
+    cpo, _, emp = await triangle(world)
+    for operation, body in PUSHES[:2]:
+        await cpo.send(operation, body)
+    await emp.roaming.publish_pending()
+    assert not world.wire.to("relay", ops.PULL_EVSE_DATA)
+    assert {found.owner for found in await emp.store.evse_owners(evse_key(EVSE))} == {"cpo"}
+    emp.forgets(cpo)
+    await emp.roaming.publish_pending()
+    await emp.roaming.settle()
+    assert {found.owner for found in await emp.store.evse_owners(evse_key(EVSE))} == {"cpo", "relay"}
+    assert len(await emp.store.statuses(("relay",))) == 1
