@@ -59,6 +59,9 @@ class Listener:
         for connected in self._shaking:
             _hang_up(connected)
         await self._tasks.aclose()
+        for connected in self._shaking:  # those whose handshake had not begun
+            connected.close()
+        self._shaking.clear()
         while self._sockets:
             self._sockets.pop().close()
 
@@ -74,10 +77,9 @@ class Listener:
                 self._end_oldest()
                 await asyncio.sleep(REST_SECONDS)
                 continue
-            if self._tls is not None:
-                if len(self._shaking) >= self._limits.handshakes:
-                    self._end_oldest()
-                self._shaking[connected] = None
+            if len(self._shaking) >= self._limits.handshakes:
+                self._end_oldest()
+            self._shaking[connected] = None
             self._tasks.start(self._serve(connected), "a new connection")
 
     async def _serve(self, connected: socket.socket) -> None:
