@@ -12,9 +12,9 @@ from benchmarks.processes import Server
 from benchmarks.scene import HOST, scene
 from p2pnode.oicp.operations import Role
 
-SECONDS = 1.0
+SECONDS = 0.8
 TRIES = 4
-"""The machine of a test does other things too, so a p99 of one second says little: what hurts each time counts."""
+"""The machine of a test does other things too, so a p99 of a second says little: what hurts each time counts."""
 
 MEGABYTES = 400
 FEW_FILES = 100

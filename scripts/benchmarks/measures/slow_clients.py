@@ -35,6 +35,9 @@ LINE = 125_000_000.0
 """Bytes a second of the attacker's line, 1 Gbit/s. On loopback it would be the attacker that takes the cores away."""
 
 REST_SECONDS = 0.1
+OPENING_SECONDS = 0.3
+"""Until connections are open: it is what they do then that is measured, not their handshakes."""
+
 CLOSING_SECONDS = 0.05
 """For the transports of the attacker to close their sockets."""
 
@@ -87,6 +90,7 @@ class Attacker:
                 tasks.create_task(_whatever_becomes_of(one()))
                 if number % 50 == 0:
                     await asyncio.sleep(0.01)
+            await asyncio.sleep(OPENING_SECONDS)
             ready()
             if then is not None:
                 await then
