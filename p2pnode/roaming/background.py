@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from p2pnode.roaming.ports import StoreFault
+
+T = TypeVar("T")
 
 
 class Background:
@@ -15,6 +17,7 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._finishing: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         """Run `work` until it is done or the node closes."""
@@ -25,10 +28,20 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
+    async def finish(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """The result of `work`, which goes on to its end where whoever waits for it is cancelled, and at the close.
+
+        Raises what `work` does.
+        """
+        task = asyncio.create_task(work, name=name)
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+        return await asyncio.shield(task)
+
     async def settle(self) -> None:
         """Wait until everything that runs now has ended by itself."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while running := self._tasks | self._finishing:
+            await asyncio.wait(running)
 
     async def aclose(self) -> None:
         """Cancel what still runs and wait until it has ended."""

@@ -147,12 +147,6 @@ class Lane:
             self._missed += 1
         self.start()
 
-    def again(self) -> None:
-        """There may be messages in the store that nobody has told of."""
-        self.complete = False
-        self._missed += 1
-        self.start()
-
     def result(self, number: int) -> asyncio.Future[Outcome]:
         """What will become of a message, or that it has to wait longer than anybody should."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -228,15 +222,15 @@ class Lane:
         while not self._entries:
             if self.complete:
                 return None
-            leaving, self._leaving = self._leaving, None
-            if leaving is not None:  # what is in the store until it has been taken out is not to be read again
-                await leaving
+            await self._left()  # what is in the store until it has been taken out is not to be read again
             missed = self._missed
             found = await self._parts.store.waiting(self.peer, self.name, self._last_id, AT_ONCE)
             for record in found:
                 self._append(Entry(record))
             if len(found) < AT_ONCE and missed == self._missed:
                 self.complete, self._missed = True, 0
+                if not self._entries:
+                    self._parts.moved(self.peer, self.name)
         return self._entries[0]
 
     def _wait_until(self, entry: Entry) -> datetime | None:
@@ -257,12 +251,16 @@ class Lane:
 
     async def _leave(self, entry: Entry, outcome: Answered) -> None:
         """Take the message out, while the next one is on its way already: no more than one is taken out at a time."""
-        leaving, self._leaving = self._leaving, None
-        if leaving is not None:
-            await leaving
+        await self._left()
         self._pop(entry)
         self._leaving = asyncio.create_task(self._settle(entry.record, outcome), name="leaving the outbox")
         self._parts.background.adopt(self._leaving)
+
+    async def _left(self) -> None:
+        """Wait until nothing is being taken out; where that fails, everything is being read again already."""
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None:
+            await asyncio.wait((leaving,))
 
     async def _settle(self, record: QueuedRecord, outcome: Answered) -> None:
         try:

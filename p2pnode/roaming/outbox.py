@@ -152,13 +152,16 @@ class Outbox:
 
         `live`, asked after `work`, is what is sent of it as long as the node runs. Raises what the store and `work` do.
         """
+        return await self._party.background.finish(self._write(work, live), "writing to the outbox")
+
+    async def _write(
+        self,
+        work: Callable[[Transaction], tuple[T, QueuedRecord | None]],
+        live: Callable[[], Outgoing[Any]] | None,
+    ) -> tuple[T, Queued | None]:
+        """As `write`; not to be cancelled, or a lane would not learn of what is on disk."""
         await self.resume()
-        try:
-            result, record = await self._party.store.write(work)
-        except asyncio.CancelledError:
-            # It may be on disk all the same: behind it nothing is to be missed.
-            self._party.background.start(self._look_again(), "reading the outbox again")
-            raise
+        result, record = await self._party.store.write(work)
         if record is None or record.state is not QueueState.WAITING:
             return result, None
         lane = self._lane(record.peer, record.lane)
@@ -205,11 +208,6 @@ class Outbox:
             return record is not None and record.state is QueueState.DEAD and transaction.unqueue(number)
 
         return await self._party.store.write(work)
-
-    async def _look_again(self) -> None:
-        await self._party.store.write(lambda _: None)
-        for peer, name in await self._party.store.lanes():
-            self._lane(peer, name).again()
 
     def _lane(self, peer: str, name: str, *, complete: bool = True) -> Lane:
         lane = self._lanes.get((peer, name))

@@ -24,6 +24,7 @@ from p2pnode.oicp.operations import (
     CHARGING_NOTIFICATION_START,
 )
 from p2pnode.oicp.status import Code
+from p2pnode.roaming import lanes
 from p2pnode.roaming.breaker import pause
 from p2pnode.roaming.records import BreakerState, QueueState, SessionState, Verb
 from tests.roaming.roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, remote, rfid
@@ -100,6 +101,48 @@ async def test_only_the_newest_progress_is_delivered_after_an_outage_but_every_s
     cpo.wire.down = set()
     await cpo.roaming.deliver_pending()
     assert emp.emp.notifications == [begun(), progress("3"), ended("9")]
+
+
+async def test_a_message_whose_sender_gave_up_while_it_was_written_is_sent_in_its_order(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    for session_id in ids(2):
+        await authorized(cpo, session_id)
+    one, two = (
+        asyncio.create_task(cpo.send(CHARGING_NOTIFICATION_START, begun(session_id=session_id)))
+        for session_id in ids(2)
+    )
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    one.cancel()
+    await two
+    with pytest.raises(asyncio.CancelledError):
+        await one
+    await cpo.roaming.settle()
+    assert [told.session_id for told in emp.emp.notifications] == ids(2)
+    assert await cpo.store.outbox() == []
+
+
+async def test_a_cdr_goes_once_a_restarted_node_has_delivered_as_many_notifications_as_it_reads_at_once(
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpo, emp = pair
+    monkeypatch.setattr(lanes, "AT_ONCE", 2)
+    for session_id in ids(2):
+        await authorized(cpo, session_id)
+    cpo.wire.down = {"emp"}
+    for session_id in ids(2):
+        await cpo.send(CHARGING_NOTIFICATION_START, begun(session_id=session_id))
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr(ids(2)[1]))
+    await cpo.roaming.aclose()
+    cpo.wire.down = set()
+    cpo.clock.advance(seconds=1000)
+    cpo.restart()
+    await cpo.roaming.resume()
+    await cpo.roaming.settle()
+    assert len(emp.emp.cdrs) == 1
+    assert await cpo.store.outbox() == []
 
 
 async def test_what_nobody_takes_for_a_week_becomes_a_dead_letter_that_can_be_requeued_or_dropped(
