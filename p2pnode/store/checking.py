@@ -26,6 +26,7 @@ from p2pnode.store.rows import (
     EVSE_PRICING,
     OUTBOX,
     PRODUCTS,
+    REACHED,
     RECEIPTS,
     REVIEWS,
     SESSIONS,
@@ -42,7 +43,7 @@ NAMED = 20
 """How many unreadable rows of a table are named."""
 AT_ONCE = 500
 KINDS: Mapping[bool, Sequence[Rows[Any]]] = {
-    True: (SESSIONS, EVENTS, CDRS, RECEIPTS, REVIEWS, OUTBOX, BREAKERS, DELIVERIES),
+    True: (SESSIONS, EVENTS, CDRS, RECEIPTS, REVIEWS, OUTBOX, BREAKERS, DELIVERIES, REACHED),
     False: (EVSES, STATUSES, PRODUCTS, EVSE_PRICING, AUTHENTICATION),
 }
 """The records of the database of sessions, and of that of what is published."""
