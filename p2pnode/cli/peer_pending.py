@@ -74,7 +74,7 @@ def accept(  # noqa: PLR0913 - one parameter for each option
         return
     show_card(one.card, url or one.url)
     Comparison(told_pin, is_sure).confirm(one.pin)
-    body = {"key": one.key, "name": as_name or one.name} | ({"url": url} if url else {})
+    body = {"key": one.key, "name": as_name or one.name, "digest": one.digest} | ({"url": url} if url else {})
     entry = asyncio.run(asked_of_node(directory, "POST", "/api/pending/accept", body))
     if as_json:
         show_json(entry)

@@ -56,13 +56,14 @@ def save_peer(directory: Path, entry: PeerEntry, certificate: str | None = None)
 
     `certificate` in PEM form goes to a file beside it, which the entry then names. Nothing is written and ConfigError
     is raised where the table would not load with it: another peer claims the same, or `peers.toml` lists a peer of this
-    name.
+    name. So it is where one of the two files is another peer's.
     """
     file = _own_file(directory, entry.name)
+    placed = tuple(_entries(directory))
+    _refuse_files_of_others(placed, entry.name, file)
     if certificate is not None:
         entry = entry.model_copy(update={"certificate": file.with_suffix(CERTIFICATE_SUFFIX)})
-    others = [placed for placed in _entries(directory) if placed.file != file]
-    _table([*others, _Placed(entry, file, None)])
+    _table([*(other for other in placed if other.file != file), _Placed(entry, file, None)])
     document = entry.model_dump(mode="json", exclude_defaults=True)
     for name in ("certificate", "ca"):
         if name in document and (path := Path(document[name])).is_relative_to(directory):
@@ -117,6 +118,21 @@ def _placed(directory: Path, name: str) -> "_Placed":
 
 def _own_file(directory: Path, name: str) -> Path:
     return directory / PEERS_DIRECTORY / f"{name}.toml"
+
+
+def _refuse_files_of_others(all_placed: Iterable["_Placed"], name: str, file: Path) -> None:
+    """Raises ConfigError where the file of this peer, or the one of its certificate, belongs to another peer."""
+    beside = file.with_suffix(CERTIFICATE_SUFFIX)
+    for placed in all_placed:
+        other = placed.peer
+        if other.name == name:
+            continue
+        if placed.file == file:
+            sentence = f"peer {other.name!r} stands in this file, which would be that of {name!r}: choose another name"
+            raise ConfigError(file, sentence, key="peer", line=placed.line)
+        if beside in {other.certificate, other.ca}:
+            sentence = f"peer {other.name!r} uses {beside.name}, which would be that of {name!r}: choose another name"
+            raise ConfigError(placed.file, sentence, key="peer", line=placed.line)
 
 
 @dataclass(frozen=True, slots=True)

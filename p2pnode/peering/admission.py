@@ -77,12 +77,17 @@ class Admission:
             await self._save()
         return {"state": "pending"}
 
-    async def accept(self, key: str, name: str, url: str | None = None) -> PeerEntry:
-        """Enter the pending node with this key in the peer table, under a name. Raises NotAccepted."""
-        pending = self.pending.get(key)
-        if pending is None or pending.card is None:
-            raise NotAccepted("nobody who asked is pending with this key")
+    async def accept(self, key: str, name: str, digest: str, url: str | None = None) -> PeerEntry:
+        """Enter the pending node with this key in the peer table, under a name. Raises NotAccepted.
+
+        `digest` is that of the `Pending` which was shown to whoever accepts: it may have asked with another card since.
+        """
         async with self._changing:
+            pending = self.pending.get(key)
+            if pending is None or pending.card is None:
+                raise NotAccepted("nobody who asked is pending with this key")
+            if digest != pending.digest:
+                raise NotAccepted("its card is not the one that was shown: it has asked again with another")
             entry = await enter(self._config, self._directory, pending.card, name, url or pending.url)
             await self._reload()
             self.pending.discard([key])
@@ -91,9 +96,12 @@ class Admission:
         return entry
 
     async def enter(self, card: Card, name: str, url: str | None) -> None:
-        """Enter the node of a card in the peer table, as nobody need be asked. Raises NotAccepted."""
+        """Enter the node of a card in the peer table, as nobody need be asked. Raises NotAccepted.
+
+        A peer of this name stays as it is: only a person lets one be changed.
+        """
         async with self._changing:
-            await enter(self._config, self._directory, card, name, url)
+            await enter(self._config, self._directory, card, name, url, is_new=True)
             await self._reload()
         self._log.info("peer_accepted", name=name, spki=card.pin)
 
@@ -112,8 +120,10 @@ class Admission:
             self._log.warning("pending_not_saved", problem=str(error))
 
 
-async def enter(config: NodeConfig, directory: Path | None, card: Card, name: str, url: str | None) -> PeerEntry:
-    """Write the node of a card into `peers.d/`. Raises NotAccepted."""
+async def enter(  # noqa: PLR0913 - what is entered, where, and how
+    config: NodeConfig, directory: Path | None, card: Card, name: str, url: str | None, *, is_new: bool = False
+) -> PeerEntry:
+    """Write the node of a card into `peers.d/`, where `is_new` only under a name that is free. Raises NotAccepted."""
     if directory is None:
         raise NotAccepted("a node without a directory has no peer table to write to")
     if (taken := card.claims(config)) is not None:
@@ -127,7 +137,11 @@ async def enter(config: NodeConfig, directory: Path | None, card: Card, name: st
             other = trust.with_pin(pin) if pin is not None else None
             if other is not None and other.name != name:
                 raise NotAccepted(f"its key, or its next one, is that of peer {other.name!r}")
-        entry = _renewed(known, card.entry(name, url)) if known is not None else card.entry(name, url)
+        entry = card.entry(name, url)
+        if known is not None:
+            if is_new:
+                raise NotAccepted(f"there is a peer {name!r} already")
+            entry = _renewed(known, entry, card.pin, trust)
         await asyncio.to_thread(save_peer, directory, entry, card.certificate)
     except (CardError, ConfigError, TrustError) as error:
         raise NotAccepted(str(error)) from error
@@ -136,12 +150,14 @@ async def enter(config: NodeConfig, directory: Path | None, card: Card, name: st
     return entry
 
 
-def _renewed(known: PeerEntry, entry: PeerEntry) -> PeerEntry:
+def _renewed(known: PeerEntry, entry: PeerEntry, pin: str, trust: PeerTrust) -> PeerEntry:
     """A peer met again: what its card says is new, what was agreed with it stays. Raises NotAccepted.
 
-    It is the same by its key only: whoever takes a peer's name does not take its place.
+    It is the same by the key that it has now and has proven, `pin`: whoever takes a peer's name, or says that its next
+    key is a peer's, does not take its place.
     """
-    if not set(known.pins) & set(entry.pins):
+    credentials = trust.credentials(known)
+    if pin not in (known.pins if credentials is None else credentials.pins):
         raise NotAccepted(f"there is a peer {known.name!r} already, and it has another key")
     said = ("url", "operators", "providers", "pins", "signing_keys")
     return known.model_copy(update={name: getattr(entry, name) for name in said})

@@ -33,6 +33,9 @@ VERSION = re.compile(r"/(v[0-9]+)/")
 
 CardId = Annotated[str, Field(pattern=r"^[A-Za-z0-9*+-]{2,20}$")]
 Ids = Annotated[tuple[CardId, ...], Field(max_length=64)]
+ShownUrl = Annotated[Url, Field(max_length=300, pattern=r"^[!-~]*$")]
+"""A URL that can be shown on a terminal."""
+
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{0,64}$")]
 
 
@@ -48,7 +51,7 @@ class Card(BaseModel):
     name: PeerName
     operators: Ids = ()
     providers: Ids = ()
-    url: Annotated[Url, Field(max_length=300, pattern=r"^[!-~]*$")] | None = None
+    url: ShownUrl | None = None
     base_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]{1,60}){0,8}$")] = BASE_PATH
     operations: Annotated[dict[Word, Word], Field(max_length=64)] = {}
     software: Word = ""

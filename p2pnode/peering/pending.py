@@ -3,6 +3,7 @@
 Strangers fill this list, so it is bounded: so many in all and from one address, and so often.
 """
 
+import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -11,13 +12,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, computed_field
 
 from p2pnode.config.files import write_file
-from p2pnode.config.peers import PeerName, Url
+from p2pnode.config.peers import PeerName
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.status import Code
-from p2pnode.peering.card import Card, Ids
+from p2pnode.peering.card import Card, Ids, ShownUrl
 
 KEPT = timedelta(days=7)
 """How long somebody who asked stays pending."""
@@ -51,16 +52,22 @@ class Pending(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    key: Annotated[str, Field(max_length=300)]
+    key: Annotated[str, Field(max_length=300, pattern=r"^[!-~ ]*$")]
     source: Source
     name: PeerName
     operators: Ids = ()
     providers: Ids = ()
-    url: Url | None = None
+    url: ShownUrl | None = None
     pin: str = ""
     address: str = ""
     at: datetime
     card: Card | None = None
+
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic has it be written
+    @property
+    def digest(self) -> str:
+        """What a person is shown of it, in short: SHA-256 in hexadecimal digits."""
+        return hashlib.sha256(self.model_dump_json(exclude={"at", "address", "digest"}).encode()).hexdigest()
 
 
 _ALL: TypeAdapter[tuple[Pending, ...]] = TypeAdapter(tuple[Pending, ...])

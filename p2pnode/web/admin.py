@@ -278,12 +278,12 @@ class AdminFace:
         return _json({"pending": [one.model_dump(mode="json") for one in self._node.admission.pending.all()]})
 
     async def _accept(self, request: web.Request) -> web.Response:
-        """Make the pending node `key` a peer called `name`, perhaps at another `url` than it gave."""
+        """Make the pending node `key`, shown with `digest`, a peer called `name`, perhaps at another `url`."""
         asked = await _members(request)
+        key, name, digest = (str(asked.get(member) or "") for member in ("key", "name", "digest"))
         url = asked.get("url")
-        name = str(asked.get("name") or "")
         try:
-            entry = await self._node.admission.accept(str(asked.get("key")), name, None if url is None else str(url))
+            entry = await self._node.admission.accept(key, name, digest, None if url is None else str(url))
         except (NotAccepted, ConfigError, TrustError) as error:
             raise Refusal(HTTPStatus.CONFLICT, str(error), "see `p2pnode peer pending`") from error
         return _json(entry.model_dump(mode="json"))

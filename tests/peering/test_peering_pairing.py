@@ -15,7 +15,7 @@ from p2pnode.config.node import NodeConfig, PeerFaceSection
 from p2pnode.observe.logs import NodeLog
 from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS
 from p2pnode.peering.admission import PENDING_FILE, Admission, NotAccepted
-from p2pnode.peering.card import CARD_PATH, PAIRING_PATH, node_card
+from p2pnode.peering.card import CARD_PATH, PAIRING_PATH, node_card, read_card
 from p2pnode.peering.meeting import NotMet, ask, meet
 from p2pnode.peering.pairing import REQUEST_LIMIT, make_request
 from p2pnode.peering.parts import NodeParts
@@ -63,6 +63,12 @@ class House:
         """The answer to any request."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await post(self.face.port, PAIRING_PATH, content, tls=self.tls)
+
+    async def accept(self, key: str, name: str) -> PeerEntry:
+        """Accept whoever is pending with this key as it is shown now."""
+        shown = self.admission.pending.get(key)
+        assert shown is not None
+        return await self.admission.accept(key, name, shown.digest)
 
     tls: Any = None
 
@@ -112,7 +118,7 @@ async def test_who_asks_is_pending_without_any_effect_until_accepted(house: Hous
             b"{}",
             tls=await asyncio.to_thread(tls_client, pki.node, pki.stranger),
         )
-    await house.admission.accept(one.key, "newcomer")
+    await house.accept(one.key, "newcomer")
     assert house.admission.pending.all() == ()
     tls = await asyncio.to_thread(tls_client, pki.node, pki.stranger)
     body = sample(AUTHORIZE_START).replace(b"DE*ABC", b"DE*NEW")
@@ -200,15 +206,15 @@ async def test_a_stranger_does_not_take_the_place_of_a_peer_or_the_ids_of_the_no
     await asyncio.to_thread(save_peer, house.directory, known)
     await house.asked(pki.stranger)
     with pytest.raises(NotAccepted, match="has another key"):
-        await house.admission.accept(pki.stranger.pin, "stranger")
+        await house.accept(pki.stranger.pin, "stranger")
     with pytest.raises(NotAccepted, match="name"):
-        await house.admission.accept(pki.stranger.pin, "../../etc/x")
+        await house.accept(pki.stranger.pin, "../../etc/x")
     await house.asked(pki.stranger, operators=["de*own"])
     with pytest.raises(NotAccepted, match=r"de\*own, which is an id of this node"):
-        await house.admission.accept(pki.stranger.pin, "newcomer")
+        await house.accept(pki.stranger.pin, "newcomer")
     await house.asked(pki.stranger, operators=["DE*OLD"])
     with pytest.raises(NotAccepted, match="both claim"):
-        await house.admission.accept(pki.stranger.pin, "newcomer")
+        await house.accept(pki.stranger.pin, "newcomer")
     await house.admission.reject(pki.stranger.pin)
     assert house.admission.pending.all() == ()
     assert await asyncio.to_thread(entered, house) == (known,)
@@ -222,8 +228,37 @@ async def test_a_card_does_not_take_the_key_of_another_along(house: House, pki: 
     await asyncio.to_thread(save_peer, house.directory, known)
     assert (await house.asked(pki.stranger, certificate=own + others, next_pin=pki.partner.pin)).status == 202
     with pytest.raises(NotAccepted, match="is that of peer 'partner'"):
-        await house.admission.accept(pki.stranger.pin, "stranger")
+        await house.accept(pki.stranger.pin, "stranger")
     assert await asyncio.to_thread(entered, house) == (known,)
+
+
+async def test_a_next_key_proves_nothing_so_nobody_takes_a_peers_entry_with_it(house: House, pki: Pki) -> None:
+    known = PeerEntry(name="stranger", operators=("DE*OLD",), pins=(pki.partner.pin,))
+    await asyncio.to_thread(save_peer, house.directory, known)
+    assert (await house.asked(pki.stranger, next_pin=pki.partner.pin)).status == 202
+    with pytest.raises(NotAccepted, match="has another key"):
+        await house.accept(pki.stranger.pin, "stranger")
+    assert await asyncio.to_thread(entered, house) == (known,)
+
+
+async def test_what_nobody_confirms_changes_no_peer(house: House, pki: Pki) -> None:
+    known = PeerEntry(name="stranger", operators=("DE*OLD",), pins=(pki.stranger.pin,))
+    await asyncio.to_thread(save_peer, house.directory, known)
+    with pytest.raises(NotAccepted, match="there is a peer 'stranger' already"):
+        await house.admission.enter(read_card(await card_of(pki.stranger)), "stranger", None)
+    assert await asyncio.to_thread(entered, house) == (known,)
+
+
+async def test_what_is_entered_is_the_card_that_was_shown(house: House, pki: Pki) -> None:
+    await house.asked(pki.stranger)
+    (shown,) = house.admission.pending.all()
+    assert Pending.model_validate_json(shown.model_dump_json()).digest == shown.digest
+    await house.asked(pki.stranger, operators=["DE*NEW", "DE*BIG"])
+    with pytest.raises(NotAccepted, match="not the one that was shown"):
+        await house.admission.accept(shown.key, "newcomer", shown.digest)
+    await house.asked(pki.stranger)
+    await house.admission.accept(shown.key, "newcomer", shown.digest)
+    assert [entry.operators for entry in await asyncio.to_thread(entered, house)] == [("DE*NEW",)]
 
 
 async def test_a_node_with_a_certificate_of_a_ca_is_known_through_its_renewals(
@@ -232,7 +267,7 @@ async def test_a_node_with_a_certificate_of_a_ca_is_known_through_its_renewals(
     keys = tmp_path / "pki"
     issued = await asyncio.to_thread(issue, pki.ca, keys, Leaf("new", ("DE*NEW",)), house.now)
     await house.asked(issued)
-    await house.admission.accept(issued.pin, "newcomer")
+    await house.accept(issued.pin, "newcomer")
     again = await asyncio.to_thread(issue, pki.ca, keys, Leaf("new", ("DE*NEW",)), house.now)
     body = sample(AUTHORIZE_START).replace(b"DE*ABC", b"DE*NEW")
     tls = await asyncio.to_thread(tls_client, pki.node, again)
@@ -245,7 +280,7 @@ async def test_a_peer_that_is_met_again_keeps_what_was_agreed_with_it(house: Hou
     known = PeerEntry(name="stranger", operators=("DE*OLD",), pins=(pki.stranger.pin,), send=("AuthorizeStart",))
     await asyncio.to_thread(save_peer, house.directory, known)
     await house.asked(pki.stranger)
-    await house.admission.accept(pki.stranger.pin, "stranger")
+    await house.accept(pki.stranger.pin, "stranger")
     (renewed,) = await asyncio.to_thread(entered, house)
     assert (renewed.operators, renewed.send) == (("DE*NEW",), ("AuthorizeStart",))
 
