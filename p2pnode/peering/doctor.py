@@ -5,7 +5,6 @@ does nothing.
 """
 
 import asyncio
-import json
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,8 +23,11 @@ from cryptography import x509
 from p2pnode.config.node import NodeConfig
 from p2pnode.config.peers import PeerEntry
 from p2pnode.config.pins import public_key_pin
+from p2pnode.oicp.codec import decode
+from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role
 from p2pnode.oicp.status import Code
+from p2pnode.peering.bodies import gathered
 from p2pnode.peering.card import CARD_LIMIT, CARD_PATH, Card, CardError, read_card
 from p2pnode.peering.client import url_of
 from p2pnode.peering.finding import Finding, fails, well
@@ -285,15 +287,17 @@ async def _exchange(line: Line, method: str, url: str, body: bytes | None = None
         server_hostname=line.peer.tls_name if line.tls is not None else None,
         timeout=aiohttp.ClientTimeout(total=SECONDS),
     ) as response:
-        content = await response.content.read(CARD_LIMIT)
+        content = await gathered(
+            response.content, CARD_LIMIT, lambda: aiohttp.ClientPayloadError("its answer is too long")
+        )
         return _Answer(response.status, _code(content), response.headers.get("Date", ""), content)
 
 
 def _code(content: bytes) -> str:
     """The OICP code in an answer, if there is one."""
     try:
-        members = json.loads(content)
-    except ValueError:
+        members = decode(content)
+    except InvalidMessage:
         return ""
     status = cast("Mapping[str, Any]", members).get("StatusCode") if isinstance(members, dict) else None
     code = cast("Mapping[str, Any]", status).get("Code") if isinstance(status, dict) else None

@@ -34,6 +34,8 @@ _PARAMETER = re.compile(rf";({_KEY})(?:=({_BARE}))?", re.ASCII)
 _BETWEEN = re.compile(r"[ \t]*,[ \t]*")
 _NAME = re.compile(r'"(@?[a-z0-9!#$%&\'*+.^_`|~-]+)"')
 
+_DIGESTS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
+
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 _P256 = ec.ECDSA(hashes.SHA256())
 
@@ -95,9 +97,23 @@ class Signature(NamedTuple):
         """Which key it was made with; empty where it does not say."""
         return str(self.parameters.get("keyid", ""))
 
-    def covers(self, name: str, *, of_request: bool = False) -> bool:
-        """Whether this component is covered, as a whole or one member of it."""
-        return any(part.name == name and part.of_request is of_request for part in self.components)
+    def covers(self, name: str, *, of_request: bool = False, key: str | None = None) -> bool:
+        """Whether this component is covered: as a whole, or the member of it with this key.
+
+        Of a Content-Digest any member will do that `check_digest` checks.
+        """
+        keys = {None, *_DIGESTS} if name == "content-digest" else {None, key}
+        return any(part.name == name and part.of_request is of_request and part.key in keys for part in self.components)
+
+    def require_alive(self, now: float) -> None:
+        """Raise SignatureProblem where the signature says that it has expired by now, in seconds since 1970."""
+        expires = self.parameters.get("expires")
+        if expires is None:
+            return
+        if not isinstance(expires, int):
+            raise SignatureProblem("the signature does not say in seconds when it expires")
+        if now > expires:
+            raise SignatureProblem(f"the signature expired {now - expires:.0f} seconds ago by our clock")
 
 
 class VerifyKey:
@@ -176,12 +192,9 @@ def content_digest(body: bytes) -> str:
     return f"sha-256=:{b64encode(hashlib.sha256(body).digest()).decode()}:"
 
 
-_DIGESTS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
-
-
 def check_digest(field: str, body: bytes) -> None:
     """Raise SignatureProblem where a Content-Digest is not that of the body, or none we know. All we know must hold."""
-    known = {part.key: part.value for part in _members(field) if part.key in _DIGESTS and not part.covered}
+    known = {part.key: part.value for part in _members(field) if part.key in _DIGESTS}
     if not known:
         raise SignatureProblem("the Content-Digest is neither sha-256 nor sha-512")
     for name, value in known.items():

@@ -77,13 +77,25 @@ def check_request(message: Message, signature: Signature, key: VerifyKey) -> Sig
     return _checked(message, signature, key)
 
 
-def check_answer(message: Message, signature: Signature, key: VerifyKey) -> Signed:
-    """The answer, once the signature holds and binds it to its request. As `check_request`."""
+def check_answer(message: Message, signature: Signature, key: VerifyKey, asked: Signed) -> Signed:
+    """The answer, once the signature holds and binds it to its request `asked`. As `check_request`.
+
+    What binds it is the signature of the request, or all that such a signature has to cover.
+    """
     if not signature.covers("@status") or not signature.covers("content-digest"):
         raise SignatureProblem("the signature of the answer does not cover status and Content-Digest")
-    if not any(signature.covers(name, of_request=True) for name in ("signature", "content-digest")):
+    if not signature.covers("signature", of_request=True, key=asked.label) and not _covers_request(signature, asked):
         raise SignatureProblem("the signature of the answer does not tell which request it answers")
-    return _checked(message, signature, key)
+    return _checked(message._replace(request=asked.message), signature, key)
+
+
+def _covers_request(signature: Signature, asked: Signed) -> bool:
+    """Whether the signature of an answer covers method, path, query and Content-Digest of its request."""
+    whole = signature.covers("@request-target", of_request=True)
+    path = whole or signature.covers("@path", of_request=True)
+    query = whole or "?" not in asked.message.target or signature.covers("@query", of_request=True)
+    digest = signature.covers("content-digest", of_request=True)
+    return signature.covers("@method", of_request=True) and path and query and digest
 
 
 def _checked(message: Message, signature: Signature, key: VerifyKey) -> Signed:
@@ -145,17 +157,25 @@ def prove(request: bytes, answer: bytes, request_key: bytes, answer_key: bytes) 
     """
     asked, asked_body = read_written(request)
     told, told_body = read_written(answer, asked)
-    parts: list[Signed] = []
-    for message, body, spki in ((asked, asked_body, request_key), (told, told_body, answer_key)):
-        key = VerifyKey.of(spki)
-        if key.spki != spki:
-            raise SignatureProblem("a public key cannot be read")
-        check_digest(message.fields.get("content-digest", ""), body)
-        signature = next((each for each in signatures_of(message.fields) if each.key_id == key.pin), None)
-        if signature is None:
-            raise SignatureProblem("no signature names this key")
-        checked = check_answer if message.request is not None else check_request
-        parts.append(checked(message, signature, key))
-        if parts[-1].message != message:
-            raise SignatureProblem("a header field is not covered by the signature")
-    return Proof(parts[0], parts[1], asked_body, told_body)
+    signed_request = _only_signed(check_request(asked, *_signature_by(request_key, asked, asked_body)), asked)
+    checked = check_answer(told, *_signature_by(answer_key, told, told_body), signed_request)
+    return Proof(signed_request, _only_signed(checked, told), asked_body, told_body)
+
+
+def _signature_by(spki: bytes, message: Message, body: bytes) -> tuple[Signature, VerifyKey]:
+    """The signature of a message with this body that names this key. Raises SignatureProblem."""
+    key = VerifyKey.of(spki)
+    if key.spki != spki:
+        raise SignatureProblem("a public key cannot be read")
+    check_digest(message.fields.get("content-digest", ""), body)
+    signature = next((each for each in signatures_of(message.fields) if each.key_id == key.pin), None)
+    if signature is None:
+        raise SignatureProblem("no signature names this key")
+    return signature, key
+
+
+def _only_signed(checked: Signed, message: Message) -> Signed:
+    """The checked message. Raises SignatureProblem where it left out a field that the signature does not cover."""
+    if checked.message != message:
+        raise SignatureProblem("a header field is not covered by the signature")
+    return checked

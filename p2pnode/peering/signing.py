@@ -188,6 +188,7 @@ class Signatures:
             message = Message(fields, request.method, self._prefix + request.raw_path)
             await _check_digest(fields, body)
             signed = await self._run(partial(check_request, message, signature, key))
+            signature.require_alive(self._now().timestamp())
             seen = self._seen.setdefault(peer.name, Seen(self._window))
             seen.take(signature.value, signature.created, self._now().timestamp())
         except SignatureProblem as problem:
@@ -242,8 +243,9 @@ class Signatures:
                 return None
             fields = _fields(headers, found[0])
             await _check_digest(fields, body)
+            found[0].require_alive(self._now().timestamp())
             message = Message(fields, status=http, request=request.message)
-            return await self._run(partial(check_answer, message, *found))
+            return await self._run(partial(check_answer, message, *found, request))
         except SignatureProblem as problem:
             if code != Code.SUCCESS and "Signature-Input" not in headers:
                 raise Refused(peer.name, f"refused, without a signature, with {code}", code, http=http) from None

@@ -1,7 +1,8 @@
 """Relaying: what a peer sends for another peer goes on as if our own party sent it, and the peer gets the answer.
 
 No message can go in circles: it never goes back to its source, from one hub never to another (`router.comes_back`), and
-one that comes in again while it is still on its way is refused. A Process-ID is the same all the way.
+one that comes in again while it is still on its way is refused, whoever brings it. Process-ID and body are the same all
+the way; neither alone tells a message, for a peer may give all of its messages one Process-ID.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,7 +32,7 @@ RELAYED = (
 """The operations that go to one party: a relay sends them on, to its own party or to a peer. What parties publish it
 keeps, gives on and shows; there the services of those operations do more for a relay."""
 
-OnItsWay = tuple[str, str, str]
+OnItsWay = tuple[str, str, str, bytes]
 
 
 class Relay:
@@ -47,7 +48,7 @@ class Relay:
 
     def _once(self, handle: Callable[[Received[Any]], Awaitable[OicpModel | bytes]]) -> Any:  # noqa: ANN401 - a handler of any operation
         async def receive(received: Received[Any]) -> OicpModel | bytes:
-            passing = (received.process_id, received.operation.name, received.caller_id)
+            passing = (received.process_id, received.operation.name, received.caller_id, received.body)
             if passing in self._on_their_way:
                 raise ProtocolError(Code.PARTNER_NOT_FOUND, "the message is on its way through this relay already")
             self._on_their_way.add(passing)

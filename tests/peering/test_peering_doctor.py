@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -133,3 +134,37 @@ async def test_a_port_for_plain_http_fails_at_tls(pki: Pki, notes: Notes) -> Non
     async with face_over(await hold(trusted(pki.partner)), notes) as face:
         entry = entry_at(face.port, pki.node)
         assert failures(await found(await asyncio.to_thread(patient, pki.partner, entry))) == ["TLS", "HTTP"]
+
+
+async def _answering(body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An HTTP server that writes its answer in two pieces."""
+    with suppress(asyncio.IncompleteReadError):
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(2 if head.startswith(b"POST") else 0)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:5])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+            writer.write(body[5:])
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"StatusCode": {"Code": "017"}}', "refuses our id"),
+        (b"[" * 60000, "HTTP 200, code -"),
+        (b"[" * 70000, "its answer is too long"),
+    ],
+    ids=["in pieces", "nested without end", "too long"],
+)
+async def test_an_answer_is_read_to_its_end_and_never_ends_the_examination(body: bytes, told: str, pki: Pki) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _answering(body, reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/oicp"
+        entry = entry_at(1, pki.node, url=url, tls="off", certificate=None)
+        examined_peer = await asyncio.to_thread(patient, pki.partner, entry)
+        told_of = [finding.told for finding in (await found(examined_peer)).values()]
+    assert any(told in text for text in told_of), told_of

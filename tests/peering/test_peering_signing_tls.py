@@ -128,10 +128,15 @@ def requiring(pki: Pki, **settings: Any) -> PeerEntry:  # noqa: ANN401 - whateve
     return trusted(pki.partner, signatures="require", **settings)
 
 
+def signed_over(key: SigningKey, covered: str, message: Message) -> dict[str, str]:
+    given, value = sign(key, LABEL, covered, message, second())
+    return {"signature-input": given, "signature": value}
+
+
 def answer_holds(reply: Reply, request: Signed, key: VerifyKey) -> bool:
     fields = {name.lower(): value for name, value in reply.headers.items()}
     message = Message(fields, status=reply.status, request=request.message)
-    check_answer(message, signatures_of(fields)[0], key)
+    check_answer(message, signatures_of(fields)[0], key, request)
     return fields["content-digest"] == content_digest(reply.body)
 
 
@@ -245,6 +250,19 @@ async def test_a_signature_that_covers_too_little_is_refused(pki: Pki) -> None:
             assert "does not cover" in await here.is_refused(
                 dict(message.fields) | {"signature-input": given, "signature": value}
             )
+
+
+async def test_a_signature_that_has_expired_is_refused(pki: Pki) -> None:
+    key = key_of(pki.partner)
+    async with scene(pki, requiring(pki)) as here:
+        message = here.signed().message
+
+        def expiring(at: str) -> dict[str, str]:
+            return dict(message.fields) | signed_over(key, f"{REQUEST};expires={at}", message)
+
+        assert "seconds ago by our clock" in await here.is_refused(expiring(str(second() - 2)))
+        assert "when it expires" in await here.is_refused(expiring("-1"))
+        assert (await here.send(expiring(str(second() + 60)))).status == 200
 
 
 @pytest.mark.parametrize("distance", [-400, 400])

@@ -311,6 +311,26 @@ async def test_a_message_that_comes_round_to_a_relay_is_refused(world: World) ->
     ]
 
 
+async def test_a_peer_may_give_all_its_messages_one_process_id(world: World) -> None:
+    cpo, relay, emp = await world.star()
+    waiting = asyncio.Event()
+    kept = emp.answering
+
+    async def slow(call: Call, process_id: str) -> tuple[int, bytes]:
+        await waiting.wait()
+        return await kept(call, process_id)
+
+    emp.answering = slow
+    bodies = [encode(START.model_copy(update={"session_id": f"{SESSION[:-1]}{digit}"})) for digit in "12"]
+    calls = [Call("cpo", "relay", ops.AUTHORIZE_START, body, "DE*CPO", None) for body in (*bodies, bodies[0])]
+    asked = [asyncio.create_task(relay.answer(call, "always the same")) for call in calls]
+    again = decoded((await asyncio.wait_for(asked.pop(), 5))[1])
+    assert again["StatusCode"]["Code"] == Code.PARTNER_NOT_FOUND
+    waiting.set()
+    assert [decoded(body)["AuthorizationStatus"] for _, body in await asyncio.gather(*asked)] == ["Authorized"] * 2
+    assert len(cpo.wire.to("emp", ops.AUTHORIZE_START)) == 2
+
+
 @pytest.mark.parametrize("operation", [ops.AUTHORIZE_START, ops.AUTHORIZE_REMOTE_START])
 async def test_without_relay_a_peer_gets_no_further_than_this_node(world: World, operation: AnyOperation) -> None:
     cpo, relay, emp = await world.star()
