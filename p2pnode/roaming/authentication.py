@@ -32,10 +32,11 @@ from p2pnode.roaming.asking import ask_each
 from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.media import medium_of, without_pin
 from p2pnode.roaming.merged import Shown, first_hand, gives_on, published_for, shown_to
+from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.pins import hash_pin, is_checkable, published_pin, stored_pin
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
+from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, AuthenticationRecord
 from p2pnode.roaming.relay import relayed
@@ -242,19 +243,17 @@ class Authentication:
     async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The authentication data that the peer gets by us, one full load per provider."""
         shown = await self.publisher.reached.shown_to(peer)
-        blocks: dict[str, list[bytes]] = {
-            provider_id: [] for provider_id in published_for(self._party, shown, Role.EMP)
+        blocks: dict[Heading, list[bytes]] = {
+            (provider_id, ""): [] for provider_id in published_for(self._party, shown, Role.EMP)
         }
         for record in await self._records(shown):
-            blocks.setdefault(record.provider_id, []).append(_published(record))
-        parcels: list[Parcel] = []
-        for provider_id, records in blocks.items():
-            data = ProviderAuthenticationData(provider_id=provider_id, authentication_data_record=[])
-            message = PushAuthenticationData(action_type=ActionType.FULL_LOAD.value, provider_authentication_data=data)
-            parcels += in_chunks(
-                PUSH_AUTHENTICATION_DATA, message, records, provider_id, self._party.push_records(peer)
-            )
-        return parcels
+            blocks.setdefault((record.provider_id, ""), []).append(_published(record))
+
+        def message_of(heading: Heading) -> PushAuthenticationData:
+            data = ProviderAuthenticationData(provider_id=heading[0], authentication_data_record=[])
+            return PushAuthenticationData(action_type=ActionType.FULL_LOAD.value, provider_authentication_data=data)
+
+        return full_loads(PUSH_AUTHENTICATION_DATA, blocks, message_of, self._party.push_records(peer))
 
 
 def _identification(raw: bytes, *, whole: bool) -> Identification:

@@ -19,12 +19,13 @@ from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.operations import AnyOperation, Role
 from p2pnode.roaming.breaker import pause
 from p2pnode.roaming.cdrs import Cdrs
-from p2pnode.roaming.crawls import GUARD, PASSING
+from p2pnode.roaming.crawls import GUARD
 from p2pnode.roaming.evse_data import EvseDataService
 from p2pnode.roaming.evse_status import EvseStatusService
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import StoreFault, Transaction
 from p2pnode.roaming.records import NOTHING_KNOWN, BreakerRecord, DeliveryRecord
+from p2pnode.roaming.refusals import ASK_AGAIN
 
 LONGEST = 3600.0
 """For how many seconds one question may go over its pages."""
@@ -186,8 +187,8 @@ class CatchUp:
                 attempt.records[operation.name] = count
         except ProtocolError as error:
             attempt.problems.append(f"{operation.name}: {error}")
-            attempt.again = attempt.again or error.code in PASSING
-            return error.code not in PASSING
+            attempt.again = attempt.again or error.code in ASK_AGAIN
+            return error.code not in ASK_AGAIN
         except (StoreFault, TimeoutError) as error:
             reason = str(error) or "it takes too long"
             attempt.problems.append(f"{operation.name}: {reason}")

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from p2pnode.oicp.status import Code
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import PageRequest
 
 MOST_PAGES = 1000
 """How many pages one crawl over a peer's answers asks for."""
-PASSING = frozenset({Code.PARTNER_DID_NOT_RESPOND, Code.SERVICE_NOT_AVAILABLE, Code.SYSTEM_ERROR})
-"""After which refusals the same question is worth asking again."""
 GUARD = timedelta(minutes=10)
 """By how much earlier than what we have reaches we ask for changes: clocks differ, and answers take time."""
 

@@ -15,13 +15,14 @@ from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA, Role
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.crawls import GUARD, PASSING
+from p2pnode.roaming.crawls import GUARD
 from p2pnode.roaming.evse_pull import EvsePulls
 from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push_form
 from p2pnode.roaming.merged import gives_on, published_for
+from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
+from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import (
     InOrder,
     action_of,
@@ -31,6 +32,7 @@ from p2pnode.roaming.pushes import (
     refuse_repeated,
 )
 from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, HistoryGone, PageRequest
+from p2pnode.roaming.refusals import ASK_AGAIN
 from p2pnode.roaming.relay import relayed
 from p2pnode.roaming.visibility import is_visible, visible_prefixes
 
@@ -122,7 +124,7 @@ class EvseDataService:
                 count = await self.pulls.crawl(message, peer.name, new_id(), source)
                 theirs = await self.pulls.total(whole, peer.name, new_id(), source)
             except ProtocolError as error:
-                if error.code in PASSING:
+                if error.code in ASK_AGAIN:
                     raise
             else:
                 held = EvseFilter(owners=(peer.name,), as_of=self._party.store.clock())
@@ -188,7 +190,7 @@ class EvseDataService:
             except HistoryGone:
                 pass
         shown = await self.publisher.reached.shown_to(peer)
-        blocks: dict[tuple[str, str], list[bytes]] = {
+        blocks: dict[Heading, list[bytes]] = {
             (operator_id, ""): [] for operator_id in published_for(self._party, shown, Role.CPO)
         }
         wanted = EvseFilter(
@@ -202,14 +204,8 @@ class EvseDataService:
             if shown.elsewhere and not shown.includes(record.owner, record.operator_key):
                 continue
             blocks.setdefault((record.operator_id, record.operator_name), []).append(push_form(bytes(record.body)))
-        names = {operator_id: name for operator_id, name in blocks if name}
-        parcels: list[Parcel] = []
-        for (operator_id, name), records in blocks.items():
-            if not name and operator_id in names:
-                continue
-            message = _push_of(ActionType.FULL_LOAD, operator_id, name)
-            parcels += in_chunks(PUSH_EVSE_DATA, message, records, operator_id, self._party.push_records(peer))
-        return parcels
+        size = self._party.push_records(peer)
+        return full_loads(PUSH_EVSE_DATA, blocks, lambda heading: _push_of(ActionType.FULL_LOAD, *heading), size)
 
     async def _delta(self, peer: PeerEntry, since: datetime) -> list[Parcel]:
         """What has changed since then, as pushes that delete, update and insert. Raises HistoryGone."""

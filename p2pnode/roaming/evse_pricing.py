@@ -17,9 +17,10 @@ from p2pnode.oicp.scalars import ANY_PROVIDER, ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.merged import gives_on, published_for
+from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
+from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import action_of, refuse_foreign, refuse_invalid, refuse_misfits, refuse_twice
 from p2pnode.roaming.records import OWN, EvsePricingRecord
 from p2pnode.roaming.relay import relayed
@@ -140,18 +141,14 @@ class EvsePricingPushes:
     async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The EVSE pricing that the peer may see, one full load per operator."""
         shown = await self.publisher.reached.shown_to(peer)
-        blocks: dict[str, list[bytes]] = {
-            operator_id: [] for operator_id in published_for(self._party, shown, Role.CPO)
+        blocks: dict[Heading, list[bytes]] = {
+            (operator_id, ""): [] for operator_id in published_for(self._party, shown, Role.CPO)
         }
         for record in await self._party.store.evse_pricing(shown.owners, None):
             if _sees(peer, record) and shown.includes(record.owner, record.operator_key):
-                blocks.setdefault(record.operator_id, []).append(record.body)
+                blocks.setdefault((record.operator_id, ""), []).append(record.body)
         message = PushEvsePricing(action_type=ActionType.FULL_LOAD.value, evse_pricing=[])
-        return [
-            parcel
-            for operator_id, records in blocks.items()
-            for parcel in in_chunks(PUSH_EVSE_PRICING, message, records, operator_id, self._party.push_records(peer))
-        ]
+        return full_loads(PUSH_EVSE_PRICING, blocks, lambda _: message, self._party.push_records(peer))
 
 
 def _sees(peer: PeerEntry, record: EvsePricingRecord) -> bool:

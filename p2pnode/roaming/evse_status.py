@@ -29,9 +29,10 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_rows import Listing, Rows, add_status, named_evses
 from p2pnode.roaming.evse_status_pull import StatusPulls
 from p2pnode.roaming.merged import gives_on, published_for
+from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
+from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import (
     InOrder,
     action_of,
@@ -192,17 +193,21 @@ class EvseStatusService:
     async def _everything(self, peer: PeerEntry, _: datetime | None) -> list[Parcel]:
         """The statuses that the peer may see, one full load per operator."""
         shown = await self.publisher.reached.shown_to(peer)
-        blocks: dict[str, list[StatusRecord]] = {
-            operator_id: [] for operator_id in published_for(self._party, shown, Role.CPO)
+        blocks: dict[Heading, list[bytes]] = {
+            (operator_id, ""): [] for operator_id in published_for(self._party, shown, Role.CPO)
         }
+        names: dict[str, str] = {}
         for record in await self._party.store.statuses(shown.owners):
             if is_visible(peer, record.evse_key) and shown.includes(record.owner, record.operator_key):
-                blocks.setdefault(record.operator_id, []).append(record)
-        parcels: list[Parcel] = []
-        for operator_id, records in blocks.items():
-            name = next((record.operator_name for record in records if record.operator_name), None)
-            block = OperatorEvseStatus(operator_id=operator_id, operator_name=name, evse_status_record=[])
-            message = PushEvseStatus(action_type=ActionType.FULL_LOAD.value, operator_evse_status=block)
-            bodies = [record.body for record in records]
-            parcels += in_chunks(PUSH_EVSE_STATUS, message, bodies, operator_id, self._party.push_records(peer))
-        return parcels
+                blocks.setdefault((record.operator_id, ""), []).append(record.body)
+                if record.operator_name:
+                    names.setdefault(record.operator_id, record.operator_name)
+
+        def message_of(heading: Heading) -> PushEvseStatus:
+            operator_id, _ = heading
+            block = OperatorEvseStatus(
+                operator_id=operator_id, operator_name=names.get(operator_id), evse_status_record=[]
+            )
+            return PushEvseStatus(action_type=ActionType.FULL_LOAD.value, operator_evse_status=block)
+
+        return full_loads(PUSH_EVSE_STATUS, blocks, message_of, self._party.push_records(peer))

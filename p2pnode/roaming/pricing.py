@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby
 from typing import cast
 
 from p2pnode.config.peers import PeerEntry
@@ -19,10 +18,11 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_pricing import EvsePricingPushes
 from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.merged import gives_on
+from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Publication, Received
 from p2pnode.roaming.pricing_pull import PricingPulls
-from p2pnode.roaming.publishing import Parcel, Publisher, in_chunks
+from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
 from p2pnode.roaming.records import OWN, ProductRecord
 from p2pnode.roaming.relay import relayed
@@ -148,21 +148,26 @@ class Pricing:
             for record in await self._party.store.products(shown.owners, None)
             if shown.includes(record.owner, record.operator_key)
         ]
-        blocks: dict[tuple[str, str], list[ProductRecord]] = {key: [] for key in self._published}
-        for key, group in groupby(records, key=lambda record: (record.operator_id, record.provider_key)):
-            blocks.setdefault(key, []).extend(group)
-        parcels: list[Parcel] = []
-        for (operator_id, provider), listed in blocks.items():
-            if not is_priced_for(peer, provider):
-                continue
-            header = self._published.get((operator_id, provider)) or latest_header(listed)
+        listed: dict[Heading, list[ProductRecord]] = {heading: [] for heading in self._published}
+        for record in records:
+            listed.setdefault((record.operator_id, record.provider_key), []).append(record)
+
+        def message_of(heading: Heading) -> PushPricingProductData:
+            header = self._published.get(heading) or latest_header(listed[heading])
             data = read(PricingProductDataType, header)
-            message = PushPricingProductData(action_type=ActionType.FULL_LOAD.value, pricing_product_data=data)
-            bodies = [record.body for record in listed]
-            parcels += in_chunks(
-                PUSH_PRICING_PRODUCT_DATA, message, bodies, operator_id, self._party.push_records(peer)
-            )
-        return parcels
+            return PushPricingProductData(action_type=ActionType.FULL_LOAD.value, pricing_product_data=data)
+
+        return full_loads(
+            PUSH_PRICING_PRODUCT_DATA,
+            {
+                (operator_id, provider): [record.body for record in found]
+                for (operator_id, provider), found in listed.items()
+                if is_priced_for(peer, provider)
+            },
+            message_of,
+            self._party.push_records(peer),
+            key_of=lambda heading: (operator_key(heading[0]), heading[1]),
+        )
 
 
 def require_for_us(party: Party, provider_id: str) -> None:

@@ -11,6 +11,7 @@ gets everything.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import SystemRandom
@@ -18,34 +19,20 @@ from typing import Any
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import operations as ops
-from p2pnode.oicp.envelopes import join
 from p2pnode.oicp.errors import PeerError, ProtocolError, Refused
 from p2pnode.oicp.operations import AnyOperation
-from p2pnode.oicp.scalars import ActionType
-from p2pnode.oicp.status import Code
 from p2pnode.roaming.breaker import pause
-from p2pnode.roaming.outbox import AWAY
+from p2pnode.roaming.parcels import Parcel
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, Transaction
+from p2pnode.roaming.ports import Outgoing, StoreFault, Transaction
 from p2pnode.roaming.reached import Reached
 from p2pnode.roaming.records import BreakerRecord, DeliveryRecord
+from p2pnode.roaming.refusals import PASSING
 from p2pnode.roaming.router import Knowledge, resolve
 
 RANDOM = SystemRandom()
-PASSING = AWAY | {Code.SYSTEM_ERROR}
-"""The codes of answers that a peer may give better later."""
 MOST_WAITING = 16
 """How many pushes may wait in a lane before they are given up for one full load."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """One push ready to go: under which of our ids, its body, whether it is a full load, and one of nothing."""
-
-    caller_id: str
-    body: bytes
-    full: bool
-    is_empty: bool = False
 
 
 FullLoad = Callable[[PeerEntry, datetime | None], Awaitable[Sequence[Parcel]]]
@@ -60,20 +47,6 @@ KINDS: Mapping[AnyOperation, str] = {
 """The table whose rows an operation publishes."""
 QUIET = 2.0
 """For how many seconds nothing is published before it is stored who has everything."""
-
-
-def in_chunks(
-    operation: AnyOperation,
-    message: Any,  # noqa: ANN401 - a push of any operation
-    records: Sequence[bytes],
-    caller_id: str,
-    size: int,
-) -> list[Parcel]:
-    """A full load as pushes of at most `size` records: the first replaces what there is, the others add to it."""
-    bodies = [join(operation, message, records[:size])]
-    more = message.model_copy(update={"action_type": ActionType.INSERT.value})
-    bodies += [join(operation, more, records[at : at + size]) for at in range(size, len(records), size)]
-    return [Parcel(caller_id, body, full=True, is_empty=not records) for body in bodies]
 
 
 @dataclass(slots=True)
@@ -109,7 +82,7 @@ class Publisher:
         self._operation = operation
         self._full_load = full_load
         self._lanes: dict[str, Lane] = {}
-        self._met: set[str] = set()
+        self._met: dict[str, PeerEntry] = {}
         self.reached = Reached(party, operation)
         self._quiet: asyncio.TimerHandle | None = None
         self._resting = False
@@ -168,16 +141,19 @@ class Publisher:
         return await self.catch_up(peer)
 
     async def meet(self, peers: Iterable[PeerEntry]) -> None:
-        """Count those of the peers as behind that are new since the start, and hubs that have to know who left."""
+        """Count those of the peers as behind that are new since the start, and hubs that have to know who left.
+
+        One that has refused everything is tried again once its entry has changed.
+        """
         self._owe_hubs()
-        new = [
-            peer
-            for peer in peers
-            if peer.url is not None and peer.may_send(self._operation) and peer.name not in self._met
-        ]
+        met, listed = self._met, [peer for peer in peers if peer.url is not None and peer.may_send(self._operation)]
+        new = [peer for peer in listed if peer.name not in met]
+        for peer in listed:
+            if peer.name in met and met[peer.name] != peer and (lane := self._lanes.get(peer.name)) is not None:
+                lane.refused = False
+        met |= {peer.name: peer for peer in listed}
         if not new:
             return
-        self._met |= {peer.name for peer in new}
         stored = {
             record.peer: record.known_at
             for record in await self._party.store.deliveries()
@@ -190,14 +166,15 @@ class Publisher:
             lane.behind = True
 
     async def rest(self) -> None:
-        """Try nothing more, and store who has everything."""
+        """Try nothing more, and store who has everything; where it cannot be stored they get it again."""
         self._resting = True
         for lane in self._lanes.values():
             if lane.timer is not None:
                 lane.timer.cancel()
         if self._quiet is not None:
             self._quiet.cancel()
-            await self._remember()
+            with suppress(StoreFault):
+                await self._remember()
 
     async def catch_up(self, peer: PeerEntry) -> str | None:
         """Send a peer that is behind what we publish with the operation; returns what went wrong."""
@@ -219,27 +196,41 @@ class Publisher:
             lane.behind, lane.dropped = True, turn
             return f"{peer.name}: not delivered yet"
         lane.waiting += 1
-        async with lane.lock:
+        try:
+            await lane.lock.acquire()
+        except BaseException:
+            lane.behind, lane.dropped = True, max(lane.dropped, turn)
+            raise
+        finally:
             lane.waiting -= 1
-            if turn <= lane.covered:
-                return f"{peer.name}: not delivered yet" if lane.behind else None
-            if self._party.breakers.open_until(peer.name) is not None and parcel is not None:
-                lane.behind, lane.covered = True, lane.issued
-                self._set_timer(lane, peer)
-                return f"{peer.name}: it is away, and gets it when it is back"
-            try:
-                problem = await self._send(lane, peer, parcel, process_id)
-            except PeerError as error:
-                self._fall_behind(lane, peer)
-                return str(error)
-            except BaseException:
-                lane.behind = True
-                raise
-            lane.failures = 0
-            if lane.refused:
-                for hub in self._owe_hubs():
-                    self._party.background.start(self.catch_up(hub), f"what {peer.name} has to get through {hub.name}")
-            return problem
+        try:
+            return await self._in_turn(lane, turn, peer, parcel, process_id)
+        finally:
+            lane.lock.release()
+
+    async def _in_turn(
+        self, lane: Lane, turn: int, peer: PeerEntry, parcel: Parcel | None, process_id: str
+    ) -> str | None:
+        """As `_deliver`, with nothing else of the lane in flight."""
+        if turn <= lane.covered:
+            return f"{peer.name}: not delivered yet" if lane.behind else None
+        if self._party.breakers.open_until(peer.name) is not None and parcel is not None:
+            lane.behind, lane.covered = True, lane.issued
+            self._set_timer(lane, peer)
+            return f"{peer.name}: it is away, and gets it when it is back"
+        try:
+            problem = await self._send(lane, peer, parcel, process_id)
+        except (PeerError, StoreFault) as error:
+            self._fall_behind(lane, peer)
+            return str(error) if isinstance(error, PeerError) else f"{peer.name}: not delivered yet, {error}"
+        except BaseException:
+            lane.behind = True
+            raise
+        lane.failures = 0
+        if lane.refused:
+            for hub in self._owe_hubs():
+                self._party.background.start(self.catch_up(hub), f"what {peer.name} has to get through {hub.name}")
+        return problem
 
     def _owe_everything(self, peer: PeerEntry) -> None:
         """The peer gets everything with its next delivery."""

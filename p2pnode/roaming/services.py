@@ -136,10 +136,12 @@ class Roaming:
         """Send nothing more, let what is on its way arrive, and end what still runs in the background."""
         self.catch_up.rest()
         self.full_loads.rest()
-        await self.outbox.rest(self._party.limits.outbox.rest_seconds)
-        for publisher, _ in self._publishers():
-            await publisher.rest()
-        await self._background.aclose()
+        try:
+            await self.outbox.rest(self._party.limits.outbox.rest_seconds)
+            for publisher, _ in self._publishers():
+                await publisher.rest()
+        finally:
+            await self._background.aclose()
 
     def _note_breaker(self, record: BreakerRecord) -> None:
         """Store the state of a breaker, without anybody waiting for it."""

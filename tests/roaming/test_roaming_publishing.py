@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -15,11 +16,13 @@ from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById
 from p2pnode.oicp.operations import PULL_EVSE_STATUS, PULL_EVSE_STATUS_BY_ID, PUSH_EVSE_DATA, PUSH_EVSE_STATUS
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.ports import Publication
+from p2pnode.roaming.ports import Publication, StoreFault
 from p2pnode.roaming.publishing import MOST_WAITING
 from p2pnode.roaming.records import EvseFilter, PageRequest, StatusRecord
 from tests.roaming.roaming_world import LIMITS, Call, Party, World
 from tests.roaming.test_roaming_evse_data import push as evse_push
+
+FAST = OutboxSection(base_seconds=0.02, cap_seconds=0.05, jitter=0)
 
 
 def push(action: str, **statuses: str) -> bytes:
@@ -287,3 +290,70 @@ async def test_after_a_week_with_a_hundred_thousand_changes_a_peer_gets_each_evs
 
 def _put(records: Sequence[StatusRecord], publication: Publication) -> None:
     publication.put_statuses(records)
+
+
+@pytest.mark.parametrize("code", [Code.NO_VALID_CONTRACT, Code.PARTNER_NOT_FOUND, Code.SERVICE_NOT_AVAILABLE])
+async def test_a_peer_that_does_not_offer_it_gets_nothing_by_itself_until_its_entry_changes(
+    pair: tuple[Party, Party], code: Code
+) -> None:
+    cpo, emp = pair
+    cpo.limits = replace(LIMITS, outbox=FAST)
+    cpo.restart()
+    await cpo.roaming.publish_pending()
+    emp.foreign = encode(acknowledge(None, code, "not offered"))
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    count = len(cpo.wire.calls)
+    await asyncio.sleep(0.2)
+    await cpo.roaming.publish_pending()
+    assert len(cpo.wire.calls) == count
+    emp.foreign = None
+    cpo.knows(emp, url="http://127.0.0.1:2/emp")
+    assert await cpo.roaming.publish_pending() == []
+    assert await statuses(emp) == {"E1": "Available"}
+
+
+async def test_what_could_not_be_read_for_a_peer_is_delivered_once_it_can(
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpo, emp = pair
+    cpo.limits = replace(LIMITS, outbox=FAST)
+    cpo.restart()
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    asked = asyncio.Event()
+
+    async def locked(_: str, *, own: bool) -> datetime:  # noqa: ARG001 - the store's signature
+        asked.set()
+        raise StoreFault("the database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cpo.store, "changed_at", locked)
+        cpo.wire.down = {"emp"}
+        await cpo.send(PUSH_EVSE_STATUS, push("update", E1="Occupied"))
+        asked.clear()
+        cpo.wire.down = set()
+        await asyncio.wait_for(asked.wait(), 2)
+    for _ in range(200):
+        if await statuses(emp) == {"E1": "Occupied"}:
+            break
+        await asyncio.sleep(0.01)
+    assert await statuses(emp) == {"E1": "Occupied"}
+
+
+async def test_a_node_ends_what_is_under_way_also_where_its_disk_is_full(
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpo, _ = pair
+    cpo.limits = replace(LIMITS, push_wait=0.05)
+    cpo.restart()
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    cpo.wire.delays = {"emp": 100}
+    await cpo.send(PUSH_EVSE_DATA, evse_push("fullLoad", "DE*CPO*E1"))
+
+    async def full(_: object) -> None:
+        raise StoreFault("the disk is full")
+
+    assert "emp" in {task.get_name() for task in asyncio.all_tasks()}
+    with monkeypatch.context() as patch:
+        patch.setattr(cpo.store, "write", full)
+        await cpo.roaming.aclose()
+    assert "emp" not in {task.get_name() for task in asyncio.all_tasks()}
