@@ -80,7 +80,7 @@ def requeue(number: int, directory: Path, *, as_json: bool) -> None:
 @directory_option
 @json_option
 def drop(number: int, directory: Path, *, as_json: bool) -> None:
-    """Forget a dead letter; a CDR stays stored, and counts as not forwarded."""
+    """Forget a message, for good; a CDR stays stored, and counts as not forwarded."""
     told = asyncio.run(_post(directory, f"/api/outbox/{number}/drop"))
     _tell(told, f"message {number} is forgotten", as_json=as_json)
 

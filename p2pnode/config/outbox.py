@@ -23,8 +23,8 @@ class OutboxSection(Settings):
     failed_answers: int = Field(
         default=10,
         ge=1,
-        description="How often a message is sent again that the peer answers with a failure of its own, before it "
-        "becomes a dead letter and the next one has its turn.",
+        description="How often a message is sent again that the peer answers with a failure of its own, before "
+        "those of other sessions, and the CDR of its own, pass it.",
     )
     breaker_failures: int = Field(
         default=3, ge=1, description="After how many calls in a row without an answer a peer counts as away."

@@ -67,9 +67,11 @@ class Breakers:
         if peer not in self._troubled:
             return None
         record = self._troubled[peer]
-        if record.state is not BreakerState.OPEN or record.next_at is None or record.next_at <= self._now():
+        if record.state is not BreakerState.OPEN or record.next_at is None:
             return None
-        return record.next_at
+        # Longer than any pause: the clock has been set back.
+        longest = timedelta(seconds=self._settings.breaker_cap_seconds * (1 + self._settings.jitter))
+        return record.next_at if timedelta(0) < record.next_at - self._now() <= longest else None
 
     def of(self, peer: str) -> BreakerRecord:
         """The breaker of a peer."""

@@ -39,11 +39,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """There is no answer yet. `is_theirs` says that the peer answered, with a failure of its own."""
+    """There is no answer yet.
+
+    `is_theirs` says that the peer answered, with a failure of its own; `is_silent` that nothing came from it.
+    """
 
     code: str
     reason: str
     is_theirs: bool = False
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,14 @@ Outcome = Answered | Deferred | Hopeless
 class Entry:
     """A message in a lane, with what its sender still has in memory of it.
 
-    `supersedes` says that it makes older ones of its operation and session needless.
+    `supersedes` says that it makes older ones of its operation and session needless, `is_aside` that the peer has
+    failed on it so often that other sessions pass it, and the CDR of its own.
     """
 
     record: QueuedRecord
     outgoing: Outgoing[Any] | None = None
     supersedes: bool = False
+    is_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,11 @@ class LaneParts:
     """Set once nothing more is to be sent."""
 
 
+def _next_at(entry: Entry) -> datetime:
+    """When a message is to be sent again, which stands aside."""
+    return entry.record.next_at or entry.record.created_at
+
+
 class Lane:
     """What waits for one peer. `complete` says whether `entries` are all of it."""
 
@@ -111,6 +122,8 @@ class Lane:
         self._running = False
         self._flight: asyncio.Task[None] | None = None
         self._forced = False
+        self._heard_at: datetime | None = None
+        """When something was sent earlier than it was to be because the peer had been heard from."""
         self._faults = 0
         """How often in a row the store has failed."""
         self._timer: asyncio.TimerHandle | None = None
@@ -138,7 +151,7 @@ class Lane:
 
     def add(self, entry: Entry) -> None:
         """Take up a message that is in the store."""
-        if entry.supersedes and self._blocked is not None and not self._running:
+        if entry.supersedes and not self._running:
             self._drop_older(entry.record)
         if self.complete and entry.record.id > self._last_id and len(self._entries) < MOST_HELD:
             self._append(entry)
@@ -146,6 +159,21 @@ class Lane:
             self.complete = False
             self._missed += 1
         self.start()
+
+    def holds(self, session_key: str) -> bool:
+        """Whether there may be something about the session that is to be delivered before its CDR."""
+        if not self.complete or self.sessions[session_key] <= 0:
+            return not self.complete
+        return not next(entry.is_aside for entry in self._entries if entry.record.session_key == session_key)
+
+    def forget(self, number: int) -> None:
+        """Send no more of a message that is not in the store any longer."""
+        found = next((entry for entry in self._entries if entry.record.id == number), None)
+        if found is not None:
+            self._pop(found)
+            self._tell(number, Deferred("", "taken out of the outbox"))
+            self._parts.moved(self.peer, self.name)
+            self.start()
 
     def result(self, number: int) -> asyncio.Future[Outcome]:
         """What will become of a message, or that it has to wait longer than anybody should."""
@@ -166,6 +194,17 @@ class Lane:
             name = f"outbox to {self.peer or 'our own backend'}"
             self._flight = asyncio.create_task(self._run(), name=name)
             self._parts.background.adopt(self._flight)
+
+    def heard(self) -> None:
+        """The peer is there: what waits because it was silent is sent at once, though not more often than at first."""
+        if self._blocked is None or not self._blocked.is_silent or self._running:
+            return
+        now, pause_seconds = self._parts.now(), self._parts.settings.base_seconds
+        if self._heard_at is not None and abs(now - self._heard_at) < timedelta(seconds=pause_seconds):
+            self._sleep(pause_seconds, self.heard)
+            return
+        self._heard_at = now
+        self.start(force=True)
 
     def stop(self) -> None:
         """Send nothing more by itself."""
@@ -197,18 +236,24 @@ class Lane:
     async def _one(self) -> bool:
         """Attempt the first message; returns whether to go on with the next one."""
         entry = await self._first()
-        if entry is None or self._parts.resting.is_set():
+        if entry is None:
+            self._forced = False
+            return False
+        if self._parts.resting.is_set():
             return False
         holder = self._parts.held_by(entry)
         if holder is not None:
             if holder.blocked is not None:
                 self._tell_all(holder.blocked)
             return False
-        if not self._forced:
-            until = self._wait_until(entry)
-            if until is not None:
-                self._block(self._blocked or Deferred("", entry.record.reason or "the peer does not answer"), until)
-                return False
+        until = None if self._forced else self._wait_until(entry)
+        if until is not None:
+            why = self._blocked or Deferred("", entry.record.reason or "the peer does not answer", is_silent=True)
+            if entry.is_aside and self._blocked is None:
+                self._pause(why, until)
+            else:
+                self._block(why, until)
+            return False
         self._forced = False
         self._blocked = self._blocked_until = None
         outcome = await self._parts.attempt(entry)
@@ -218,10 +263,8 @@ class Lane:
         return await self._put_off(entry, outcome)
 
     async def _first(self) -> Entry | None:
-        """The first message; read from the store where memory has none."""
-        while not self._entries:
-            if self.complete:
-                return None
+        """The message that has its turn, or will have it next; read from the store where memory has none."""
+        while (entry := self._turn()) is None and not self.complete:
             await self._left()  # what is in the store until it has been taken out is not to be read again
             missed = self._missed
             found = await self._parts.store.waiting(self.peer, self.name, self._last_id, AT_ONCE)
@@ -231,23 +274,46 @@ class Lane:
                 self.complete, self._missed = True, 0
                 if not self._entries:
                     self._parts.moved(self.peer, self.name)
-        return self._entries[0]
+        return entry or min((entry for entry in self._entries if entry.is_aside), key=_next_at, default=None)
+
+    def _turn(self) -> Entry | None:
+        """The first message that is not aside until later, and not behind one of its session that is."""
+        passed: set[str] = set()
+        for entry in self._entries:
+            key = entry.record.session_key
+            if key not in passed:
+                if self._forced or not entry.is_aside or not self._is_ahead(entry.record.next_at):
+                    return entry
+                passed.add(key)
+        return None
+
+    def _is_ahead(self, moment: datetime | None) -> bool:
+        """Whether a pause goes on until then; not where it would be longer than any: the clock has been set back."""
+        settings = self._parts.settings
+        longest = timedelta(seconds=settings.cap_seconds * (1 + settings.jitter))
+        return moment is not None and timedelta(0) < moment - self._parts.now() <= longest
 
     def _wait_until(self, entry: Entry) -> datetime | None:
         """Until when nothing is to be sent; None where it may be sent now."""
-        now = self._parts.now()
-        moments = (entry.record.next_at, self._blocked_until, self._parts.breakers.open_until(self.peer))
-        return max((moment for moment in moments if moment is not None and moment > now), default=None)
+        moments = [moment for moment in (entry.record.next_at, self._blocked_until) if self._is_ahead(moment)]
+        moments.append(self._parts.breakers.open_until(self.peer))
+        return max((moment for moment in moments if moment is not None), default=None)
 
     def _block(self, why: Deferred, until: datetime) -> None:
         """Tell everybody who waits that it takes longer, and sleep until then."""
         self._blocked, self._blocked_until = why, until
+        self._pause(why, until)
+
+    def _pause(self, why: Deferred, until: datetime) -> None:
+        """The same, but what comes meanwhile is sent."""
         self._tell_all(why)
         self._parts.moved(self.peer, self.name)
+        self._sleep(min(until - self._parts.now(), LONGEST_SLEEP).total_seconds(), self.start)
+
+    def _sleep(self, seconds: float, then: Callable[[], None]) -> None:
         self._stop_timer()
         if not self._parts.resting.is_set():
-            delay = min(until - self._parts.now(), LONGEST_SLEEP).total_seconds()
-            self._timer = asyncio.get_running_loop().call_later(max(delay, 0.001), self.start)
+            self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.001), then)
 
     async def _leave(self, entry: Entry, outcome: Answered) -> None:
         """Take the message out, while the next one is on its way already: no more than one is taken out at a time."""
@@ -281,7 +347,7 @@ class Lane:
         attempts = record.attempts + 1
         reason = outcome.reason
         old = now - record.created_at >= timedelta(days=settings.dead_after_days)
-        if isinstance(outcome, Hopeless) or old or (outcome.is_theirs and attempts >= settings.failed_answers):
+        if isinstance(outcome, Hopeless) or old:
             dead = replace(record, attempts=attempts, next_at=None, state=QueueState.DEAD, reason=reason)
             await self._parts.postpone(dead, outcome)
             self._pop(entry)
@@ -291,13 +357,19 @@ class Lane:
         next_at = now + pause(settings, attempts, self._parts.random)
         entry.record = replace(record, attempts=attempts, next_at=next_at, reason=reason)
         await self._parts.postpone(entry.record, outcome)
+        if outcome.is_theirs and attempts >= settings.failed_answers:
+            entry.is_aside = True
+            self._tell(record.id, outcome)
+            self._parts.moved(self.peer, self.name)
+            return True
         self._block(outcome, next_at)
         return self._forced
 
     def _pop(self, entry: Entry) -> None:
-        if not self._entries or self._entries[0] is not entry:  # everything is being read again
+        place = next((place for place, known in enumerate(self._entries) if known is entry), None)
+        if place is None:  # everything is being read again
             return
-        self._entries.popleft()
+        del self._entries[place]
         key = entry.record.session_key
         self.sessions[key] -= 1
         if self.sessions[key] <= 0:

@@ -15,9 +15,18 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from p2pnode.oicp import operations as ops
-from p2pnode.oicp.answers import code_of
+from p2pnode.oicp.answers import acknowledge, code_of
 from p2pnode.oicp.codec import read, replace_members
-from p2pnode.oicp.errors import BadStatus, InvalidMessage, PeerError, ProtocolError, Refused, Unreadable
+from p2pnode.oicp.errors import (
+    BadStatus,
+    InvalidMessage,
+    NoAnswer,
+    PeerError,
+    ProtocolError,
+    Refused,
+    Unreachable,
+    Unreadable,
+)
 from p2pnode.oicp.operations import BY_NAME, AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import ask, told
@@ -201,13 +210,16 @@ class Outbox:
         return found
 
     async def drop(self, number: int) -> bool:
-        """Take a dead letter out for good; returns whether there is one with this id."""
+        """Take a message out for good, also one that waits; returns whether there is one with this id."""
 
-        def work(transaction: Transaction) -> bool:
+        def work(transaction: Transaction) -> QueuedRecord | None:
             record = transaction.queued_one(number)
-            return record is not None and record.state is QueueState.DEAD and transaction.unqueue(number)
+            return record if transaction.unqueue(number) else None
 
-        return await self._party.store.write(work)
+        dropped = await self._party.store.write(work)
+        if dropped is not None and dropped.state is QueueState.WAITING:
+            self._lane(dropped.peer, dropped.lane).forget(number)
+        return dropped is not None
 
     def _lane(self, peer: str, name: str, *, complete: bool = True) -> Lane:
         lane = self._lanes.get((peer, name))
@@ -219,15 +231,13 @@ class Outbox:
         """The peer may be back: try what waits for it."""
         for (name, _), lane in self._lanes.items():
             if name == peer:
-                lane.start(force=True)
+                lane.heard()
 
     def _held_by(self, entry: Entry) -> Lane | None:
         """The lane of notifications, if a CDR has to wait for those of its session."""
         record = entry.record
         before = self._lanes.get((record.peer, NOTIFICATIONS)) if record.lane != NOTIFICATIONS else None
-        if before is None or before.is_empty or (before.complete and record.session_key not in before.sessions):
-            return None
-        return before
+        return before if before is not None and before.holds(record.session_key) else None
 
     def _moved(self, peer: str, name: str) -> None:
         """Notifications have been delivered, or cannot be for now: messages of other lanes may have waited for them."""
@@ -252,11 +262,14 @@ class Outbox:
             deadline = operation.deadline if destination.peer is None else None
             reply = await ask(party, destination, outgoing, caller_id=record.caller_id, body=body, deadline=deadline)
         except ProtocolError as error:
+            if LANES[operation] == NOTIFICATIONS and error.code is Code.NO_VALID_CONTRACT:
+                reason = error.reason if outgoing.source is None else "the other party is not told of it"
+                return Answered(acknowledge(outgoing.message, error.code, reason), error.code)
             return Deferred(error.code, error.reason)
         except PeerError as error:
             return _failure(error, outgoing)
         code = code_of(reply.answer)
-        if code in AWAY | FAILED:
+        if code in AWAY | FAILED and (destination.peer is None or not is_final(operation, code)):
             status = reply.answer.status_code
             said = status.additional_info or status.description or ""
             return Deferred(code, f"{code} {said}".rstrip(), is_theirs=code in FAILED)
@@ -315,17 +328,25 @@ def _note(transaction: Transaction, record: QueuedRecord, code: str, at: datetim
     )
 
 
+def is_final(operation: AnyOperation, code: str) -> bool:
+    """Whether a peer's reason that may pass is an answer all the same: to a notification, whose worth passes sooner.
+
+    A party that takes no notifications would have none of the CDRs behind them.
+    """
+    return LANES[operation] == NOTIFICATIONS and code in AWAY and code != Code.PARTNER_DID_NOT_RESPOND
+
+
 def _failure(error: PeerError, outgoing: Outgoing[Any]) -> Outcome:
     """What a call that failed means for the message."""
     reason = str(error)
     if isinstance(error, Refused):
         code = error.peer_code
-        passing = error.http in OVERLOADED or code in AWAY
+        passing = error.http in OVERLOADED or (code in AWAY and not is_final(outgoing.operation, code))
         if not passing and code not in FAILED and (error.http or 0) < HTTPStatus.INTERNAL_SERVER_ERROR:
             return Answered(None, error.code, told(outgoing, error))
         return Deferred(error.code, reason, is_theirs=not passing)
     theirs = isinstance(error, Unreadable) or (isinstance(error, BadStatus) and error.http not in OVERLOADED)
-    return Deferred(error.code, reason, is_theirs=theirs)
+    return Deferred(error.code, reason, is_theirs=theirs, is_silent=isinstance(error, Unreachable | NoAnswer))
 
 
 def for_hub(outgoing: Outgoing[Any], record: QueuedRecord, destination: Destination) -> bytes | None:

@@ -54,12 +54,10 @@ class OutboxRoutes:
         return _json({"requeued": number})
 
     async def _drop(self, request: web.Request) -> web.Response:
-        """Forget a dead letter."""
+        """Forget a message."""
         number = _number(request)
         if not await self._node.roaming.outbox.drop(number):
-            raise Refusal(
-                HTTPStatus.NOT_FOUND, "there is no such dead letter", "`p2pnode outbox list --state dead` lists them"
-            )
+            raise _missing()
         return _json({"dropped": number})
 
 

@@ -12,7 +12,7 @@ from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeStart
 from p2pnode.oicp.codec import encode
-from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.errors import NoAnswer, ProtocolError
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import (
     AUTHORIZE_REMOTE_START,
@@ -186,8 +186,129 @@ async def test_a_message_the_peer_fails_on_again_and_again_makes_room_for_the_ne
         assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr(session_id))).result
     await cpo.roaming.deliver_pending()
     assert (await stored(cpo, ids(2)[1])).forwarded_at is not None
-    (dead,) = await cpo.store.outbox()
-    assert (dead.state, dead.reason) == (QueueState.DEAD, "021 a fault")
+    (failing_on,) = await cpo.store.outbox()
+    assert (failing_on.state, failing_on.reason) == (QueueState.WAITING, "021 a fault")
+    emp.answering = answer
+    await cpo.roaming.deliver_pending()
+    assert await cpo.store.outbox() == []
+    assert (await stored(cpo, ids(2)[0])).forwarded_at is not None
+
+
+async def test_a_notification_the_peer_fails_on_holds_back_what_follows_it_in_its_session_but_not_its_cdr(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    cpo.limits = replace(LIMITS, outbox=OutboxSection(failed_answers=2))
+    cpo.restart()
+    await authorized(cpo)
+    answer = emp.answer
+
+    async def failing(call: Call, process_id: str) -> tuple[int, bytes]:
+        if call.operation is CHARGING_NOTIFICATION_START:
+            return 200, encode(acknowledge(None, Code.SYSTEM_ERROR, "a fault"))
+        return await answer(call, process_id)
+
+    emp.answering = failing
+    await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    await cpo.send(CHARGING_NOTIFICATION_END, ended("9"))
+    assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr())).status_code.additional_info is not None
+    assert not emp.emp.cdrs
+    await cpo.roaming.deliver_pending()
+    assert (len(emp.emp.cdrs), emp.emp.notifications) == (1, [])
+    assert [record.operation[20:] for record in await cpo.store.outbox()] == ["Start", "End"]
+
+
+@pytest.mark.parametrize("by", ["the peer", "the peer table"])
+async def test_a_peer_that_takes_no_notifications_gets_its_cdrs(pair: tuple[Party, Party], by: str) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    answer = emp.answer
+
+    async def answering(call: Call, process_id: str) -> tuple[int, bytes]:
+        if call.operation is CHARGING_NOTIFICATION_START:
+            return 200, encode(acknowledge(None, Code.SERVICE_NOT_AVAILABLE, "not offered"))
+        return await answer(call, process_id)
+
+    if by == "the peer":
+        emp.answering = answering
+    else:
+        cpo.knows(emp, send=[CHARGE_DETAIL_RECORD.name])
+    refused: Acknowledgement = await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    assert not refused.result
+    assert await cpo.store.outbox() == []
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr())
+    await emp.roaming.settle()
+    assert len(emp.emp.cdrs) == 1
+
+
+async def test_a_message_that_waits_can_be_dropped_and_holds_nothing_any_more(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr())
+    first, _ = await cpo.store.outbox()
+    cpo.wire.down = set()
+    assert await cpo.roaming.outbox.drop(first.id)
+    await cpo.roaming.deliver_pending()
+    await emp.roaming.settle()
+    assert (len(emp.emp.cdrs), emp.emp.notifications) == (1, [])
+
+
+async def test_a_lane_in_silence_is_not_tried_with_each_answer_another_has(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    for session_id in ids(30):
+        await authorized(cpo, session_id)
+    answer = emp.answer
+
+    async def answering(call: Call, process_id: str) -> tuple[int, bytes]:
+        if call.operation is CHARGE_DETAIL_RECORD:
+            raise NoAnswer("emp", "connection reset")
+        return await answer(call, process_id)
+
+    emp.answering = answering
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr(ids(30)[0]))
+    for session_id in ids(30)[1:]:
+        await cpo.send(CHARGING_NOTIFICATION_START, begun(session_id=session_id))
+    assert len(cpo.wire.to("emp", CHARGE_DETAIL_RECORD)) <= 3
+
+
+async def test_two_lanes_whose_peer_answers_one_with_a_fault_do_not_drive_each_other(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    cpo.limits = replace(LIMITS, outbox=NO_JITTER)
+    cpo.restart()
+    for session_id in ids(2):
+        await authorized(cpo, session_id)
+
+    async def answering(call: Call, _: str) -> tuple[int, bytes]:
+        if call.operation is CHARGE_DETAIL_RECORD:
+            raise NoAnswer("emp", "connection reset")
+        return 200, encode(acknowledge(None, Code.SYSTEM_ERROR, "restarting"))
+
+    emp.answering = answering
+    await cpo.send(CHARGING_NOTIFICATION_START, begun(session_id=ids(2)[0]))
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr(ids(2)[1]))
+    cpo.clock.advance(seconds=2)
+    cpo.roaming.outbox.wake()
+    await cpo.roaming.settle()
+    assert all(record.attempts <= 3 for record in await cpo.store.outbox())
+
+
+async def test_a_pause_does_not_last_longer_because_the_clock_is_set_back(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    cpo.wire.down = {"emp"}
+    cpo.clock.advance(hours=5)
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr())
+    for _ in range(3):
+        cpo.roaming.breakers.failed("emp", "away")
+    await cpo.roaming.settle()
+    cpo.wire.down = set()
+    cpo.clock.advance(hours=-1)
+    cpo.restart()
+    await cpo.roaming.resume()
+    await cpo.roaming.settle()
+    assert len(emp.emp.cdrs) == 1
 
 
 async def test_a_refusal_is_final(pair: tuple[Party, Party]) -> None:
