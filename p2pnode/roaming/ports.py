@@ -266,15 +266,25 @@ class Store(OutboxReading, Protocol):
         ...
 
     async def products(
-        self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
+        self,
+        owners: tuple[str, ...],
+        operator_keys: tuple[str, ...] | None,
+        changed_since: datetime | None = None,
+        *,
+        product_id: str | None = None,
     ) -> Sequence[ProductRecord]:
-        """Pricing products (changed at or after a moment), ordered by operator, provider and product."""
+        """Pricing products (changed at or after a moment, with one id), ordered by operator, provider and product."""
         ...
 
     async def evse_pricing(
-        self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
+        self,
+        owners: tuple[str, ...],
+        operator_keys: tuple[str, ...] | None,
+        changed_since: datetime | None = None,
+        *,
+        evse_key: str | None = None,
     ) -> Sequence[EvsePricingRecord]:
-        """EVSE pricing (changed at or after a moment), ordered by operator and EVSE."""
+        """EVSE pricing (changed at or after a moment, of one EVSE), ordered by operator and EVSE."""
         ...
 
     async def authentication(self, kind: str, key: str) -> Sequence[AuthenticationRecord]:

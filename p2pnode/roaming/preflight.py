@@ -16,7 +16,12 @@ from p2pnode.oicp.evse_data import EvseRecord
 from p2pnode.oicp.evse_types import CalibrationLawDataAvailabilityType
 from p2pnode.oicp.identifiers import evse_key, operator_key, provider_key, session_key
 from p2pnode.oicp.mending import read_evse_record
-from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, CHARGING_NOTIFICATION_END, CHARGING_NOTIFICATION_PROGRESS
+from p2pnode.oicp.operations import (
+    CHARGE_DETAIL_RECORD,
+    CHARGING_NOTIFICATION_END,
+    CHARGING_NOTIFICATION_PROGRESS,
+    Role,
+)
 from p2pnode.oicp.pricing import EvsePricingType
 from p2pnode.oicp.rules_session import ENERGY_TOLERANCE
 from p2pnode.oicp.status import Code
@@ -98,16 +103,19 @@ class Preflight:
         product_id = message.partner_product_id
         if product_id is None:
             return []
-        operators = (operator_key(session.operator_id),) if session is not None else None
+        ours = {operator_key(session.operator_id)} if session is not None else self._party.own.keys[Role.CPO]
+        operators = tuple(sorted(ours))
         providers = {ANY_PROVIDER} if session is None else {ANY_PROVIDER, provider_key(session.provider_id)}
-        published = await self._party.store.products((OWN,), operators)
-        known = {record.product_id for record in published if record.provider_key in providers}
-        if known and product_id not in known:
-            sentence = f"PartnerProductID is none of the {len(known)} products published for this provider."
-            return [Violation("/PartnerProductID", "product-unknown", sentence, WARNING)]
-        key = evse_key(message.evse_id)
-        pricing = await self._party.store.evse_pricing((OWN,), operators)
-        here = [record for record in pricing if record.evse_key == key and record.provider_key in providers]
+        store = self._party.store
+        same = await store.products((OWN,), operators, product_id=product_id)
+        if not any(record.provider_key in providers for record in same):
+            published = await store.products((OWN,), operators)
+            known = {record.product_id for record in published if record.provider_key in providers}
+            if known:
+                sentence = f"PartnerProductID is none of the {len(known)} products published for this provider."
+                return [Violation("/PartnerProductID", "product-unknown", sentence, WARNING)]
+        pricing = await store.evse_pricing((OWN,), operators, evse_key=evse_key(message.evse_id))
+        here = [record for record in pricing if record.provider_key in providers]
         listed = {
             product for record in here for product in read_stored(EvsePricingType, record.body).evse_id_product_list
         }

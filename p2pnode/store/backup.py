@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from p2pnode.store.database import Database
+from p2pnode.store.database import SESSIONS, Database
 from p2pnode.store.errors import Locked, StoreError, Unopenable, store_error
 
 BESIDE = ("-wal", "-shm")
@@ -50,6 +50,7 @@ class Swapped:
 def swap(database: Database, copies: Database, suffix: str) -> Swapped:
     """Put copies in the place of both databases of a store; the former stay beside them, with a suffix to their names.
 
+    Up to when peers have everything, and we of them, is left out: they have been told what the copies do not know of.
     The place holds a whole database at every moment. Raises Locked where a process has a database open, StoreError
     where a file cannot be moved.
     """
@@ -63,9 +64,13 @@ def swap(database: Database, copies: Database, suffix: str) -> Swapped:
             draft = one.path.with_name(f".{one.path.name}.restoring")
             shutil.copyfile(source.path, draft)
             draft.chmod(0o600)
+            if one.holds == SESSIONS:
+                _forget_deliveries(draft)
             _on_disk(draft)
             draft.replace(one.path)
         _on_disk(database.path.parent)
+    except sqlite3.Error as error:
+        raise store_error(error) from error
     except OSError as error:
         raise StoreError(f"{error.filename or database.path} cannot be put in place: {error.strerror}") from error
     return Swapped(tuple(one.path for one in each), tuple(former))
@@ -82,6 +87,12 @@ def _write(source: sqlite3.Connection, target: Path) -> None:
     with closing(sqlite3.connect(target, isolation_level=None)) as connection:
         source.backup(connection)
         connection.execute("PRAGMA journal_mode = DELETE").fetchall()  # one file, with nothing beside it
+
+
+def _forget_deliveries(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'delivery'").fetchone():
+            connection.execute("DELETE FROM delivery")
 
 
 def _close_log(path: Path) -> None:

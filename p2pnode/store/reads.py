@@ -173,20 +173,32 @@ def statuses(
 
 
 def products(
-    connection: Connection, owners: tuple[str, ...], operator_keys: Keys, changed_since: datetime | None
+    connection: Connection,
+    owners: tuple[str, ...],
+    operator_keys: Keys,
+    changed_since: datetime | None,
+    product_id: str | None = None,
 ) -> list[ProductRecord]:
     """Pricing products, ordered by operator, provider and product."""
     query = _pricing(PRODUCTS, owners, operator_keys, changed_since)
     c = PRODUCTS.table.c
+    if product_id is not None:
+        query = query.where(c.product_id == product_id)
     return records(connection, PRODUCTS, query.order_by(c.operator_key, c.provider_key, c.product_id, c.owner))
 
 
 def evse_pricing(
-    connection: Connection, owners: tuple[str, ...], operator_keys: Keys, changed_since: datetime | None
+    connection: Connection,
+    owners: tuple[str, ...],
+    operator_keys: Keys,
+    changed_since: datetime | None,
+    evse_key: str | None = None,
 ) -> list[EvsePricingRecord]:
     """EVSE pricing, ordered by operator and EVSE."""
     query = _pricing(EVSE_PRICING, owners, operator_keys, changed_since)
     c = EVSE_PRICING.table.c
+    if evse_key is not None:
+        query = query.where(c.evse_key == evse_key)
     return records(connection, EVSE_PRICING, query.order_by(c.operator_key, c.evse_key, c.provider_key, c.owner))
 
 

@@ -270,24 +270,30 @@ class SqlStore:
         )
 
     async def products(
-        self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
+        self,
+        owners: tuple[str, ...],
+        operator_keys: tuple[str, ...] | None,
+        changed_since: datetime | None = None,
+        *,
+        product_id: str | None = None,
     ) -> Sequence[ProductRecord]:
         """Pricing products, ordered by operator, provider and product."""
         self._clock.read()  # what changes from here on does so later
         changed_since = self._seen_before(changed_since)
-        return await self._reader.search(
-            lambda connection: reads.products(connection, owners, operator_keys, changed_since)
-        )
+        return await self._reader.search(lambda c: reads.products(c, owners, operator_keys, changed_since, product_id))
 
     async def evse_pricing(
-        self, owners: tuple[str, ...], operator_keys: tuple[str, ...] | None, changed_since: datetime | None = None
+        self,
+        owners: tuple[str, ...],
+        operator_keys: tuple[str, ...] | None,
+        changed_since: datetime | None = None,
+        *,
+        evse_key: str | None = None,
     ) -> Sequence[EvsePricingRecord]:
         """EVSE pricing, ordered by operator and EVSE."""
         self._clock.read()  # as above
-        changed_since = self._seen_before(changed_since)
-        return await self._reader.search(
-            lambda connection: reads.evse_pricing(connection, owners, operator_keys, changed_since)
-        )
+        since = self._seen_before(changed_since)
+        return await self._reader.search(lambda c: reads.evse_pricing(c, owners, operator_keys, since, evse_key))
 
     async def authentication(self, kind: str, key: str) -> Sequence[AuthenticationRecord]:
         """Who vouches for this identification."""

@@ -1,5 +1,6 @@
 """What a CDR of our own CPO is checked for before it is sent."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
@@ -112,6 +113,28 @@ async def test_a_product_nobody_has_published_here_is_told_and_stops_no_cdr(
     assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr(partner_product_id=product))).result
     assert await notes(cpo) == [("000", [code])]
     assert [[each.code for each in found] for _, found in cpo.checked] == [[code]]
+
+
+async def test_of_all_prices_only_those_of_the_evse_and_the_product_are_read(
+    cpo: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish_products(cpo, "AC1", "AC2", at_evse="AC1")
+    others = [{"EvseID": f"{EVSE}{at}", "ProviderID": "*", "EvseIDProductList": ["AC2"]} for at in range(100)]
+    assert (await cpo.send(PUSH_EVSE_PRICING, encode({"ActionType": "insert", "EVSEPricing": others}))).result
+    read: list[int] = []
+    for name in ("products", "evse_pricing"):
+        monkeypatch.setattr(cpo.store, name, _counting(getattr(cpo.store, name), read))
+    assert await told(cpo, cdr(partner_product_id="AC1")) == []
+    assert read == [1, 1]
+
+
+def _counting(reading: Callable[..., Awaitable[Sequence[object]]], into: list[int]) -> Callable[..., object]:
+    async def counted(*wanted: object, **more: object) -> Sequence[object]:
+        found = await reading(*wanted, **more)
+        into.append(len(found))
+        return found
+
+    return counted
 
 
 async def test_all_violations_are_told_at_once_and_noted_once_however_often_it_is_tried(cpo: Party) -> None:
