@@ -1,5 +1,6 @@
 """`p2pnode audit`: the log of who was refused, what administrators did and what changed."""
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ import msgspec
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_table
 from p2pnode.config import load_node
-from p2pnode.observe.audit import chain_of, verify
+from p2pnode.observe.audit import chain_of, lines_of, verify
 from p2pnode.web.problem import Problem
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ def audit() -> None:
 @directory_option
 @json_option
 def check(file: Path | None, expected: str | None, directory: Path, *, as_json: bool) -> None:
-    """Check that no line of an audit log was changed, removed or inserted.
+    """Check that no line of an audit log was changed, removed or inserted, from its oldest file to its latest.
 
     That none was cut off at the end shows only --chain, noted in another place. Exit code 1 where something is wrong.
     """
@@ -44,11 +45,13 @@ def check(file: Path | None, expected: str | None, directory: Path, *, as_json: 
     if fault is None and expected is not None and expected not in _read(path, _chains):
         fault = "no line has that chain: lines are missing at the end, or all were written anew"
     if as_json:
-        show_json({"lines": verdict.lines, "chain": verdict.chain, "fault": fault})
+        show_json({"lines": verdict.lines, "chain": verdict.chain, "fault": fault, "after": verdict.after})
     if fault is not None:
         raise Problem(f"{path}: {fault}", f"{verdict.lines} lines before that hold")
     if not as_json:
         say(f"{verdict.lines} lines hold; the chain at the end is {verdict.chain}")
+    if verdict.after is not None:
+        say(f"the oldest file continues one that is not there; the chain at its end was {verdict.after}")
 
 
 @audit.command(epilog=example("p2pnode audit show --last 20 --dir my-node"))
@@ -57,7 +60,7 @@ def check(file: Path | None, expected: str | None, directory: Path, *, as_json: 
 @json_option
 def show(last: int, directory: Path, *, as_json: bool) -> None:
     """Show the last lines of the audit log."""
-    lines = _read(_path(directory), _lines)[-last:]
+    lines = _read(_path(directory), lambda path: deque(lines_of(path), last))
     found: list[dict[str, Any]] = [msgspec.json.decode(line) for line in lines if chain_of(line)]
     if as_json:
         show_json(found)
@@ -78,12 +81,8 @@ def _path(directory: Path) -> Path:
     return settings.path
 
 
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines()
-
-
 def _chains(path: Path) -> set[str]:
-    return {chain for line in _lines(path) if (chain := chain_of(line))}
+    return {chain for line in lines_of(path) if (chain := chain_of(line))}
 
 
 def _read(path: Path, read: Callable[[Path], T]) -> T:

@@ -320,6 +320,11 @@ class AuditSection(Settings):
 
     enabled: bool = Field(default=True, description="`false` keeps no such log.")
     path: Path = Field(default=Path("audit.jsonl"), description="The file; lines are only ever added to it.")
+    most_bytes: int = Field(
+        default=1 << 26,
+        ge=4096,
+        description="A file of this size gets a number, the oldest 1, and a new one is begun. The node deletes none.",
+    )
     authorizations: Literal["off", "masked", "full"] = Field(
         default="off",
         description="Whether each start and stop that a peer asks for gets a line with who identified: the last "

@@ -39,7 +39,7 @@ class Auditing:
     def __enter__(self) -> None:
         """Open the file and note the start. Raises OSError where it cannot be written."""
         if self._settings.enabled:
-            self._observer.audit_log = AuditLog(self._settings.path, self._now)
+            self._observer.audit_log = AuditLog(self._settings.path, self._now, self._settings.most_bytes)
             self._known = {peer.name: peer for peer in self._peers().peers}
             self._observer.audit("started", version=__version__, peers=sorted(self._known))
 
