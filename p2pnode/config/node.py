@@ -272,7 +272,8 @@ class LimitsSection(Settings):
     handshakes: int = Field(
         default=512,
         ge=1,
-        description="How many TLS handshakes may be under way; of more, the one that has waited longest is ended.",
+        description="How many TLS handshakes may be under way; of more, one is ended: the oldest from the "
+        "address that has most.",
     )
     keep_alive_seconds: float = Field(
         default=75.0, gt=0, description="How long an idle connection of a peer is kept open."

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from aiohttp.web import BaseRequest, StreamResponse
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
 
 from p2pnode.config.node import LimitsSection
 
@@ -100,6 +101,11 @@ class Connection(web.RequestHandler):
         if self._is_held:
             self._is_held = False
             super().resume_reading(resume_parser)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's signature
+        """Log a failure of our own. A body that cannot be decoded is none: it fails again when it is thrown away."""
+        if not isinstance(kw.get("exc_info"), RequestPayloadError | HttpProcessingError):
+            super().log_exception(*args, **kw)
 
     def handle_error(
         self,

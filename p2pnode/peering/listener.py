@@ -1,7 +1,8 @@
 """Taking in connections: one at a time, between what others ask, and no more TLS handshakes at once than agreed.
 
 Whoever connects and says nothing costs a node a socket, and the buffers of a handshake, until its time is over. Where
-too many do, the one that has waited longest is hung up on: a peer's handshake takes milliseconds, so it is never that.
+there are too many, the address with the most of them is hung up on, the one that has waited longest: whoever connects
+from one address, however often, ends its own handshakes and not those of a peer at another.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import IPv6Address
 
 from p2pnode.config.node import LimitsSection
 from p2pnode.roaming.background import Background
@@ -34,7 +36,8 @@ class Listener:
         self._limits = limits
         self._logger = logger
         self._sockets: list[socket.socket] = []
-        self._shaking: dict[socket.socket, None] = {}
+        self._shaking: dict[socket.socket, str] = {}
+        self._shaking_at: dict[str, dict[socket.socket, None]] = {}
         self._tasks = Background()
 
     async def start(self, host: str, port: int) -> int:
@@ -62,6 +65,7 @@ class Listener:
         for connected in self._shaking:  # those whose handshake had not begun
             connected.close()
         self._shaking.clear()
+        self._shaking_at.clear()
         while self._sockets:
             self._sockets.pop().close()
 
@@ -69,17 +73,19 @@ class Listener:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connected, _ = await loop.sock_accept(listening)
+                connected, (address, *_) = await loop.sock_accept(listening)
             except ConnectionError:
                 continue  # gone before it was taken in
             except OSError as error:
                 self._logger.warning("no connection can be taken in: %s", error.strerror)
-                self._end_oldest()
+                self._end_one()
                 await asyncio.sleep(REST_SECONDS)
                 continue
             if len(self._shaking) >= self._limits.handshakes:
-                self._end_oldest()
-            self._shaking[connected] = None
+                self._end_one()
+            site = _site(address)
+            self._shaking[connected] = site
+            self._shaking_at.setdefault(site, {})[connected] = None
             self._tasks.start(self._serve(connected), "a new connection")
 
     async def _serve(self, connected: socket.socket) -> None:
@@ -91,13 +97,29 @@ class Listener:
         except OSError:  # the handshake failed, for a reason that ServerTls tells
             connected.close()
         finally:
-            self._shaking.pop(connected, None)
+            self._forget(connected)
 
-    def _end_oldest(self) -> None:
-        oldest = next(iter(self._shaking), None)
-        if oldest is not None:
-            del self._shaking[oldest]
+    def _forget(self, connected: socket.socket) -> None:
+        site = self._shaking.pop(connected, None)
+        if site is not None:
+            del self._shaking_at[site][connected]
+            if not self._shaking_at[site]:
+                del self._shaking_at[site]
+
+    def _end_one(self) -> None:
+        """Hang up on the handshake that has taken longest of those from the address that has most under way."""
+        most = max(self._shaking_at.values(), key=len, default=None)
+        if most:
+            oldest = next(iter(most))
+            self._forget(oldest)
             _hang_up(oldest)
+
+
+def _site(address: str) -> str:
+    """What counts as one address: of IPv6 a network of 64 bits, all of which one host may use."""
+    if ":" not in address:
+        return address
+    return IPv6Address(address.partition("%")[0]).exploded[:19]
 
 
 def _hang_up(connected: socket.socket) -> None:

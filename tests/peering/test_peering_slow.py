@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import io
+import socket
 import ssl
 from contextlib import AsyncExitStack
 
@@ -116,6 +117,39 @@ async def test_of_too_many_handshakes_the_oldest_ends_and_a_peer_gets_in(pki: Pk
         assert not silent[5][0].at_eof()
         for _, writer in silent:
             writer.close()
+
+
+async def test_whoever_connects_too_often_ends_its_own_handshakes_and_not_a_slow_peers(pki: Pki, notes: Notes) -> None:
+    limits = LimitsSection(handshakes=3, handshake_seconds=LONG, stop_seconds=SOON)
+    loop = asyncio.get_running_loop()
+    async with face_over(
+        await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node), limits=limits
+    ) as face:
+        peer = socket.socket()
+        peer.setblocking(False)  # noqa: FBT003 - the signature of the standard library
+        await loop.sock_connect(peer, ("127.0.0.1", face.port))
+        silent = [await asyncio.open_connection("127.0.0.1", face.port, local_addr=("127.0.0.2", 0)) for _ in range(9)]
+        assert all([await _ended(reader) for reader, _ in silent[:7]])
+        tls = tls_client(pki.node, pki.partner)
+        reader, writer = await asyncio.open_connection(sock=peer, ssl=tls, server_hostname="localhost")
+        writer.write(_request())
+        assert (await read_reply(reader)).status == 200
+        for _, each in [*silent, (reader, writer)]:
+            each.close()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_a_body_that_a_stranger_compressed_badly_is_refused_without_a_trace_in_the_log(
+    coding: str, pki: Pki, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with face_over(await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node)) as face:
+        reader, writer = await _opened(face.port, tls_client(pki.node, None))
+        writer.write(_head(AUTHORIZE_START, f"Content-Encoding: {coding}", "Content-Length: 8") + b"not that")
+        assert (await read_reply(reader)).status in {400, 401}
+        assert await _ended(reader)
+        writer.close()
+    assert "Traceback" not in caplog.text
+    assert "Unhandled" not in caplog.text
 
 
 async def test_a_body_that_trickles_is_given_up_long_before_its_time_is_over(
