@@ -64,18 +64,25 @@ def save_peer(directory: Path, entry: PeerEntry, certificate: str | None = None)
     if certificate is not None:
         entry = entry.model_copy(update={"certificate": file.with_suffix(CERTIFICATE_SUFFIX)})
     _table([*(other for other in placed if other.file != file), _Placed(entry, file, None)])
+    if certificate is not None:
+        write_file(file.with_suffix(CERTIFICATE_SUFFIX), certificate.encode())
+    _write(directory, file, entry)
+    return file
+
+
+def _write(directory: Path, file: Path, entry: PeerEntry) -> None:
     document = entry.model_dump(mode="json", exclude_defaults=True)
     for name in ("certificate", "ca"):
         if name in document and (path := Path(document[name])).is_relative_to(directory):
             document[name] = str(path.relative_to(directory))
-    if certificate is not None:
-        write_file(file.with_suffix(CERTIFICATE_SUFFIX), certificate.encode())
     write_toml(file, {"peer": [document]})
-    return file
 
 
 def rename_peer(directory: Path, name: str, new: str) -> Path:
-    """Give the peer in `peers.d/` another name, and return its file. Raises ConfigError as `save_peer`."""
+    """Give the peer in `peers.d/` another name, and return its file. Raises ConfigError as `save_peer`.
+
+    Wherever it is interrupted, the table has the peer once, under either name.
+    """
     placed = _placed(directory, name)
     renamed = placed.peer.model_dump() | {"name": new}
     entry = read_settings(PeerEntry, renamed, placed.file, "")
@@ -83,11 +90,16 @@ def rename_peer(directory: Path, name: str, new: str) -> Path:
     if file.exists():
         raise ConfigError(file, f"there is a peer {new!r} already")
     own = placed.file.with_suffix(CERTIFICATE_SUFFIX)
-    _table([*(other for other in _entries(directory) if other.peer.name != name), _Placed(entry, file, None)])
-    certificate = own.read_text("ascii") if placed.peer.certificate == own else None
-    placed.file.unlink()
-    save_peer(directory, entry, certificate)
-    if certificate is not None:
+    others = [other for other in _entries(directory) if other.peer.name != name]
+    _refuse_files_of_others(others, new, file)
+    _table([*others, _Placed(entry, file, None)])
+    moves = placed.peer.certificate == own
+    if moves:
+        entry = entry.model_copy(update={"certificate": file.with_suffix(CERTIFICATE_SUFFIX)})
+        write_file(file.with_suffix(CERTIFICATE_SUFFIX), own.read_bytes())
+    _write(directory, placed.file, entry)
+    placed.file.replace(file)
+    if moves:
         own.unlink(missing_ok=True)
     return file
 
@@ -107,9 +119,10 @@ def remove_peer(directory: Path, name: str) -> Path:
 def _placed(directory: Path, name: str) -> "_Placed":
     """The peer of this name in its own file. Raises ConfigError where it stands elsewhere or nowhere."""
     file = _own_file(directory, name)
-    for placed in _entries(directory):
+    all_placed = tuple(_entries(directory))
+    for placed in all_placed:
         if placed.peer.name == name:
-            if placed.file == file:
+            if placed.file == file and not any(other.file == file for other in all_placed if other is not placed):
                 return placed
             sentence = f"peer {name!r} was written here by hand; change it here"
             raise ConfigError(placed.file, sentence, key="peer", line=placed.line)

@@ -33,9 +33,12 @@ LINGERING_SECONDS = 2.0
 
 
 class Connection(web.RequestHandler):
-    """A connection that remembers which peer it is, and under which trust that was found out."""
+    """A connection that remembers which peer it is, and under which trust that was found out.
 
-    __slots__ = ("_head_limit", "_heads", "_is_held", "_server", "counted_for", "known_under", "peer")
+    `known_until` is when the peer's certificate ends, in seconds since 1970.
+    """
+
+    __slots__ = ("_head_limit", "_heads", "_is_held", "_server", "counted_for", "known_under", "known_until", "peer")
 
     def __init__(self, server: "ConnectionServer") -> None:
         super().__init__(
@@ -52,6 +55,7 @@ class Connection(web.RequestHandler):
         self._heads = 0
         self.peer: PeerEntry | None = None
         self.known_under: PeerTrust | None = None
+        self.known_until = 0.0
         self.counted_for = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

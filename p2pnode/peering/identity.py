@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
+from time import time
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -51,23 +52,32 @@ def _nobody(reason: str) -> ProtocolError:
 
 
 class ByCertificate:
-    """The client certificate of the TLS connection decides. It is looked at again whenever the table has changed."""
+    """The client certificate of the TLS connection decides, until it ends, however long the connection goes on.
 
-    def __init__(self, peers: PeerTableHolder) -> None:
+    It is looked at again whenever the table has changed.
+    """
+
+    def __init__(self, peers: PeerTableHolder, clock: Callable[[], float] = time) -> None:
         self._peers = peers
+        self._clock = clock
 
     def by_connection(self, request: BaseRequest) -> PeerEntry | None:
         """As in `CallerPolicy`."""
         connection = request.protocol
         trust = self._peers.trust
-        if isinstance(connection, Connection) and connection.known_under is trust:
+        if (
+            isinstance(connection, Connection)
+            and connection.known_under is trust
+            and self._clock() <= connection.known_until
+        ):
             return connection.peer
-        peer = self._peer(request)
+        peer, until = self._peer(request)
         if isinstance(connection, Connection):
-            connection.known_under, connection.peer = trust, peer
+            connection.known_under, connection.peer, connection.known_until = trust, peer, until
         return peer
 
-    def _peer(self, request: BaseRequest) -> PeerEntry:
+    def _peer(self, request: BaseRequest) -> tuple[PeerEntry, float]:
+        """Whose certificate it is, and until when it holds."""
         tls = request.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
         if der is None:
@@ -75,7 +85,10 @@ class ByCertificate:
         peer = self._peers.trust.peer_of(der)
         if peer is None:
             raise _nobody(f"The client certificate with the public key {pin_of(der)} is no peer's.")
-        return peer
+        until = x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+        if self._clock() > until:
+            raise _nobody("The client certificate has ended.")
+        return peer, until
 
     def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
         """Nobody: an id proves nothing."""

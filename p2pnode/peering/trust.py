@@ -9,7 +9,7 @@ from types import MappingProxyType
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.config.pins import is_signing_key, public_key_pin, read_signing_key
@@ -33,14 +33,18 @@ class Credentials:
     certificates: tuple[x509.Certificate, ...]
     authorities: tuple[x509.Certificate, ...]
 
-    def is_of(self, certificate: x509.Certificate, pin: str) -> bool:
-        """Whether a certificate, whose pin is known already, is this peer's."""
-        return pin in self.pins or self._is_issued_in_its_name(certificate)
+    def is_of(self, certificate: x509.Certificate, pin: str, at: datetime | None = None) -> bool:
+        """Whether a certificate, whose pin is known already, is this peer's.
 
-    def _is_issued_in_its_name(self, certificate: x509.Certificate) -> bool:
-        return any(_issued(certificate, authority) for authority in self.authorities) and self._has_its_name(
-            names_in(certificate)
-        )
+        With `at` the CA too has to be one and valid then, and what it issued for clients: nobody else has checked that.
+        """
+        return pin in self.pins or self._is_issued_in_its_name(certificate, at)
+
+    def _is_issued_in_its_name(self, certificate: x509.Certificate, at: datetime | None) -> bool:
+        return any(
+            _issued(certificate, authority) and (at is None or _may_issue(authority, certificate, at))
+            for authority in self.authorities
+        ) and self._has_its_name(names_in(certificate))
 
     def _has_its_name(self, names: Sequence[str]) -> bool:
         """Whether one of the names is the peer's.
@@ -105,7 +109,7 @@ class PeerTrust:
             return None
         if (peer := self._by_pin.get(pin)) is not None:
             return peer
-        found = [credentials.peer for credentials in self._with_ca if credentials.is_of(certificate, pin)]
+        found = [credentials.peer for credentials in self._with_ca if credentials.is_of(certificate, pin, at)]
         return found[0] if len(found) == 1 else None
 
     def anchors(self) -> str:
@@ -118,15 +122,18 @@ class PeerTrust:
 
 
 def read_chain(file: Path) -> list[x509.Certificate]:
-    """The certificates of a PEM file of our own, at least one. Raises TrustError."""
+    """The certificates of a PEM file of our own, at least one, of keys that can be read. Raises TrustError."""
     try:
-        return x509.load_pem_x509_certificates(file.read_bytes())
+        chain = x509.load_pem_x509_certificates(file.read_bytes())
+        for certificate in chain:
+            public_key_pin(certificate)
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror}"
         raise TrustError(message) from error
-    except ValueError as error:
-        message = f"{file} holds no certificate in PEM form"
+    except (ValueError, UnsupportedAlgorithm) as error:
+        message = f"{file} holds no certificate in PEM form, or one of a key of a kind that is not known"
         raise TrustError(message) from error
+    return chain
 
 
 def to_pem(certificates: Iterable[x509.Certificate]) -> str:
@@ -170,7 +177,12 @@ def _signing_keys(credentials: Credentials) -> Mapping[str, VerifyKey]:
 def credentials_of(peer: PeerEntry) -> Credentials:
     """How a peer is known. Reads its files; raises TrustError."""
     own = _read(peer, peer.certificate)
-    return Credentials(peer, frozenset((*peer.pins, *_pins(own))), own, _read(peer, peer.ca))
+    try:
+        pins = frozenset((*peer.pins, *_pins(own)))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        message = f"peer {peer.name!r}: {peer.certificate} has a key of a kind that is not known"
+        raise TrustError(message) from error
+    return Credentials(peer, pins, own, _read(peer, peer.ca))
 
 
 def _pins(certificates: Sequence[x509.Certificate]) -> Iterator[str]:
@@ -217,6 +229,25 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     return True
 
 
+def _may_issue(authority: x509.Certificate, certificate: x509.Certificate, at: datetime) -> bool:
+    """Whether the authority is a CA and valid at this time, and the certificate one that a client may show."""
+    if not authority.not_valid_before_utc <= at <= authority.not_valid_after_utc:
+        return False
+    try:
+        if not authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound as missing:
+        return missing.oid == ExtensionOID.EXTENDED_KEY_USAGE  # without it the certificate is for every use
+    except _UNREADABLE:
+        return False
+    return not {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}.isdisjoint(uses)
+
+
+_UNREADABLE = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError)
+"""What reading the extensions of a certificate may raise, beside that there is none."""
+
+
 def names_in(certificate: x509.Certificate) -> list[str]:
     """The DNS names, common names, organizations and organizational units in a certificate."""
     names = [
@@ -226,6 +257,6 @@ def names_in(certificate: x509.Certificate) -> list[str]:
     ]
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return names
     return [*alternative.get_values_for_type(x509.DNSName), *names]

@@ -16,6 +16,9 @@ from p2pnode.peering.trust import TrustError
 EXPIRY_INTERVAL = 21600.0
 """Seconds between two looks for certificates that end soon."""
 
+LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""What stays wrong with a file until somebody changes it; any other error to read it may pass by itself."""
+
 State = Mapping[Path, tuple[int, int, int] | None]
 """The files that were looked at, each with what changes when it is written: None where it is not there."""
 
@@ -40,8 +43,14 @@ class Upkeep:
             raise RuntimeError("a node without a directory has no files to read again")
         async with self._reading:
             self._known = before = await asyncio.to_thread(self._state, self._directory)
-            table = await asyncio.to_thread(load_peers, self._directory, self._config.node)
-            await self._peers.replace(table)
+            try:
+                table = await asyncio.to_thread(load_peers, self._directory, self._config.node)
+                await self._peers.replace(table)
+            except (ConfigError, TrustError, OSError) as error:
+                cause = error if isinstance(error, OSError) else error.__cause__
+                if isinstance(cause, OSError) and not isinstance(cause, LASTING):
+                    self._known = {}  # the files are as they were, but may be read a moment later
+                raise
             after = await asyncio.to_thread(self._state, self._directory)  # the table names other files now
             self._known = {file: before.get(file, stamp) for file, stamp in after.items()}
             await self._measure()
@@ -51,8 +60,8 @@ class Upkeep:
         """As `reload`; what is wrong is logged."""
         try:
             table = await self.reload()
-        except (ConfigError, TrustError) as error:
-            self._log.warning("not_reloaded", problem=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever the files hold, the node goes on with what it has
+            self._log.warning("not_reloaded", problem=str(error) or type(error).__name__)
         else:
             self._log.info("reloaded", peers=len(table.peers))
 
@@ -64,7 +73,12 @@ class Upkeep:
         self._known = self._known or await asyncio.to_thread(self._state, directory)
         while True:
             await asyncio.sleep(seconds)
-            if await asyncio.to_thread(self._state, directory) != self._known:
+            try:
+                changed = await asyncio.to_thread(self._state, directory) != self._known
+            except OSError as error:  # no file descriptor is left, for a moment
+                self._log.warning("not_watched", problem=str(error))
+                continue
+            if changed:
                 await self.reload_or_tell()
 
     async def watch_expiry(self) -> None:
@@ -72,7 +86,7 @@ class Upkeep:
         while True:
             try:
                 await self._measure()
-            except TrustError as error:
+            except (TrustError, OSError) as error:
                 self._log.warning("certificate_unreadable", problem=str(error))
             for warning in self.warnings():
                 self._log.warning("certificate_ends", problem=warning)

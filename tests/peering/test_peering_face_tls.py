@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from p2pnode.config.node import LimitsSection, PeerFaceSection
 from p2pnode.oicp.operations import AUTHORIZE_START, CHARGING_NOTIFICATION_START, OPERATIONS, AnyOperation
 from p2pnode.peering import PeerTableHolder, TrustError
 from p2pnode.pki import Identity, Leaf, create_identity, inspect, issue, renew
+from p2pnode.pki.certificates import issue_leaf, to_pem
 from p2pnode.pki.keys import load_certificates, load_key
 from tests.peering.peering_kit import (
     JSON,
@@ -207,6 +209,30 @@ async def test_a_renewed_certificate_is_known_without_a_change(
         assert (await post(face.port, PATH, BODY, tls=tls_client(pki.node, own))).status == 200
         await asyncio.to_thread(renew, tmp_path, NOW)
         assert (await post(face.port, PATH, BODY, tls=tls_client(pki.node, own))).status == 200
+
+
+def _ending(own: Identity, node: Identity, file: Path) -> ssl.SSLContext:
+    """A client with a certificate of `own`, made in `file`, that ends within two seconds."""
+    key, issuer = load_key(own.key_file), load_certificates(own.trust)[0]
+    began = datetime.now(UTC) - timedelta(days=1) + timedelta(seconds=2)
+    file.write_bytes(to_pem(issue_leaf(Leaf("own", days=1), key.public_key(), issuer, key, began), issuer))
+    tls = tls_client(node, own)
+    tls.load_cert_chain(file, own.key_file)
+    return tls
+
+
+async def test_a_certificate_that_ends_ends_its_open_connection_too(
+    pki: Pki, notes: Notes, own: Identity, tmp_path: Path
+) -> None:
+    tls = await asyncio.to_thread(_ending, own, pki.node, tmp_path / "short.pem")
+    async with face_over(await hold(trusted(own)), notes, settings=tls_settings(pki.node)) as face, session(tls) as one:
+        statuses: list[int] = []
+        for wait in (0.0, 2.1):
+            await asyncio.sleep(wait)
+            url = f"https://127.0.0.1:{face.port}{PATH}"
+            async with one.post(url, data=BODY, headers=JSON) as reply:
+                statuses.append(reply.status)
+    assert statuses == [200, 401]
 
 
 async def test_a_peer_holds_no_more_connections_than_are_allowed_to_one(

@@ -1,10 +1,14 @@
 """Which certificate is which peer's, and which tables cannot tell."""
 
 import ssl
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from p2pnode.config import PeerEntry, PeerTable
 from p2pnode.peering import PeerTableHolder, TrustError
@@ -115,3 +119,27 @@ async def test_listeners_hear_of_every_replacement_until_they_stop_listening() -
     stop()
     await holder.replace(PeerTable())
     assert heard == [1, 0]
+
+
+def test_behind_a_proxy_a_ca_counts_only_while_it_is_valid_and_a_ca_and_for_clients(pki: Pki, tmp_path: Path) -> None:
+    trust = _trust(PeerEntry(name="a", ca=pki.ca.certificate_file, operators=("DE*ABC",)))
+    ca, ended = pki.ca.certificate, pki.ca.certificate.not_valid_after_utc + timedelta(seconds=1)
+
+    def issued(use: x509.ObjectIdentifier, until: datetime) -> bytes:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "DE*ABC")])
+        made = x509.CertificateBuilder(ca.subject, subject, pki.ca.key.public_key(), 1, NOW, until)
+        made = made.add_extension(x509.ExtendedKeyUsage([use]), critical=True)
+        return made.sign(pki.ca.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    good = issued(ExtendedKeyUsageOID.CLIENT_AUTH, ended + timedelta(days=1))
+    assert trust.peer_of(good, NOW) is not None
+    assert trust.peer_of(good, ended) is None
+    assert trust.peer_of(issued(ExtendedKeyUsageOID.CODE_SIGNING, ended), NOW) is None
+    leaf = tmp_path / "leaf.pem"  # it has the key of the CA, and is none
+    leaf.write_text(ssl.DER_cert_to_PEM_cert(good))
+    subject = x509.load_der_x509_certificate(good).subject
+    below = x509.CertificateBuilder(subject, subject, pki.ca.key.public_key(), 2, NOW, ended)
+    der = below.add_extension(x509.SubjectAlternativeName([]), critical=False).sign(pki.ca.key, hashes.SHA256())
+    no_ca = PeerEntry(name="a", ca=leaf, operators=("DE*ABC",))
+    assert _trust(no_ca).peer_of(der.public_bytes(Encoding.DER)) is not None
+    assert _trust(no_ca).peer_of(der.public_bytes(Encoding.DER), NOW) is None
