@@ -21,6 +21,7 @@ from p2pnode.roaming.asking import as_one_page, ask_each
 from p2pnode.roaming.cdr_pages import cdr_pages
 from p2pnode.roaming.cdr_reviews import to_review
 from p2pnode.roaming.lanes import Answered
+from p2pnode.roaming.media import body_without_pin
 from p2pnode.roaming.outbox import LANES, Outbox, waiting_of
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
 from p2pnode.roaming.ports import Outgoing, Received, Transaction
@@ -276,7 +277,8 @@ def _kept(  # noqa: PLR0913 - what one CDR writes
     )
     transaction.put_session(settled)
     transaction.add_cdr(record)
-    transaction.add_event(SessionEvent(session.key, at, CHARGE_DETAIL_RECORD.name, verb, peer, Code.SUCCESS, body))
+    kept = body_without_pin(message.identification, body)
+    transaction.add_event(SessionEvent(session.key, at, CHARGE_DETAIL_RECORD.name, verb, peer, Code.SUCCESS, kept))
     if state_at(session, at) is SessionState.EXPIRED:
         transaction.add_event(SessionEvent(session.key, at, AFTER_EXPIRY, verb, peer, Code.SUCCESS, b""))
     return Kept(record, is_new=True)

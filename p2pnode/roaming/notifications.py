@@ -57,8 +57,9 @@ class Notifications:
     async def receive(self, received: Received[ChargingNotification]) -> Acknowledgement:
         """eRoamingChargingNotifications about a session of one of our drivers, stored and given to our EMP.
 
-        The answer is that of our EMP; where it cannot be told now, ours: it will be. Raises ProtocolError 400 for a
-        session that is not between the two, or that does not stand where the notification fits.
+        The answer is that of our EMP; where it cannot be told now, ours: it will be. One that came before, since the
+        answer to it was lost, is acknowledged, and our EMP is not told again. Raises ProtocolError 400 for a session
+        that is not between the two, or that does not stand where the notification fits.
         """
         party, message, peer = self._party, received.message, received.peer
         event = EVENTS[received.operation]
@@ -73,6 +74,8 @@ class Notifications:
             if session is None:
                 return False, None
             require_between(session, cpo=peer.name, emp=OWN)
+            if transaction.has_event(key, line.operation, kept):
+                return True, None
             transaction.put_session(_told(moved(session, event, at), message))
             transaction.add_event(line)
             row = self._outbox.row(OWN, given, session, caller_id=received.caller_id, body=kept)

@@ -56,6 +56,9 @@ OVERLOADED = frozenset(
 )
 """What a system answers that is there but cannot work now, whatever it is sent."""
 
+PATIENCE = 0.7
+"""The part of its caller's deadline for which an answer is waited for: ours has to arrive before it, too."""
+
 NOTIFICATIONS = "ChargingNotification"
 """The lane of all four notifications."""
 LANES: Mapping[AnyOperation, str] = {
@@ -180,14 +183,14 @@ class Outbox:
         return result, Queued(record, future)
 
     async def answer(self, queued: Queued | None, seconds: float) -> Outcome:
-        """What became of a message, if that is known in time."""
+        """What became of a message, if that is known in time for a caller who waits so many seconds."""
         if queued is None:
             return Deferred("", "given up until somebody queues it again")
         future = queued.future
         if future.done():
             return future.result()
         try:
-            return await self._party.deadlines.within(seconds, asyncio.shield(future))
+            return await self._party.deadlines.within(seconds * PATIENCE, asyncio.shield(future))
         except TimeoutError:
             return Deferred(Code.PARTNER_DID_NOT_RESPOND, "no answer yet")
 

@@ -46,6 +46,7 @@ from p2pnode.roaming.records import (
     ProductRecord,
     SessionEvent,
     SessionRecord,
+    SessionState,
     StatusRecord,
 )
 
@@ -76,6 +77,10 @@ class Transaction(OutboxWriting, Protocol):
 
     def add_event(self, event: SessionEvent) -> None:
         """Append one line to the history of a session that exists."""
+
+    def has_event(self, key: str, operation: str, body: bytes) -> bool:
+        """Whether the history of the session tells of this operation with this body, and of success."""
+        ...
 
     def cdr(self, key: str) -> CdrRecord | None:
         """The CDR of the session with this key."""
@@ -207,6 +212,10 @@ class Store(OutboxReading, Protocol):
 
     async def sessions(self, limit: int = 100) -> Sequence[SessionRecord]:
         """The most recently changed sessions."""
+        ...
+
+    async def untold(self, state: SessionState, emp: str, operation: str) -> Sequence[SessionRecord]:
+        """The sessions of an EMP in a state whose history does not tell of an operation."""
         ...
 
     async def history(self, key: str) -> Sequence[SessionEvent]:

@@ -40,9 +40,6 @@ from p2pnode.roaming.router import Destination
 from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, moved_if_possible, require_between, state_at
 from p2pnode.roaming.starts import STARTED
 
-LOOKED_THROUGH = 1000
-"""How many of the most recent sessions are looked through after a start of the node."""
-
 
 class Remote:
     """Remote start and stop, and with them the reservations."""
@@ -260,7 +257,8 @@ class Remote:
         row = self._stop_row(session, outgoing.process_id, caller_id) if outgoing.source is None else None
 
         def work(transaction: Transaction) -> tuple[None, QueuedRecord | None]:
-            transaction.add_event(event)
+            if transaction.session(session.key) is not None:
+                transaction.add_event(event)
             return None, transaction.queue(row) if row is not None else None
 
         await self._outbox.write(work)
@@ -283,12 +281,10 @@ class Remote:
         """Send the RemoteStops of the remote starts that were being asked for when the node ended."""
         if self._party.limits.remote_start_on_timeout != "stop":
             return
-        for session in await self._party.store.sessions(LOOKED_THROUGH):
-            if session.state is not SessionState.UNCONFIRMED or session.emp != OWN:
-                continue
-            told = await self._party.store.history(session.key)
+        begun = await self._party.store.untold(SessionState.UNCONFIRMED, OWN, AUTHORIZE_REMOTE_START.name)
+        for session in begun:
             row = self._stop_row(session, self._party.new_session_id(), session.provider_id)
-            if row is not None and not any(event.operation == AUTHORIZE_REMOTE_START.name for event in told):
+            if row is not None:
                 await self._outbox.write(partial(_queue_stop, row, self._party.now()))
 
     async def send_stop(self, outgoing: Outgoing[AuthorizeRemoteStop]) -> Acknowledgement:

@@ -152,8 +152,12 @@ class Roaming:
         """Take up what was under way when the node ended."""
         if not self._resumed:
             self._resumed = True
-            await self.outbox.resume()
-            await self._remote.resume()
+            try:
+                await self.outbox.resume()
+                await self._remote.resume()
+            except BaseException:
+                self._resumed = False
+                raise
             self.catch_up.schedule()
             self.full_loads.schedule()
 

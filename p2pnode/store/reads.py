@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, text
 
 from p2pnode.roaming.records import (
     AuthenticationRecord,
@@ -18,6 +18,7 @@ from p2pnode.roaming.records import (
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
+    SessionState,
     StatusRecord,
 )
 from p2pnode.store import tables
@@ -83,6 +84,14 @@ def sessions(connection: Connection, limit: int) -> list[SessionRecord]:
         return records(connection, SESSIONS, query)
     found = [one for some in chunks(keys) for one in records(connection, SESSIONS, query.where(table.c.key.in_(some)))]
     return sorted(found, key=lambda one: (one.updated_at, one.key), reverse=True)
+
+
+def untold(connection: Connection, state: SessionState, emp: str, operation: str) -> list[SessionRecord]:
+    """The sessions of an EMP in a state whose history does not tell of an operation."""
+    session, event = tables.session, tables.session_event
+    told = exists(event.c.id).where(event.c.session_key == session.c.key, event.c.operation == operation)
+    query = select(*SESSIONS.columns).where(session.c.state == state.value, session.c.emp == emp, ~told)
+    return records(connection, SESSIONS, query.order_by(session.c.key))
 
 
 def _latest_keys(connection: Connection, limit: int) -> list[str]:

@@ -35,6 +35,7 @@ from p2pnode.roaming.records import (
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
+    SessionState,
     StatusRecord,
 )
 from p2pnode.store import outbox, reads, retention, search, tables
@@ -167,6 +168,10 @@ class SqlStore:
     async def sessions(self, limit: int = 100) -> Sequence[SessionRecord]:
         """The most recently changed sessions."""
         return await self._reader.search(lambda connection: reads.sessions(connection, limit))
+
+    async def untold(self, state: SessionState, emp: str, operation: str) -> Sequence[SessionRecord]:
+        """The sessions of an EMP in a state whose history does not tell of an operation; reads all sessions."""
+        return await self._reader.search(lambda connection: reads.untold(connection, state, emp, operation))
 
     async def history(self, key: str) -> Sequence[SessionEvent]:
         """A session's history, in the order in which it was written."""

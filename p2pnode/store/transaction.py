@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import CdrRecord, CdrReview, ReceiptRecord, SessionEvent, SessionRecord
 from p2pnode.store import retention, tables
 from p2pnode.store.connection import WriteConnection
@@ -17,6 +18,16 @@ from p2pnode.store.statements import ADD_CDR, ADD_EVENT, ADD_RECEIPT, PUT_SESSIO
 from p2pnode.store.values import to_us
 
 _DELETE_SESSION = hot(delete(tables.session).where(tables.session.c.key == bindparam("key")), ["key"])
+_EVENT = tables.session_event
+_HAS_EVENT = hot(
+    select(_EVENT.c.id).where(
+        _EVENT.c.session_key == bindparam("key"),
+        _EVENT.c.operation == bindparam("operation"),
+        _EVENT.c.body == bindparam("body"),
+        _EVENT.c.code == bindparam("code"),
+    ),
+    ["key", "operation", "body", "code"],
+)
 _FORWARD_CDR = hot(
     update(tables.cdr).where(tables.cdr.c.key == bindparam("the_key")).values(forwarded_at=bindparam("at")),
     ["at", "the_key"],
@@ -144,6 +155,10 @@ class SqlTransaction(OutboxWriting):
     def add_event(self, event: SessionEvent) -> None:
         """Append one line to a session's history. Raises Conflict where there is no such session."""
         self._connection.run(ADD_EVENT, EVENTS.encode(event))
+
+    def has_event(self, key: str, operation: str, body: bytes) -> bool:
+        """Whether the session's history tells of this operation with this body, and of success."""
+        return bool(self._connection.rows(_HAS_EVENT, (key, operation, body, Code.SUCCESS.value)))
 
     def add_cdr(self, record: CdrRecord) -> None:
         """Insert a CDR. Raises Conflict where its session has one."""

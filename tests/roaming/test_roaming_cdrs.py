@@ -13,7 +13,7 @@ from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, CdrRecord, PageRequest, SessionState
-from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, World, make, refused, rfid
+from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, World, make, qr_code, refused, rfid
 
 HOUR = timedelta(hours=1)
 
@@ -335,3 +335,14 @@ async def test_a_fetched_cdr_of_a_session_that_is_not_ours_is_left_out(pair: tup
     assert page.number_of_elements == 1
     assert await emp.store.cdr(session_key(session_id)) is None
     assert cpo.own.operators == ("DE*CPO",)
+
+
+async def test_a_pin_that_comes_with_a_cdr_is_in_no_history(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr(identification=qr_code("1234-SECRET")))
+    await emp.roaming.settle()
+    for party in pair:
+        lines = await party.store.history(session_key(SESSION))
+        assert lines
+        assert not any(b"1234-SECRET" in line.body for line in lines)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 import pytest
+from msgspec import structs
 
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.oicp.acknowledgement import Acknowledgement
@@ -26,7 +27,7 @@ from p2pnode.oicp.operations import (
 from p2pnode.oicp.status import Code
 from p2pnode.roaming import lanes
 from p2pnode.roaming.breaker import pause
-from p2pnode.roaming.records import BreakerState, QueueState, SessionState, Verb
+from p2pnode.roaming.records import BreakerState, QueueState, SessionEvent, SessionState, Verb
 from tests.roaming.roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, remote, rfid
 from tests.roaming.test_roaming_cdrs import authorized, cdr, ids, stored
 from tests.roaming.test_roaming_notifications import begun, ended, progress
@@ -414,6 +415,72 @@ async def test_the_stop_after_a_lost_start_survives_a_crash_in_the_middle_of_the
     await emp.roaming.settle()
     assert len(world.wire.calls) == (1 if setting == "stop" else 0)
     assert cpo.own.operators
+
+
+async def test_a_start_in_the_middle_is_found_behind_a_thousand_sessions_that_came_later(world: World) -> None:
+    _, emp = await world.pair()
+    emp.limits = replace(LIMITS, remote_start_on_timeout="stop")
+    world.wire.silent = {"cpo"}
+    start = AuthorizeRemoteStart(provider_id="DE-ONE", evse_id=EVSE, identification=remote(), session_id=SESSION)
+    asking = asyncio.create_task(emp.send(AUTHORIZE_REMOTE_START, start))
+    async with asyncio.timeout(5):
+        while not world.wire.to("cpo"):  # noqa: ASYNC110 - the wire is no event
+            await asyncio.sleep(0.001)
+    asking.cancel()
+    session = await emp.store.session(session_key(SESSION))
+    assert session is not None
+
+    async def another(session_id: str) -> None:
+        later = emp.clock() + timedelta(seconds=1)
+        other = structs.replace(
+            session,
+            key=session_key(session_id),
+            session_id=session_id,
+            state=SessionState.AUTHORIZED,
+            updated_at=later,
+        )
+        line = SessionEvent(other.key, later, AUTHORIZE_START.name, Verb.RECEIVE, "cpo", Code.SUCCESS, b"{}")
+        await emp.store.start(other, line)
+
+    await asyncio.gather(*(another(session_id) for session_id in ids(1000)))
+    emp.restart()
+    world.wire.silent = set()
+    world.wire.calls.clear()
+    await emp.roaming.resume()
+    await emp.roaming.settle()
+    assert [call.operation for call in world.wire.to("cpo")] == [AUTHORIZE_REMOTE_STOP]
+
+
+async def test_a_notification_whose_answer_was_lost_is_told_to_our_own_emp_once(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    cpo.wire.lost_answers = {"emp"}
+    await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    cpo.wire.lost_answers = set()
+    await cpo.roaming.deliver_pending()
+    await emp.roaming.settle()
+    assert await cpo.store.outbox() == []
+    assert emp.emp.notifications == [begun()]
+
+
+async def test_a_peer_has_its_answer_before_its_deadline_though_our_own_emp_hangs(
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    monkeypatch.setattr(emp.emp, "charging_notification", hanging)
+    began = asyncio.get_running_loop().time()
+    object.__setattr__(CHARGING_NOTIFICATION_START, "deadline", 1.0)
+    try:
+        assert (await cpo.send(CHARGING_NOTIFICATION_START, begun())).result
+    finally:
+        object.__setattr__(CHARGING_NOTIFICATION_START, "deadline", 10.0)
+    assert asyncio.get_running_loop().time() - began < 0.95
+
+
+async def hanging(notification: object, body: bytes) -> Acknowledgement:
+    await asyncio.Event().wait()
+    raise AssertionError((notification, body))
 
 
 async def test_fifty_different_cdrs_for_a_session_at_once_leave_one_and_the_others_to_be_looked_at(
