@@ -168,7 +168,8 @@ class Roaming:
     async def receive(self, received: Received[Any]) -> OicpModel | bytes:
         """The answer to a message of a peer: a message, or the bytes of one.
 
-        Raises ProtocolError to refuse: 017 where the peer may not send this operation, 320 where we do not offer it.
+        Raises ProtocolError to refuse: 017 where the peer may not send this operation, or a hub gives an id of ours as
+        the caller's; 320 where we do not offer it.
         """
         self.breakers.heard(received.peer.name)
         handle = self.receivers.get(received.operation)
@@ -181,6 +182,9 @@ class Roaming:
             raise ProtocolError(
                 Code.UNAUTHORIZED_ACCESS, f"{received.operation.name} is not allowed to {received.peer.name}"
             )
+        caller_id = received.caller_id
+        if received.peer.hub and caller_id and self._party.own.is_own(received.operation.caller, caller_id):
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{caller_id!r:.100} is our own id, which no hub speaks for")
         return await handle(await spoken_for(self._party, received))
 
     async def send(self, outgoing: Outgoing[Any]) -> OicpModel | bytes:

@@ -125,6 +125,19 @@ async def test_a_hub_takes_over_no_session_under_another_id_and_a_direct_peer_no
         assert decoded(body)["StatusCode"]["Code"] == Code.SESSION_INVALID
 
 
+async def test_a_hub_does_not_speak_for_our_own_party(world: World) -> None:
+    await triangle(world)
+    both = await world.party("both", operators=("DE*BTH",), providers=("DE-BTH",), limits=PATIENT)
+    hub = world.wire.parties["relay"]
+    both.knows(hub, hub=True)
+    hub.knows(both)
+    for caller, code in (("DE*BTH", Code.UNAUTHORIZED_ACCESS), ("DEBTH", Code.UNAUTHORIZED_ACCESS), ("DE*CPO", "000")):
+        message = START.model_copy(update={"operator_id": caller, "evse_id": f"{caller}*E1".replace("DEB", "DE*B")})
+        call = Call("relay", "both", ops.AUTHORIZE_START, encode(message), caller, None)
+        _, body = await both.answer(call, f"process of {caller}")
+        assert decoded(body)["StatusCode"]["Code"] == code
+
+
 async def test_a_remote_start_goes_directly_and_through_the_hub_once_the_direct_peer_is_gone(world: World) -> None:
     cpo, _, emp = await triangle(world)
     await cpo.send_raw(ops.PUSH_EVSE_DATA, push("fullLoad", EVSE))
