@@ -26,7 +26,7 @@ from zeroconf.asyncio import AsyncZeroconf
 from p2pnode.lab.directory import Made, make_directory
 from p2pnode.node import Node
 from p2pnode.peering.discovery import MOST_WAITING, SERVICE
-from p2pnode.peering.pending import MOST
+from p2pnode.peering.pending import MOST, Pending, Source
 from p2pnode.pki import Authority, create_ca
 from tests.whole_nodes import node_settings
 
@@ -82,6 +82,21 @@ async def test_two_nodes_find_each_other_and_a_node_that_ends_is_gone_at_once(tm
             assert there.face.pin.startswith(found.pin)
             assert here.peers.current().peers == ()
         await until_so(lambda: pending(here) == [])
+
+
+@pytest.mark.usefixtures("multicast")
+async def test_a_node_that_others_crowd_out_is_found_once_they_are_gone(tmp_path: Path) -> None:
+    cpo, emp = made(tmp_path, "cpo", {"operators": ["DE*ABC"]}), made(tmp_path, "emp", {"providers": ["DE-DCB"]})
+    async with Node.from_directory(cpo.directory) as here:
+        waiting, now = here.admission.pending, datetime.now(UTC)
+        crowd = [Pending(key=f"crowd {number}", source=Source.DISCOVERY, name="x", at=now) for number in range(MOST)]
+        assert all(waiting.found(one) for one in crowd)
+        async with Node.from_directory(emp.directory) as there:
+            await until_so(lambda: pending(there) == ["cpo"])
+            await asyncio.sleep(0.5)
+            assert "emp" not in pending(here)
+            waiting.discard([one.key for one in crowd])
+            await until_so(lambda: pending(here) == ["emp"])
 
 
 @pytest.mark.usefixtures("multicast")

@@ -115,7 +115,7 @@ class Admission:
 
     async def _save(self) -> None:
         try:
-            await asyncio.to_thread(self.pending.save)
+            await asyncio.to_thread(self.pending.save, self.pending.asked())
         except OSError as error:
             self._log.warning("pending_not_saved", problem=str(error))
 

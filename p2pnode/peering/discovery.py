@@ -79,6 +79,7 @@ class Discovery:
         self._found: set[str] = set()
         self._lost: dict[str, int] = {}
         self._peers: set[str] = set()
+        self._crowded_out: dict[str, None] = {}
         self._wanted = asyncio.Event()
         self._background = Background()
         self._stack = contextlib.AsyncExitStack()
@@ -148,6 +149,7 @@ class Discovery:
         if state_change is ServiceStateChange.Removed:
             self._lost.pop(name, None)
             self._peers.discard(name)
+            self._crowded_out.pop(name, None)
             self._waiting.pop(name, None)
             self._lose(name)
         elif len(self._waiting) < MOST_WAITING:
@@ -203,6 +205,8 @@ class Discovery:
                 self._peers.add(pending.key)
             return
         if not self._admission.pending.found(pending):
+            if len(self._crowded_out) < MOST_WAITING:
+                self._crowded_out[pending.key] = None
             return
         is_new = pending.key not in self._found
         self._found.add(pending.key)
@@ -245,6 +249,7 @@ class Discovery:
         patience = max(5, round(self._settings.lifetime_seconds / tick))
         while True:
             await asyncio.sleep(tick)
+            self._look_at_crowded_out()
             now = current_time_millis()
             for name in tuple(self._found):
                 left = self._left(name, now)
@@ -263,6 +268,13 @@ class Discovery:
                 else:
                     self._lost[name] = patience
                     self._ask(name)
+
+    def _look_at_crowded_out(self) -> None:
+        """Look up again those that found no room, once there is some."""
+        if self._crowded_out and self._admission.pending.has_room:
+            again, self._crowded_out = self._crowded_out, {}
+            for name in again:
+                self._heard(self._zeroconf.zeroconf, SERVICE, name, ServiceStateChange.Updated)
 
     def _ask(self, name: str) -> None:
         question = DNSOutgoing(QUERY)

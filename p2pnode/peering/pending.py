@@ -4,11 +4,12 @@ Strangers fill this list, so it is bounded: so many in all and from one address,
 """
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ MOST = 64
 """How many may be pending of each source."""
 
 MOST_OF_ONE = 8
-"""How many may be pending that asked from one address."""
+"""How many may be pending that asked from one address, or one IPv6 network of 64 bits."""
 
 PER_MINUTE = 60
 PER_MINUTE_OF_ONE = 6
@@ -94,10 +95,14 @@ class PendingPeers:
             return
         self._asked = OrderedDict((one.key, one) for one in known[:MOST])
 
-    def save(self) -> None:
-        """Write the file."""
+    def asked(self) -> tuple[Pending, ...]:
+        """Those that asked, the first first."""
+        return tuple(self._asked.values())
+
+    def save(self, asked: tuple[Pending, ...]) -> None:
+        """Write these to the file."""
         if self._file is not None:
-            write_file(self._file, _ALL.dump_json(tuple(self._asked.values())))
+            write_file(self._file, _ALL.dump_json(asked))
 
     def all(self) -> tuple[Pending, ...]:
         """Everybody pending: those that asked, the first first, then those that were only discovered."""
@@ -110,19 +115,21 @@ class PendingPeers:
         return self._asked.get(key) or self._found.get(key)
 
     def admit(self, address: str) -> None:
-        """Count one request. Raises ProtocolError (HTTP 429) where there were too many in the last minute."""
-        now = self._now()
-        own = self._times.pop(address, deque[datetime]())
-        self._times[address] = own
+        """Count one request. Raises ProtocolError (HTTP 429) where too many came from there in the last minute."""
+        network = network_of(address)
+        own = self._times.pop(network, deque[datetime]())
+        self._times[network] = own
         while len(self._times) > REMEMBERED:
             self._times.popitem(last=False)
-        for times, most in ((own, PER_MINUTE_OF_ONE), (self._all_times, PER_MINUTE)):
-            while times and now - times[0] > MINUTE:
-                times.popleft()
-            if len(times) >= most:
-                raise _too_many("Too many requests to be paired; ask again in a minute.")
-        own.append(now)
-        self._all_times.append(now)
+        self._count(own, PER_MINUTE_OF_ONE)
+
+    def _count(self, times: deque[datetime], most: int) -> None:
+        now = self._now()
+        while times and now - times[0] > MINUTE:
+            times.popleft()
+        if len(times) >= most:
+            raise _too_many("Too many requests to be paired; ask again in a minute.")
+        times.append(now)
 
     @property
     def addresses(self) -> int:
@@ -130,19 +137,32 @@ class PendingPeers:
         return len(self._times)
 
     def ask(self, pending: Pending) -> bool:
-        """Keep somebody who asked; whether they are new. Raises ProtocolError (HTTP 429) where too many are pending."""
+        """Keep somebody who asked and proved their key; whether they are new.
+
+        Where too many are pending, the first of those goes that are most from one network. Raises ProtocolError
+        (HTTP 429) where too many are pending from there, or asked in the last minute from wherever.
+        """
+        self._count(self._all_times, PER_MINUTE)
         self._forget()
         known = self._asked.get(pending.key)
         if known is None:
-            of_one = sum(one.address == pending.address for one in self._asked.values())
-            if len(self._asked) >= MOST or of_one >= MOST_OF_ONE:
+            networks = {key: network_of(one.address) for key, one in self._asked.items()}
+            counts = Counter(networks.values())
+            if counts[network_of(pending.address)] >= MOST_OF_ONE:
                 raise _too_many("Too many are waiting to be paired.")
+            if len(self._asked) >= MOST:
+                del self._asked[max(networks, key=lambda key: counts[networks[key]])]
         self._asked[pending.key] = pending
         return known is None
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more that is discovered would be kept."""
+        return len(self._found) < MOST
+
     def found(self, pending: Pending) -> bool:
         """Keep somebody discovered; False where too many are."""
-        if pending.key not in self._found and len(self._found) >= MOST:
+        if pending.key not in self._found and not self.has_room:
             return False
         self._found[pending.key] = pending
         return True
@@ -161,6 +181,15 @@ class PendingPeers:
         until = self._now() - KEPT
         for key in [key for key, one in self._asked.items() if one.at < until]:
             del self._asked[key]
+
+
+def network_of(address: str) -> str:
+    """Where an address is counted: an IPv6 address with all of its 64-bit network, which one party has for itself."""
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
 
 
 def _too_many(reason: str) -> ProtocolError:

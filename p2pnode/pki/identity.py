@@ -115,20 +115,30 @@ def prepare_key(directory: Path, now: datetime) -> str:
 
     Returns its pin. Raises PkiError where one is prepared already.
     """
-    key = create_key(directory / NEXT_KEY_FILE)
+    key_file, file = directory / NEXT_KEY_FILE, directory / NEXT_IDENTITY_FILE
+    is_half_done = key_file.exists() and not file.exists()
+    key = load_key(key_file) if is_half_done else create_key(key_file)
     certificate = self_signed(key, f"{current_leaf(directory).name} identity"[:64], now, IDENTITY_DAYS)
-    write_file(directory / NEXT_IDENTITY_FILE, to_pem(certificate), PUBLIC)
+    write_file(file, to_pem(certificate), PUBLIC)
     return public_key_pin(certificate)
 
 
 def change_key(directory: Path, now: datetime) -> Identity:
-    """Put the prepared key in force, with a TLS certificate of its own. Raises PkiError where none is prepared."""
+    """Put the prepared key in force, with a TLS certificate of its own. Raises PkiError where none is prepared.
+
+    The key comes last, and the prepared one is there until then: what was interrupted is finished by doing it again.
+    """
     key = load_key(directory / NEXT_KEY_FILE)
-    identity = load_certificates(directory / NEXT_IDENTITY_FILE)[0]
+    following, current = directory / NEXT_IDENTITY_FILE, directory / IDENTITY_FILE
+    identity = load_certificates(following if following.exists() else current)[0]
+    if identity.public_key() != key.public_key():
+        message = f"{following} is missing, or does not belong to {directory / NEXT_KEY_FILE}"
+        raise PkiError(message)
     certificate = issue_leaf(current_leaf(directory), key.public_key(), identity, key, now)
-    (directory / NEXT_KEY_FILE).replace(directory / KEY_FILE)
     made = _install(directory, certificate, identity)
-    (directory / NEXT_IDENTITY_FILE).replace(directory / IDENTITY_FILE)
+    if following.exists():
+        following.replace(current)
+    (directory / NEXT_KEY_FILE).replace(directory / KEY_FILE)
     return made
 
 

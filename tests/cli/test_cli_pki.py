@@ -1,9 +1,12 @@
 """`p2pnode pki`: what a person types to make, renew and check keys and certificates."""
 
+import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from p2pnode.config.peers import PeerTable
 from p2pnode.config.pins import is_same_pin, spoken
 from p2pnode.peering.tls import ServerTls
 from p2pnode.peering.trust import PeerTrust, TrustError
-from p2pnode.pki import Leaf, PkiError, create_identity, load_key, renew
+from p2pnode.pki import Leaf, PkiError, change_key, create_identity, load_key, prepare_key, renew
 
 Told = Callable[..., Any]
 
@@ -130,3 +133,46 @@ def test_a_pin_has_a_form_that_can_be_told_by_telephone() -> None:
     assert not is_same_pin(pin, spoken(pin)[:-1] + str((int(spoken(pin)[-1]) + 1) % 10))
     assert not is_same_pin(pin, spoken(pin)[:-2])
     assert not is_same_pin(pin, "")
+
+
+def test_a_change_of_the_key_that_was_interrupted_is_finished_by_doing_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, keys, steps = datetime.now(UTC), tmp_path / "pki", count(1)
+    create_identity(keys, Leaf("node"), now)
+    real = Path.replace
+
+    for interrupted_at in steps:
+        left = count()
+
+        def replace(source: Path, target: Path, left: Iterator[int] = left, at: int = interrupted_at) -> Path:
+            if next(left) == at - 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(source, target)
+
+        pin = prepare_key(keys, now)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", replace)
+            try:
+                change_key(keys, now)
+            except OSError:
+                is_interrupted = True
+            else:
+                is_interrupted = False
+        made = change_key(keys, now) if is_interrupted else None
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(keys / "node.pem", keys / "node.key")
+        assert made is None or made.pin == pin
+        assert not (keys / "next.key").exists()
+        assert not (keys / "next-identity.pem").exists()
+        if not is_interrupted:
+            break
+    assert next(steps) > 3, "it was interrupted at each of its steps"
+
+
+def test_a_key_whose_preparation_was_interrupted_is_prepared_again(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    create_identity(tmp_path, Leaf("node"), now)
+    pin = prepare_key(tmp_path, now)
+    (tmp_path / "next-identity.pem").unlink()
+    assert prepare_key(tmp_path, now) == pin
+    assert change_key(tmp_path, now).pin == pin

@@ -13,13 +13,14 @@ import pytest
 from p2pnode.config import PeerEntry, load_peers, save_peer
 from p2pnode.config.node import NodeConfig, PeerFaceSection
 from p2pnode.observe.logs import NodeLog
+from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS
 from p2pnode.peering.admission import PENDING_FILE, Admission, NotAccepted
 from p2pnode.peering.card import CARD_PATH, PAIRING_PATH, node_card, read_card
 from p2pnode.peering.meeting import NotMet, ask, meet
 from p2pnode.peering.pairing import REQUEST_LIMIT, make_request
 from p2pnode.peering.parts import NodeParts
-from p2pnode.peering.pending import MOST, MOST_OF_ONE, PER_MINUTE_OF_ONE, Pending
+from p2pnode.peering.pending import MOST, MOST_OF_ONE, PER_MINUTE, PER_MINUTE_OF_ONE, Pending
 from p2pnode.peering.server import PeerFace
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.pki import Identity, Leaf, issue, load_key
@@ -176,29 +177,53 @@ async def test_a_card_that_would_be_trouble_is_refused(house: House, pki: Pki, c
     assert house.admission.pending.all() == ()
 
 
-async def test_strangers_cannot_fill_memory_or_keep_the_node_busy(house: House, pki: Pki) -> None:
+async def test_strangers_cannot_fill_memory_or_keep_the_node_busy(house: House) -> None:
     statuses = [(await house.posted(b"{}")).status for _ in range(PER_MINUTE_OF_ONE + 3)]
     assert statuses == [400] * PER_MINUTE_OF_ONE + [429] * 3
     house.now += timedelta(minutes=2)
     pending = house.admission.pending
     one = Pending.model_validate({"key": "k", "source": "request", "name": "n", "at": house.now})
-    refused: list[Callable[[], object]] = []
     for number in range(MOST * 2):
-        asked = one.model_copy(update={"key": str(number), "address": str(number // MOST_OF_ONE)})
-        try:
-            pending.ask(asked)
-        except Exception:  # noqa: BLE001 - counted
-            refused.append(lambda: None)
-    assert (len(pending.all()), len(refused)) == (MOST, MOST)
+        house.now += timedelta(seconds=2)
+        pending.ask(one.model_copy(update={"key": str(number), "address": str(number), "at": house.now}))
+    assert len(pending.all()) == MOST
     for number in range(5000):
-        try:
-            pending.admit(str(number))
-        except Exception:  # noqa: BLE001 - counted
-            refused.append(lambda: None)
+        pending.admit(str(number))
     assert pending.addresses <= 256
-    assert (await house.asked(pki.stranger)).status == 429
     house.now += timedelta(days=8)
     assert pending.all() == ()
+
+
+async def test_one_network_does_not_close_pairing_to_others(house: House) -> None:
+    pending = house.admission.pending
+    one = Pending.model_validate({"key": "k", "source": "request", "name": "n", "at": house.now})
+
+    def ask(number: int, address: str) -> None:
+        house.now += timedelta(seconds=2)
+        pending.ask(one.model_copy(update={"key": f"k{number}", "address": address, "at": house.now}))
+
+    for number in range(MOST_OF_ONE):
+        ask(number, f"2001:db8::{number}")
+    with pytest.raises(ProtocolError, match="Too many are waiting"):
+        ask(MOST, "2001:db8::ffff")
+    for number in range(MOST_OF_ONE, MOST + 1):
+        ask(number, f"192.0.2.{number}")
+    kept = {pending.key for pending in pending.all()}
+    assert (len(kept), "k0" in kept, "k1" in kept, f"k{MOST}" in kept) == (MOST, False, True, True)
+    for number in range(PER_MINUTE_OF_ONE):
+        pending.admit(f"2001:db8:1::{number}")
+    with pytest.raises(ProtocolError, match="ask again in a minute"):
+        pending.admit("2001:db8:1::ffff")
+    for number in range(PER_MINUTE * 2):
+        pending.admit(f"198.51.100.{number}")  # what proves nothing is counted where it comes from only
+
+
+async def test_proven_requests_are_counted_wherever_they_come_from(house: House) -> None:
+    one = Pending.model_validate({"key": "k", "source": "request", "name": "n", "at": house.now})
+    for _ in range(PER_MINUTE):
+        house.admission.pending.ask(one)
+    with pytest.raises(ProtocolError, match="ask again in a minute"):
+        house.admission.pending.ask(one)
 
 
 async def test_a_stranger_does_not_take_the_place_of_a_peer_or_the_ids_of_the_node(house: House, pki: Pki) -> None:
