@@ -156,9 +156,11 @@ def _is_node(pid: int) -> bool:
     ],
 )
 def test_no_node_outlives_a_lab_that_is_ended(tmp_path: Path, how: signal.Signals, exit_code: int, leaves: int) -> None:
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores Ctrl-C
     with subprocess.Popen(
         [*LAB, "--plain"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(tmp_path)
     ) as lab:
+        signal.signal(signal.SIGINT, former)
         pids = _nodes_of(tmp_path)
         lab.send_signal(how)
         _, told = lab.communicate(timeout=SECONDS)
