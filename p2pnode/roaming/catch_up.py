@@ -143,7 +143,11 @@ class CatchUp:
             while self._due:
                 name = self._current = next(iter(self._due))
                 del self._due[name]
-                await self._catch_up(name)
+                try:
+                    await self._catch_up(name)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the other peers are asked all the same
+                    self._tell(Caught(name, {}, (f"{type(error).__name__} while it was asked",)))
+                    self._plan(name, Attempt(again=True))
         finally:
             self._current, self._working = "", False
 

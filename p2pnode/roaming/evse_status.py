@@ -54,7 +54,7 @@ class EvseStatusService:
     def __init__(self, party: Party) -> None:
         self._party = party
         self._in_order = InOrder()
-        self._pulls = StatusPulls(party)
+        self._pulls = StatusPulls(party, self._in_order)
         self.publisher = Publisher(party, PUSH_EVSE_STATUS, self._everything)
 
     @property
@@ -93,6 +93,8 @@ class EvseStatusService:
             evse_ids, rows = await self._read(received.records, listing, action)
             refuse_foreign(peer, evse_ids)
             await self._apply(action, evse_ids, rows, listing)
+            keys = [evse_key(evse_id) for evse_id in evse_ids]
+            self._in_order.note(peer.name, action, operator_key(block.operator_id), keys)
         if gives_on(self._party, peer, Role.CPO, operator_key(block.operator_id)):
             await self._publish(relayed(received), action, evse_ids, block.operator_id)
         return acknowledge()
@@ -116,28 +118,20 @@ class EvseStatusService:
     ) -> int:
         """Pull all statuses of a peer; returns how many came. Raises ProtocolError.
 
-        Its pushes wait for the answer, or they would be put back to what that says.
+        What it pushes meanwhile is newer than the answer.
         """
         process_id, to = self._party.new_session_id(), peer.name
-        async with self._in_order.of(peer.name):
-            if by_operator:
-                some = PullEvseStatusByOperatorId(provider_id=provider_id, operator_id=list(peer.operators))
-                answer: EvseStatus = await self._pulls.send_by_operator(
-                    Outgoing(
-                        PULL_EVSE_STATUS_BY_OPERATOR_ID,
-                        some,
-                        encode(some),
-                        process_id,
-                        provider_id,
-                        to=to,
-                        source=source,
-                    )
-                )
-            else:
-                whole = PullEvseStatus(provider_id=provider_id)
-                answer = await self._pulls.send(
-                    Outgoing(PULL_EVSE_STATUS, whole, encode(whole), process_id, provider_id, to=to, source=source)
-                )
+        if by_operator:
+            some = PullEvseStatusByOperatorId(provider_id=provider_id, operator_id=list(peer.operators))
+            operation = PULL_EVSE_STATUS_BY_OPERATOR_ID
+            answer: EvseStatus = await self._pulls.send_by_operator(
+                Outgoing(operation, some, encode(some), process_id, provider_id, to=to, source=source)
+            )
+        else:
+            whole = PullEvseStatus(provider_id=provider_id)
+            answer = await self._pulls.send(
+                Outgoing(PULL_EVSE_STATUS, whole, encode(whole), process_id, provider_id, to=to, source=source)
+            )
         return sum(len(block.evse_status_record) for block in answer.evse_statuses.operator_evse_status)
 
     async def _publish(

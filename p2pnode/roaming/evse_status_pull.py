@@ -1,6 +1,7 @@
 """The three pulls of EVSE status: all, by EvseID, by operator."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from itertools import groupby
 
 from p2pnode.config.peers import PeerEntry
@@ -28,6 +29,7 @@ from p2pnode.roaming.evse_pull import center_of
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Publication, Received
+from p2pnode.roaming.pushes import InOrder, Pushed
 from p2pnode.roaming.records import EvseFilter, PageRequest, StatusRecord
 from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
 from p2pnode.roaming.visibility import is_visible, own_keys, visible_prefixes
@@ -39,8 +41,9 @@ NEARBY_AT_ONCE = 2000
 class StatusPulls:
     """The three operations, both verbs."""
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, in_order: InOrder) -> None:
         self._party = party
+        self._in_order = in_order
 
     async def receive(self, received: Received[PullEvseStatus]) -> bytes:
         """eRoamingPullEvseStatus: the statuses that the peer may see, by operator.
@@ -97,54 +100,59 @@ class StatusPulls:
 
     async def send(self, outgoing: Outgoing[PullEvseStatus]) -> EvseStatus:
         """eRoamingPullEvseStatus of our EMP, of one CPO or of all; what comes is kept as that peer's."""
-        replies = await self._ask(outgoing, outgoing.message.provider_id)
         whole = outgoing.message.search_center is None and outgoing.message.evse_status is None
-        for reply in replies:
-            await self._keep_blocks(reply, None if whole else ())
+        async with self._asked(outgoing, outgoing.message.provider_id) as (replies, pushed):
+            for reply in replies:
+                await self._keep_blocks(reply, None if whole else (), pushed[reply.destination.name])
         return EvseStatus(evse_statuses=EvseStatuses(operator_evse_status=_merged(replies)), status_code=DONE)
 
     async def send_by_operator(self, outgoing: Outgoing[PullEvseStatusByOperatorId]) -> EvseStatusByOperatorId:
         """eRoamingPullEvseStatusByOperatorId of our EMP; what comes is kept as that peer's."""
-        replies = await self._ask(outgoing, outgoing.message.provider_id)
         keys = [operator_key(text) for text in outgoing.message.operator_id]
-        for reply in replies:
-            await self._keep_blocks(reply, keys)
+        async with self._asked(outgoing, outgoing.message.provider_id) as (replies, pushed):
+            for reply in replies:
+                await self._keep_blocks(reply, keys, pushed[reply.destination.name])
         blocks = EvseStatuses(operator_evse_status=_merged(replies))
         return EvseStatusByOperatorId(evse_statuses=blocks, status_code=DONE)
 
     async def send_by_id(self, outgoing: Outgoing[PullEvseStatusById]) -> EvseStatusById:
         """eRoamingPullEvseStatusById of our EMP; a CPO that does not know an EVSE never overrules one that does."""
-        replies = await self._ask(outgoing, outgoing.message.provider_id)
+        async with self._asked(outgoing, outgoing.message.provider_id) as (replies, pushed):
+            for reply in sorted(replies, key=_is_of_hub):
+                records = reply.answer.evse_status_records.evse_status_record
+                await self._keep_records(reply, records, pushed[reply.destination.name])
         merged: dict[str, EvseStatusRecord] = {}
         for reply in sorted(replies, key=_is_of_hub):
             answer: EvseStatusById = reply.answer
-            records = answer.evse_status_records.evse_status_record
-            await self._keep_records(reply, records)
-            for record in records:
+            for record in answer.evse_status_records.evse_status_record:
                 key = evse_key(record.evse_id)
                 if key not in merged or merged[key].evse_status == EvseStatusType.EVSE_NOT_FOUND:
                     merged[key] = record
         found = EvseStatusRecords(evse_status_record=list(merged.values()))
         return EvseStatusById(evse_status_records=found, status_code=DONE)
 
-    async def _ask(
+    @asynccontextmanager
+    async def _asked(
         self,
         outgoing: Outgoing[PullEvseStatus] | Outgoing[PullEvseStatusByOperatorId] | Outgoing[PullEvseStatusById],
         provider_id: str,
-    ) -> list[Reply]:
+    ) -> AsyncGenerator[tuple[list[Reply], Mapping[str, Pushed]]]:
+        """The answers, and what each of those who were asked has pushed since."""
         party = self._party
         caller_id = party.own_id(outgoing, provider_id)
         knowledge = Knowledge(party.own, to=outgoing.to, source=outgoing.source)
         destinations = resolve(outgoing.operation, outgoing.message, party.peers(), knowledge)
-        return await ask_each(party, destinations, outgoing, caller_id=caller_id)
+        with ExitStack() as stack:
+            pushed = {each.name: stack.enter_context(self._in_order.watching(each.name)) for each in destinations}
+            yield await ask_each(party, destinations, outgoing, caller_id=caller_id), pushed
 
-    async def _keep_blocks(self, reply: Reply, complete: Iterable[str] | None) -> None:
+    async def _keep_blocks(self, reply: Reply, complete: Iterable[str] | None, pushed: Pushed) -> None:
         """Keep the blocks of an answer, each in place of all that the peer published for the operator if it is whole.
 
         `complete` are the operators whose answer is whole; None: everything is, also for operators that are missing.
         """
         answer: EvseStatus = reply.answer
-        owner, peer = reply.destination.name, reply.destination.peer
+        owner = reply.destination.name
         rows: dict[str, list[StatusRecord]] = {}
         for block in answer.evse_statuses.operator_evse_status:
             key = operator_key(block.operator_id)
@@ -154,7 +162,23 @@ class StatusPulls:
                 for record in block.evse_status_record
                 if self._is_its(reply, record)
             ]
+        async with self._in_order.of(owner):
+            await self._keep_rows(reply, complete, pushed, rows)
+
+    async def _keep_rows(
+        self, reply: Reply, complete: Iterable[str] | None, pushed: Pushed, answered: Mapping[str, list[StatusRecord]]
+    ) -> None:
+        """Keep the rows of an answer, by operator; of what was pushed meanwhile nothing is changed."""
+        owner, peer = reply.destination.name, reply.destination.peer
+        rows = {
+            key: [row for row in found if not pushed.includes(row.evse_key, key)] for key, found in answered.items()
+        }
         whole = set(rows) | own_keys(peer, Role.CPO) if complete is None and peer is not None else set(complete or ())
+        whole -= pushed.operators
+        if pushed.evses:
+            for row in await self._party.store.statuses((owner,), operator_keys=tuple(sorted(whole))):
+                if row.evse_key in pushed.evses:
+                    rows.setdefault(row.operator_key, []).append(row)
 
         def work(publication: Publication) -> None:
             for key, records in rows.items():
@@ -165,8 +189,13 @@ class StatusPulls:
 
         await self._party.store.publish(work)
 
-    async def _keep_records(self, reply: Reply, records: Sequence[EvseStatusRecord]) -> None:
+    async def _keep_records(self, reply: Reply, records: Sequence[EvseStatusRecord], pushed: Pushed) -> None:
         """Keep the answer to a pull by id: a status that is known, and that an EVSE is gone."""
+        async with self._in_order.of(reply.destination.name):
+            older = [record for record in records if evse_key(record.evse_id) not in pushed.evses]
+            await self._keep_known(reply, older)
+
+    async def _keep_known(self, reply: Reply, records: Sequence[EvseStatusRecord]) -> None:
         owner, peer = reply.destination.name, reply.destination.peer
         first = peer.operators[0] if peer is not None and peer.operators else ""
         gone = [record for record in records if record.evse_status == EvseStatusType.EVSE_NOT_FOUND]

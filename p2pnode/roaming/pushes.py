@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -27,6 +27,18 @@ SHOWN = 20
 """How many records a refusal names."""
 
 
+@dataclass(slots=True)
+class Pushed:
+    """What a party has pushed since somebody began to ask it: single EVSEs, and all of operators, by their keys."""
+
+    evses: set[str] = field(default_factory=set[str])
+    operators: set[str] = field(default_factory=set[str])
+
+    def includes(self, evse: str, operator: str) -> bool:
+        """Whether what an answer says of the EVSE is older than a push."""
+        return evse in self.evses or operator in self.operators
+
+
 class InOrder:
     """The pushes of one party one after the other, in the order in which they came.
 
@@ -36,6 +48,7 @@ class InOrder:
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._turns: Counter[str] = Counter()
+        self._watching: dict[str, list[Pushed]] = {}
 
     @asynccontextmanager
     async def of(self, owner: str) -> AsyncGenerator[None]:
@@ -46,6 +59,26 @@ class InOrder:
         async with lock:
             self._turns[owner] += 1
             yield
+
+    @contextmanager
+    def watching(self, owner: str) -> Generator[Pushed]:
+        """What the owner pushes from here on, as it is noted."""
+        pushed = Pushed()
+        watching = self._watching.setdefault(owner, [])
+        watching.append(pushed)
+        try:
+            yield pushed
+        finally:
+            watching[:] = [each for each in watching if each is not pushed]
+            if not watching:
+                self._watching.pop(owner, None)
+
+    def note(self, owner: str, action: ActionType, operator: str, evse_keys: Iterable[str]) -> None:
+        """A push of the owner has been applied."""
+        for pushed in self._watching.get(owner, ()):
+            if action is ActionType.FULL_LOAD:
+                pushed.operators.add(operator)
+            pushed.evses.update(evse_keys)
 
     def turns(self, owner: str) -> int:
         """How many pushes of the owner have had their turn: who sees the same number twice has missed none."""

@@ -18,7 +18,7 @@ from p2pnode.oicp.operations import (
     PUSH_EVSE_DATA,
     PUSH_EVSE_STATUS,
 )
-from p2pnode.roaming.records import PageRequest
+from p2pnode.roaming.records import DeliveryRecord, PageRequest
 from tests.roaming.roaming_world import LIMITS, Call, Party, World, decoded
 from tests.roaming.test_roaming_cdrs import authorized, cdr
 from tests.roaming.test_roaming_evse_data import IDS, ids, push
@@ -201,6 +201,51 @@ async def test_what_a_peer_pushes_during_the_pull_is_not_put_back(pair: tuple[Pa
     cpo.answering = late
     await caught_up(emp)
     assert await ids(emp, "cpo") == IDS[1:3]
+
+
+async def test_statuses_that_a_peer_pushes_during_the_pull_neither_wait_nor_are_put_back(
+    pair: tuple[Party, Party],
+) -> None:
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_STATUS, status_push("fullLoad", E1="Available", E2="Available", E3="Available"))
+    cpo.knows(emp, send=())
+    await cpo.send(PUSH_EVSE_STATUS, status_push("update", E3="Occupied"))
+    cpo.knows(emp)
+    answer = cpo.answer
+
+    async def late(call: Call, process_id: str) -> tuple[int, bytes]:
+        answered = await answer(call, process_id)
+        if call.operation is PULL_EVSE_STATUS:
+            for body in (status_push("update", E1="Occupied"), status_push("delete", E2="Available")):
+                _, told = await emp.answer(Call("cpo", "emp", PUSH_EVSE_STATUS, body, "DE*CPO", None), "process")
+                assert decoded(told)["Result"] is True
+        return answered
+
+    cpo.answering = late
+    async with asyncio.timeout(5):
+        await caught_up(emp)
+    assert await statuses(emp) == {"E1": "Occupied", "E3": "Occupied"}
+
+
+async def test_an_error_nobody_has_foreseen_costs_one_peer_one_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emp = await world.party("emp", providers=("DE-ONE",))
+    for name in ("one", "two"):
+        cpo = await world.party(name, operators=(f"DE*{name.upper()}",))
+        emp.knows(cpo)
+        cpo.knows(emp)
+
+    async def broken() -> list[DeliveryRecord]:
+        monkeypatch.undo()
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(emp.store, "deliveries", broken)
+    await caught_up(emp)
+    assert not pulls(world, "one")
+    assert pulls(world, "two")
+    await caught_up(emp)
+    assert pulls(world, "one")
 
 
 async def test_a_peer_that_gave_up_answering_half_way_leaves_the_old_copy(

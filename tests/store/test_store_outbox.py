@@ -1,5 +1,6 @@
 """The outbox in the store: its order, its dead letters, and what a database without one still had to deliver."""
 
+import tracemalloc
 from pathlib import Path
 
 from alembic import command
@@ -89,3 +90,32 @@ async def test_what_a_database_without_an_outbox_had_to_deliver_is_carried_over(
     async with SqlStore.open(tmp_path / "p2pnode.db") as store:
         waiting = [(record.session_key, record.operation, record.body) for record in await store.outbox()]
     assert waiting == [("s1", "ChargingNotificationEnd", b'{"a":2}'), ("s1", "ChargeDetailRecord", b"")]
+
+
+async def test_a_long_history_is_not_read_into_memory_to_find_what_was_not_delivered(tmp_path: Path) -> None:
+    database = Database.at(tmp_path / "p2pnode.db", 1.0)
+    engine = database.writing()
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(migrations(connection, SESSIONS), "0003")
+        connection.exec_driver_sql(
+            "INSERT INTO session (key, session_id, state, cpo, emp, operator_id, provider_id, created_at,"
+            " updated_at, authorized_by_push) VALUES ('s1', 's1', 'charging', '', 'emp', 'DE*CPO', 'DE-ONE', 1, 1, 0)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO session_event (session_key, at, operation, verb, peer, code, body)"
+            " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)"
+            " SELECT 's1', 3, 'ChargingNotificationProgress', 'send', 'emp', iif(i = 1, '320', '000'),"
+            " CAST(printf('%08000d', i) AS BLOB) FROM n"
+        )
+        connection.exec_driver_sql("COMMIT")
+    engine.dispose()
+    tracemalloc.start()
+    try:
+        database.migrate()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16_000_000
+    async with SqlStore.open(tmp_path / "p2pnode.db") as store:
+        assert [bytes(record.body)[-1:] for record in await store.outbox()] == [b"1"]

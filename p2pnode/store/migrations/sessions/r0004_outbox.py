@@ -1,6 +1,7 @@
 """The outbox, with what had not been delivered without it; the breakers, and what peers are known to have."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ CDR = "ChargeDetailRecord"
 NOTIFICATION = "ChargingNotification"
 AWAY = {"300", "210", "310", "320"}
 FAILED = {"021", "017"}
+LINES_AT_ONCE = 1000
 
 
 def upgrade() -> None:
@@ -82,20 +84,27 @@ def _notifications(connection: sa.Connection) -> list[dict[str, Any]]:
     """The notifications our CPO has sent whose last line in the history tells a reason that may pass."""
     lines = connection.execute(
         sa.text(
-            "SELECT e.session_key, e.operation, e.body, e.code, e.at, s.emp, s.operator_id, s.provider_id, s.cpo"
-            " FROM session_event e"
+            "SELECT e.id, e.session_key, e.operation, e.body, e.code FROM session_event e"
             " JOIN session s ON s.key = e.session_key"
-            " WHERE e.verb = 'send' AND e.operation LIKE :operation ORDER BY e.id"
-        ),
-        {"operation": f"{NOTIFICATION}%"},
-    ).fetchall()
-    waiting: dict[tuple[str, str, bytes], Sequence[Any]] = {}
-    for line in lines:
-        told = (line[0], line[1], line[2])
-        if line[3] in AWAY:
-            waiting.setdefault(told, line)
+            " WHERE e.verb = 'send' AND e.operation LIKE :operation"
+            " AND e.session_key IN (SELECT a.session_key FROM session_event a WHERE a.verb = 'send'"
+            " AND a.operation LIKE :operation AND a.code IN :away) ORDER BY e.id"
+        ).bindparams(sa.bindparam("away", expanding=True)),
+        {"operation": f"{NOTIFICATION}%", "away": sorted(AWAY)},
+        execution_options={"yield_per": LINES_AT_ONCE},
+    )
+    waiting: dict[tuple[str, str, bytes], int] = {}
+    for number, key, operation, body, code in lines:
+        told = (key, operation, sha256(body).digest())
+        if code in AWAY:
+            waiting.setdefault(told, number)
         else:
             waiting.pop(told, None)
+    found = sa.text(
+        "SELECT e.session_key, e.operation, e.body, e.at, s.emp, s.operator_id, s.provider_id, s.cpo"
+        " FROM session_event e JOIN session s ON s.key = e.session_key WHERE e.id = :id"
+    )
+    rows = (connection.execute(found, {"id": number}).one() for number in waiting.values())
     return [
         _row(
             NOTIFICATION,
@@ -108,7 +117,7 @@ def _notifications(connection: sa.Connection) -> list[dict[str, Any]]:
             counterpart_id=provider_id,
             source=source,
         )
-        for key, operation, body, _, at, peer, caller_id, provider_id, source in waiting.values()
+        for key, operation, body, at, peer, caller_id, provider_id, source in rows
     ]
 
 
