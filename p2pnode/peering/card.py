@@ -1,9 +1,8 @@
 """The node card: what a node tells anyone about itself, so that two parties can exchange entries for their tables."""
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography import x509
@@ -18,7 +17,7 @@ from p2pnode.oicp.codec import decode
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation
-from p2pnode.peering.http_signatures import VerifyKey
+from p2pnode.peering.http_signatures import SignatureProblem, SigningKey, VerifyKey
 from p2pnode.peering.signing import read_key
 from p2pnode.peering.trust import TrustError, read_chain, to_pem
 
@@ -58,6 +57,7 @@ class Card(BaseModel):
     version: Word = ""
     pin: Pin
     next_pin: Pin | None = None
+    next_signature: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")] | None = None
     signing_key: SigningKeyText | None = None
     certificate: Annotated[str, Field(max_length=32768)]
 
@@ -96,10 +96,28 @@ def read_card(content: bytes | Mapping[str, Any]) -> Card:
     except ValidationError as error:
         raise CardError(_first(error)) from None
     try:
-        _require_own(x509.load_pem_x509_certificates(card.certificate.encode()), card)
+        chain = x509.load_pem_x509_certificates(card.certificate.encode())
+        _require_own(chain, card)
+        _require_next(chain[0], card)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         raise CardError("certificate: not a chain in PEM form, or of keys that are not usable") from None
     return card
+
+
+def _require_next(first: x509.Certificate, card: Card) -> None:
+    """Raise CardError where the card's key has not signed that the next one follows it."""
+    if card.next_pin is None:
+        return
+    try:
+        signature = b64decode(card.next_signature or "")
+        VerifyKey(first.public_key()).check(signature, _follows(card.next_pin))
+    except SignatureProblem:
+        raise CardError("its next key is not signed by the one it has") from None
+
+
+def _follows(next_pin: str) -> bytes:
+    """What the key of a node signs, so that peers take another as its next one."""
+    return f"p2pnode next key 1\n{next_pin}".encode()
 
 
 def _require_own(chain: Sequence[x509.Certificate], card: Card) -> None:
@@ -121,6 +139,7 @@ def _require_own(chain: Sequence[x509.Certificate], card: Card) -> None:
 def node_card(config: NodeConfig, offered: Collection[AnyOperation], port: int | None = None) -> Mapping[str, object]:
     """The card of this node, which listens at `port`.
 
+    A next key is in it once the current one, where that is on P-256 or Ed25519, has signed that it follows.
     `signing_key` is what its signatures are checked with, in Base64; `certificate` is what a peer keeps to know it by.
     That is its identity certificate, and the next one where a change of the key is prepared; of a node whose
     certificate a CA issued it is the chain. Without TLS there is none. Reads the certificate files; raises TrustError.
@@ -140,7 +159,7 @@ def node_card(config: NodeConfig, offered: Collection[AnyOperation], port: int |
     if (url := public_url(config, port)) is not None:
         card["url"] = url
     if face.shows_identity:
-        card |= _identity(face.certificate)
+        card |= _identity(face)
     if (signing_key := _signing_key(face)) is not None:
         card["signing_key"] = b64encode(signing_key.spki).decode()
     return card
@@ -163,18 +182,29 @@ def in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _identity(file: Path) -> dict[str, object]:
+def _identity(face: PeerFaceSection) -> dict[str, object]:
+    file = face.certificate
     chain = read_chain(file)
     pin = public_key_pin(chain[0])
     identity = next((issuer for issuer in chain[1:] if public_key_pin(issuer) == pin), None)
     kept = chain if identity is None else [identity]
     found: dict[str, object] = {"pin": pin}
     following = file.with_name(NEXT_IDENTITY_FILE)
-    if identity is not None and following.exists():
+    if identity is not None and following.exists() and (key := _key_of(face, pin)) is not None:
         coming = read_chain(following)[0]
         kept = [*kept, coming]
-        found["next_pin"] = public_key_pin(coming)
+        next_pin = public_key_pin(coming)
+        found |= {"next_pin": next_pin, "next_signature": b64encode(key.sign(_follows(next_pin))).decode()}
     return {**found, "certificate": to_pem(kept)}
+
+
+def _key_of(face: PeerFaceSection, pin: str) -> SigningKey | None:
+    """The key of our certificate, whose pin this is, where it is here and of a kind that signs."""
+    try:
+        key = read_key(face.key)
+    except (TrustError, SignatureProblem):
+        return None
+    return key if key.public.pin == pin else None
 
 
 def _signing_key(settings: PeerFaceSection) -> VerifyKey | None:

@@ -1,6 +1,7 @@
 """A stranger may ask to be a peer, and no more than ask."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -16,14 +17,15 @@ from p2pnode.observe.logs import NodeLog
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS
 from p2pnode.peering.admission import PENDING_FILE, Admission, NotAccepted
-from p2pnode.peering.card import CARD_PATH, PAIRING_PATH, node_card, read_card
+from p2pnode.peering.card import CARD_PATH, PAIRING_PATH, CardError, node_card, read_card
 from p2pnode.peering.meeting import NotMet, ask, meet
 from p2pnode.peering.pairing import REQUEST_LIMIT, make_request
 from p2pnode.peering.parts import NodeParts
 from p2pnode.peering.pending import MOST, MOST_OF_ONE, PER_MINUTE, PER_MINUTE_OF_ONE, Pending
 from p2pnode.peering.server import PeerFace
+from p2pnode.peering.signing import read_key
 from p2pnode.peering.table import PeerTableHolder
-from p2pnode.pki import Identity, Leaf, issue, load_key
+from p2pnode.pki import Identity, Leaf, create_identity, issue, load_key, prepare_key
 from tests.peering.peering_kit import (
     NODE,
     Notes,
@@ -76,9 +78,18 @@ class House:
 
 async def card_of(identity: Identity) -> dict[str, Any]:
     config = NodeConfig.model_validate(
-        {"node": {"name": "stranger", "operators": ["DE*NEW"]}, "peer_face": {"certificate": identity.certificate_file}}
+        {
+            "node": {"name": "stranger", "operators": ["DE*NEW"]},
+            "peer_face": {"certificate": identity.certificate_file, "key": identity.key_file},
+        }
     )
     return dict(await asyncio.to_thread(node_card, config, OPERATIONS))
+
+
+def next_of(identity: Identity, pin: str) -> dict[str, str]:
+    """The members of a card by which its key says that another follows it."""
+    signature = read_key(identity.key_file).sign(f"p2pnode next key 1\n{pin}".encode())
+    return {"next_pin": pin, "next_signature": base64.b64encode(signature).decode()}
 
 
 @pytest.fixture
@@ -251,7 +262,8 @@ async def test_a_card_does_not_take_the_key_of_another_along(house: House, pki: 
     assert (refused.status, house.admission.pending.all()) == (400, ())
     known = PeerEntry(name="partner", certificate=pki.partner.trust)
     await asyncio.to_thread(save_peer, house.directory, known)
-    assert (await house.asked(pki.stranger, certificate=own + others, next_pin=pki.partner.pin)).status == 202
+    follows = await asyncio.to_thread(next_of, pki.stranger, pki.partner.pin)
+    assert (await house.asked(pki.stranger, certificate=own + others, **follows)).status == 202
     with pytest.raises(NotAccepted, match="is that of peer 'partner'"):
         await house.accept(pki.stranger.pin, "stranger")
     assert await asyncio.to_thread(entered, house) == (known,)
@@ -260,10 +272,24 @@ async def test_a_card_does_not_take_the_key_of_another_along(house: House, pki: 
 async def test_a_next_key_proves_nothing_so_nobody_takes_a_peers_entry_with_it(house: House, pki: Pki) -> None:
     known = PeerEntry(name="stranger", operators=("DE*OLD",), pins=(pki.partner.pin,))
     await asyncio.to_thread(save_peer, house.directory, known)
-    assert (await house.asked(pki.stranger, next_pin=pki.partner.pin)).status == 202
+    assert (
+        await house.asked(pki.stranger, **await asyncio.to_thread(next_of, pki.stranger, pki.partner.pin))
+    ).status == 202
     with pytest.raises(NotAccepted, match="has another key"):
         await house.accept(pki.stranger.pin, "stranger")
     assert await asyncio.to_thread(entered, house) == (known,)
+
+
+async def test_a_next_key_is_taken_only_where_the_current_one_has_signed_it(house: House, pki: Pki) -> None:
+    by_other = await asyncio.to_thread(next_of, pki.partner, pki.issued.pin)
+    for unsigned in ({"next_pin": pki.issued.pin}, by_other):
+        assert (await house.asked(pki.stranger, **unsigned)).status == 400
+    made = await asyncio.to_thread(create_identity, house.directory / "pki", Leaf("stranger", ("DE*NEW",)), house.now)
+    following = await asyncio.to_thread(prepare_key, house.directory / "pki", house.now)
+    card = await card_of(made)
+    assert read_card(card).entry("stranger", None).pins == (made.pin, following)
+    with pytest.raises(CardError, match="not signed by the one it has"):
+        read_card(card | {"next_signature": "A" * 86 + "=="})
 
 
 async def test_what_nobody_confirms_changes_no_peer(house: House, pki: Pki) -> None:
