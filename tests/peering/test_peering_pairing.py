@@ -5,11 +5,12 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from p2pnode.config import PeerEntry, load_peers, save_peer
 from p2pnode.config.node import NodeConfig, PeerFaceSection
@@ -376,3 +377,17 @@ def test_a_node_behind_all_addresses_names_only_a_url_it_was_told() -> None:
     for url in (None, "https://node.example/api/oicp"):
         face = PeerFaceSection(host="0.0.0.0", tls="off", insecure=True, url=url)  # noqa: S104 - not listened at
         assert node_card(NodeConfig(node=NODE, peer_face=face), []).get("url") == url
+
+
+@pytest.mark.parametrize("changes", [{"key": "k\x1b[2J"}, {"url": "https://10.0.0.9:7000/\x1b]0;owned\x07"}])
+def test_nothing_of_a_discovered_node_moves_the_terminal(changes: dict[str, str]) -> None:
+    known = {
+        "key": "k",
+        "source": "discovery",
+        "name": "n",
+        "url": "https://10.0.0.9:7000/api",
+        "at": datetime.now(UTC),
+    }
+    assert Pending.model_validate(known).key == "k"
+    with pytest.raises(ValidationError, match="should match pattern"):
+        Pending.model_validate(known | changes)
