@@ -14,7 +14,11 @@ from p2pnode.oicp.codec import read, replace_members
 from p2pnode.oicp.envelopes import join_page
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError
 from p2pnode.oicp.identifiers import operator_key, operator_of_evse, provider_key, provider_of_evco, session_key
-from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS
+from p2pnode.oicp.operations import (
+    CHARGE_DETAIL_RECORD,
+    CHARGING_NOTIFICATION_START,
+    GET_CHARGE_DETAIL_RECORDS,
+)
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.asking import as_one_page, ask_each
@@ -187,7 +191,10 @@ class Cdrs:
         return answer
 
     async def receive_get(self, received: Received[GetChargeDetailRecords]) -> bytes:
-        """eRoamingGetChargeDetailRecords: one page of our CDRs of the asking EMP's sessions, as they were stored."""
+        """eRoamingGetChargeDetailRecords: one page of our CDRs of the asking EMP's sessions, as they were stored.
+
+        Without those whose notifications still wait for it: a CDR settles the session, and ends what is heard of it.
+        """
         message, page = received.message, received.page
         keys = {provider_key(message.provider_id), *(provider_key(text) for text in received.peer.sub_providers)}
         wanted = CdrFilter(
@@ -198,6 +205,7 @@ class Cdrs:
             session_keys=_keys(message.session_id, session_key),
             operator_keys=_keys(message.operator_id, operator_key),
             forwarded=message.cdr_forwarded,
+            told=(received.peer.name, LANES[CHARGING_NOTIFICATION_START]),
         )
         found = await self._party.store.cdr_page(wanted, page)
         return join_page(found.records, number=page.page, size=page.size, total_elements=found.total)

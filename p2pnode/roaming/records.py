@@ -269,6 +269,8 @@ class CdrFilter:
     session_keys: tuple[str, ...] | None = None
     operator_keys: tuple[str, ...] | None = None
     forwarded: bool | None = None
+    told: tuple[str, str] | None = None
+    """A peer and a lane of the outbox: only CDRs of whose session nothing waits there for the peer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from p2pnode.roaming.records import (
     Page,
     PageRequest,
     ProductRecord,
+    QueueState,
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
@@ -157,6 +158,16 @@ def _cdrs(
             conditions.append(column.in_(keys))
     if wanted.forwarded is not None:
         conditions.append(cdr.c.forwarded_at.is_not(None) if wanted.forwarded else cdr.c.forwarded_at.is_(None))
+    if wanted.told is not None:
+        peer, lane = wanted.told
+        outbox = tables.outbox.c
+        waits = (
+            outbox.session_key == cdr.c.key,
+            outbox.peer == peer,
+            outbox.lane == lane,
+            outbox.state == QueueState.WAITING.value,
+        )
+        conditions.append(~exists(tables.outbox.c.id).where(*waits))
     query = select(*columns).where(*conditions).order_by(cdr.c.received_at, cdr.c.key)
     total = connection.execute(select(func.count()).select_from(cdr).where(*conditions)).scalar_one()
     return query.limit(page.size).offset(page.page * page.size), total

@@ -23,13 +23,14 @@ from p2pnode.oicp.operations import (
     CHARGING_NOTIFICATION_END,
     CHARGING_NOTIFICATION_PROGRESS,
     CHARGING_NOTIFICATION_START,
+    GET_CHARGE_DETAIL_RECORDS,
 )
 from p2pnode.oicp.status import Code
 from p2pnode.roaming import lanes
 from p2pnode.roaming.breaker import pause
-from p2pnode.roaming.records import BreakerState, QueueState, SessionEvent, SessionState, Verb
+from p2pnode.roaming.records import BreakerState, PageRequest, QueueState, SessionEvent, SessionState, Verb
 from tests.roaming.roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, remote, rfid
-from tests.roaming.test_roaming_cdrs import authorized, cdr, ids, stored
+from tests.roaming.test_roaming_cdrs import authorized, cdr, ids, stored, wanted
 from tests.roaming.test_roaming_notifications import begun, ended, progress
 
 NO_JITTER = OutboxSection(jitter=0.0)
@@ -254,6 +255,25 @@ async def test_a_message_that_waits_can_be_dropped_and_holds_nothing_any_more(pa
     await cpo.roaming.deliver_pending()
     await emp.roaming.settle()
     assert (len(emp.emp.cdrs), emp.emp.notifications) == (1, [])
+
+
+async def test_a_cdr_is_not_handed_out_before_the_notifications_of_its_session(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    cpo.wire.down = {"emp"}
+    await cpo.send(CHARGING_NOTIFICATION_START, begun())
+    await cpo.send(CHARGE_DETAIL_RECORD, cdr())
+    call = Call("emp", "cpo", GET_CHARGE_DETAIL_RECORDS, encode(wanted()), "DE-ONE", PageRequest(0, 20))
+
+    async def handed_out() -> int:
+        _, body = await cpo.answer(call, "process")
+        return GET_CHARGE_DETAIL_RECORDS.answer.model_validate_json(body).total_elements or 0
+
+    assert await handed_out() == 0
+    cpo.wire.down = set()
+    await cpo.roaming.deliver_pending()
+    await emp.roaming.settle()
+    assert await handed_out() == 1
 
 
 async def test_a_lane_in_silence_is_not_tried_with_each_answer_another_has(pair: tuple[Party, Party]) -> None:
