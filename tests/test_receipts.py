@@ -117,7 +117,10 @@ def parties(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def exported(parties: Parties, tmp_path: Path) -> Path:
     """The receipts of the CPO, in a directory with neither node."""
     file = tmp_path / "receipt.json"
-    assert run(["receipt", "export", SESSION_ID, str(file), "--dir", str(parties.cpo.directory)]) == 0
+    command = ["receipt", "export", SESSION_ID, str(file), "--dir", str(parties.cpo.directory)]
+    assert run(command) == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run(command) == 1, "a file that is there is not written over"
     return file
 
 

@@ -16,6 +16,7 @@ from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.errors import InvalidMessage, PeerError, ProtocolError
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
+from p2pnode.oicp.status import Code
 from p2pnode.roaming.evse_import import EvseImport, ImportReport
 from p2pnode.roaming.explain import Explanation, Question, explain
 from p2pnode.roaming.naming import find_peer
@@ -130,4 +131,6 @@ class OwnMessages:
         return await self._importer().status(file)
 
     def _importer(self) -> EvseImport:
+        if not self._node.operators:
+            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "this node has no OperatorID: only a CPO publishes EVSEs")
         return EvseImport(self._node.operators, self._store(), self._roaming().send, _new_id)

@@ -1,6 +1,7 @@
 """`p2pnode receipt`: what the other party has signed."""
 
 import asyncio
+import os
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -83,12 +84,15 @@ def show(session_id: str, directory: Path, *, as_json: bool) -> None:
 def export(session_id: str, file: Path, directory: Path, *, as_json: bool) -> None:
     """Write the receipts of a session to FILE, to be checked anywhere by `p2pnode receipt verify FILE`.
 
-    They hold the messages as they were, with the identification of the driver.
+    They hold the messages as they were, with the identification of the driver. The file is its owner's only.
     """
     found = _kept(directory, session_id)
     try:
         content = to_file([Written.of(record) for record in found])
-        file.write_bytes(content)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+            written.write(content)
+    except FileExistsError as error:
+        raise Problem(f"{file} exists already", "name another file, or remove this one") from error
     except SignatureProblem as error:
         raise Problem(str(error)) from error
     except OSError as error:

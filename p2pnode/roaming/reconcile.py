@@ -175,12 +175,16 @@ class Reconciler:
 
     async def _with_emp(self, peer: PeerEntry, found: Reconciliation) -> None:
         queued = await self._party.store.outbox(peer.name, limit=LATEST_SESSIONS)
-        reasons = {each.session_key: each.reason for each in queued if each.operation == CHARGE_DETAIL_RECORD.name}
+        reasons = {
+            each.session_key: each.reason or "waits in the outbox, not tried yet"
+            for each in queued
+            if each.operation == CHARGE_DETAIL_RECORD.name
+        }
         async for record in self._ours(found, cpo=OWN, emp=peer.name):
             if record.forwarded_at is not None:
                 found.acknowledged += 1
             else:
-                found.not_acknowledged.append(_entry(record, reasons.get(record.key) or "not in the outbox"))
+                found.not_acknowledged.append(_entry(record, reasons.get(record.key, "not in the outbox")))
         for session in await self._party.store.sessions(LATEST_SESSIONS):
             is_over = session.state is SessionState.ENDED and found.from_ <= session.updated_at < found.to
             if is_over and (session.cpo, session.emp) == (OWN, peer.name):
