@@ -38,8 +38,9 @@ from p2pnode.peering.signing import Signatures
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.peering.upkeep import Upkeep
 from p2pnode.roaming.background import Background
+from p2pnode.roaming.outbox_records import QueueCount
 from p2pnode.roaming.party import Limits, OwnParty
-from p2pnode.roaming.records import OWN, QueueCount
+from p2pnode.roaming.records import OWN
 from p2pnode.roaming.services import Roaming
 from p2pnode.store.errors import StoreError
 from p2pnode.store.retention import keep_purging

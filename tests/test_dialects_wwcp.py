@@ -14,7 +14,8 @@ from p2pnode.node import Node
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.dialects import path_of
 from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
-from p2pnode.roaming.records import EvseFilter, PageRequest
+from p2pnode.roaming.published_records import EvseFilter
+from p2pnode.roaming.records import PageRequest
 from tests.wwcp_stand_in import OPERATOR, OWN_PATHS, PAGES, PROVIDER, StandIn, post, sample
 
 UID = "7568290FFF765F"

@@ -21,9 +21,10 @@ from p2pnode.roaming.evse_import import EvseImport, ImportReport
 from p2pnode.roaming.explain import Explanation, Question, explain
 from p2pnode.roaming.naming import find_peer
 from p2pnode.roaming.party import OwnParty
-from p2pnode.roaming.ports import Outgoing, Store
+from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.services import Roaming
+from p2pnode.roaming.store_ports import Store
 
 Answer = TypeVar("Answer", bound=OicpModel)
 

@@ -11,7 +11,8 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import BreakerState, CallOutcome, QueueCount, QueueState, Verb
+from p2pnode.roaming.outbox_records import BreakerState, QueueCount, QueueState
+from p2pnode.roaming.records import CallOutcome, Verb
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)

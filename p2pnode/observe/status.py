@@ -7,7 +7,8 @@ from datetime import datetime
 import msgspec
 
 from p2pnode.config.peers import PeerEntry
-from p2pnode.roaming.records import OWN, BreakerRecord, QueueCount
+from p2pnode.roaming.outbox_records import BreakerRecord, QueueCount
+from p2pnode.roaming.records import OWN
 
 NOTHING = QueueCount()
 CLOSED = BreakerRecord(OWN)

@@ -17,7 +17,8 @@ from p2pnode.roaming.evse_checks import cpo_of, operator_of
 from p2pnode.roaming.media import medium_of, provider_in, stored_identification
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import ChargingNotification, Outgoing
-from p2pnode.roaming.records import OWN, AuthenticationRecord, SessionRecord, SessionState
+from p2pnode.roaming.published_records import AuthenticationRecord
+from p2pnode.roaming.records import OWN, SessionRecord, SessionState
 from p2pnode.roaming.router import comes_back
 
 

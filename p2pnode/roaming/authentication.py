@@ -35,12 +35,14 @@ from p2pnode.roaming.merged import Shown, first_hand, gives_on, published_for, s
 from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.pins import hash_pin, is_checkable, published_pin, stored_pin
-from p2pnode.roaming.ports import Outgoing, Publication, Received
+from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.published_records import AuthenticationRecord
 from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
-from p2pnode.roaming.records import OWN, AuthenticationRecord
+from p2pnode.roaming.records import OWN
 from p2pnode.roaming.relay import relayed
 from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import own_keys
 
 DONE = StatusCode.of(Code.SUCCESS)

@@ -17,7 +17,7 @@ from p2pnode.roaming.authorize_start import StartSender
 from p2pnode.roaming.media import REFUSALS, MediumKind, body_without_pin, medium_of, medium_of_stored
 from p2pnode.roaming.offline import decide
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Received
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.sessions import Event, moved, moved_if_possible, require_between
 from p2pnode.roaming.starts import (
@@ -30,6 +30,7 @@ from p2pnode.roaming.starts import (
     stop_answer,
     yes,
 )
+from p2pnode.roaming.store_ports import Transaction
 
 
 class Authorization:

@@ -13,12 +13,13 @@ from p2pnode.roaming.broadcast import Outcome, first_yes, watched
 from p2pnode.roaming.media import REFUSALS, Medium, MediumKind, body_without_pin, medium_of
 from p2pnode.roaming.offline import decide
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, Transaction
+from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.router import Destination, Knowledge, resolve
 from p2pnode.roaming.sessions import require_between
 from p2pnode.roaming.starts import Mint, from_reservation, same_start, session_of, start_answer, yes
+from p2pnode.roaming.store_ports import Transaction
 from p2pnode.roaming.visibility import own_keys
 
 

@@ -12,8 +12,9 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.errors import NoAnswer, PeerError, Unreachable
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import Operation
+from p2pnode.roaming.outbox_records import BreakerRecord, BreakerState
 from p2pnode.roaming.ports import PeerAnswer, PeerCaller
-from p2pnode.roaming.records import BreakerRecord, BreakerState, PageRequest
+from p2pnode.roaming.records import PageRequest
 
 Answer = TypeVar("Answer", bound=OicpModel)
 

@@ -22,10 +22,11 @@ from p2pnode.roaming.cdrs import Cdrs
 from p2pnode.roaming.crawls import GUARD
 from p2pnode.roaming.evse_data import EvseDataService
 from p2pnode.roaming.evse_status import EvseStatusService
+from p2pnode.roaming.outbox_records import NOTHING_KNOWN, BreakerRecord, DeliveryRecord
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import StoreFault, Transaction
-from p2pnode.roaming.records import NOTHING_KNOWN, BreakerRecord, DeliveryRecord
+from p2pnode.roaming.ports import StoreFault
 from p2pnode.roaming.refusals import ASK_AGAIN
+from p2pnode.roaming.store_ports import Transaction
 
 LONGEST = 3600.0
 """For how many seconds one question may go over its pages."""

@@ -27,21 +27,14 @@ from p2pnode.roaming.cdr_reviews import to_review
 from p2pnode.roaming.lanes import Answered
 from p2pnode.roaming.media import body_without_pin
 from p2pnode.roaming.outbox import LANES, Outbox, waiting_of
+from p2pnode.roaming.outbox_records import QueuedRecord
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Received
 from p2pnode.roaming.preflight import Preflight
-from p2pnode.roaming.records import (
-    OWN,
-    CdrFilter,
-    CdrRecord,
-    QueuedRecord,
-    SessionEvent,
-    SessionRecord,
-    SessionState,
-    Verb,
-)
+from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.sessions import Event, moved, require_between, state_at
+from p2pnode.roaming.store_ports import Transaction
 from p2pnode.roaming.stored import read_stored
 
 HUB_MEMBERS = {"hub_operator_id": "HubOperatorID", "hub_provider_id": "HubProviderID"}

@@ -21,7 +21,8 @@ from p2pnode.roaming.evse_rows import Listing, Rows, add_evse, named_evses, push
 from p2pnode.roaming.merged import gives_on, published_for
 from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Publication, Received
+from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.published_records import EvseFilter, EvseRecord, HistoryGone
 from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import (
     InOrder,
@@ -31,9 +32,10 @@ from p2pnode.roaming.pushes import (
     refuse_misfits,
     refuse_repeated,
 )
-from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, HistoryGone, PageRequest
+from p2pnode.roaming.records import OWN, PageRequest
 from p2pnode.roaming.refusals import ASK_AGAIN
 from p2pnode.roaming.relay import relayed
+from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import is_visible, visible_prefixes
 
 RECORDS = "/OperatorEvseData/EvseDataRecord"

@@ -17,8 +17,9 @@ from p2pnode.oicp.operations import PUSH_EVSE_DATA, PUSH_EVSE_STATUS, Operation
 from p2pnode.oicp.rules import check, errors_in
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.ports import Outgoing, Store
+from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import OWN
+from p2pnode.roaming.store_ports import Store
 
 Send = Callable[[Outgoing[Any]], Awaitable[object]]
 CHUNK = 5000

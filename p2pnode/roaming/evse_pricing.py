@@ -19,11 +19,13 @@ from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.merged import gives_on, published_for
 from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
-from p2pnode.roaming.ports import Outgoing, Publication, Received
+from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.published_records import EvsePricingRecord
 from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import action_of, refuse_foreign, refuse_invalid, refuse_misfits, refuse_twice
-from p2pnode.roaming.records import OWN, EvsePricingRecord
+from p2pnode.roaming.records import OWN
 from p2pnode.roaming.relay import relayed
+from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import is_priced_for, is_visible
 
 RECORDS = "/EVSEPricing"

@@ -24,11 +24,13 @@ from p2pnode.roaming.crawls import MOST_PAGES, Snapshots, is_last_page
 from p2pnode.roaming.evse_rows import Listing, take_evse
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, Publication, Received
+from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.published_records import EvseFilter, EvseRecord, EvseVersion, HistoryGone
 from p2pnode.roaming.pushes import in_turns
 from p2pnode.roaming.recent import Recent
-from p2pnode.roaming.records import EvseFilter, EvseRecord, EvseVersion, HistoryGone, PageRequest
+from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
+from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import own_keys, visible_prefixes
 
 DELETED = "delete"

@@ -11,8 +11,9 @@ from p2pnode.oicp.evse_sound import EvseSummary, sound_evse_record, summary_of
 from p2pnode.oicp.identifiers import evse_key, operator_key, operator_of_evse
 from p2pnode.oicp.mending import EvseDataReading, read_evse_record, read_status_record
 from p2pnode.oicp.rules import check, errors_in
+from p2pnode.roaming.published_records import EvseRecord, StatusRecord
 from p2pnode.roaming.pushes import Record, in_turns
-from p2pnode.roaming.records import OWN, EvseRecord, StatusRecord
+from p2pnode.roaming.records import OWN
 
 Row = TypeVar("Row")
 

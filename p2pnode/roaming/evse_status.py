@@ -31,7 +31,8 @@ from p2pnode.roaming.evse_status_pull import StatusPulls
 from p2pnode.roaming.merged import gives_on, published_for
 from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Publication, Received
+from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.published_records import StatusRecord
 from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import (
     InOrder,
@@ -41,8 +42,9 @@ from p2pnode.roaming.pushes import (
     refuse_misfits,
     refuse_repeated,
 )
-from p2pnode.roaming.records import OWN, StatusRecord
+from p2pnode.roaming.records import OWN
 from p2pnode.roaming.relay import relayed
+from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import is_visible, visible_prefixes
 
 RECORDS = "/OperatorEvseStatus/EvseStatusRecord"

@@ -28,10 +28,12 @@ from p2pnode.roaming.asking import Reply, ask_each
 from p2pnode.roaming.evse_pull import center_of
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, Publication, Received
+from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.published_records import EvseFilter, StatusRecord
 from p2pnode.roaming.pushes import InOrder, Pushed
-from p2pnode.roaming.records import EvseFilter, PageRequest, StatusRecord
+from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
+from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import is_visible, own_keys, visible_prefixes
 
 DONE = StatusCode.of(Code.SUCCESS)

@@ -14,10 +14,10 @@ from p2pnode.oicp.scalars import ANY_PROVIDER
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.media import MediumKind
 from p2pnode.roaming.party import OwnParty
-from p2pnode.roaming.ports import Store
 from p2pnode.roaming.records import OWN
 from p2pnode.roaming.router import Destination, Knowledge, publisher_of, resolve
 from p2pnode.roaming.sessions import require_between
+from p2pnode.roaming.store_ports import Store
 
 OF_A_SESSION = frozenset(
     {

@@ -11,9 +11,9 @@ from random import SystemRandom
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.operations import PUSH_EVSE_DATA, PUSH_EVSE_STATUS, AnyOperation, Role
 from p2pnode.oicp.scalars import ActionType
+from p2pnode.roaming.outbox_records import DeliveryRecord
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.publishing import Publisher
-from p2pnode.roaming.records import DeliveryRecord
 
 BETWEEN_LOOKS = 900.0
 """How many seconds pass until it is looked again whose full load is due."""

@@ -17,8 +17,8 @@ from p2pnode.config.outbox import OutboxSection
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.breaker import Breakers, pause
 from p2pnode.roaming.outbox_ports import OutboxReading
+from p2pnode.roaming.outbox_records import QueuedRecord, QueueState
 from p2pnode.roaming.ports import Outgoing
-from p2pnode.roaming.records import QueuedRecord, QueueState
 
 AT_ONCE = 200
 """How many messages are read from the store together."""

@@ -24,10 +24,12 @@ from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.lanes import Answered
 from p2pnode.roaming.media import body_without_pin
 from p2pnode.roaming.outbox import Outbox, Queued
+from p2pnode.roaming.outbox_records import QueuedRecord
 from p2pnode.roaming.party import Party, Receivers, Senders, caller_of
-from p2pnode.roaming.ports import ChargingNotification, Outgoing, Received, Transaction
-from p2pnode.roaming.records import OWN, QueuedRecord, SessionEvent, SessionRecord, Verb
+from p2pnode.roaming.ports import ChargingNotification, Outgoing, Received
+from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.sessions import Event, moved, require_between
+from p2pnode.roaming.store_ports import Transaction
 
 EVENTS: Mapping[AnyOperation, Event] = {
     ops.CHARGING_NOTIFICATION_START: Event.START,

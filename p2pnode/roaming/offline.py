@@ -12,7 +12,8 @@ from p2pnode.roaming.merged import direct_keys
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.pins import pin_matches
 from p2pnode.roaming.ports import StoreFault
-from p2pnode.roaming.records import OWN, AuthenticationRecord
+from p2pnode.roaming.published_records import AuthenticationRecord
+from p2pnode.roaming.records import OWN
 from p2pnode.roaming.stored import read_stored
 
 

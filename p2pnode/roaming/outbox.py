@@ -31,10 +31,12 @@ from p2pnode.oicp.operations import BY_NAME, AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import ask, told
 from p2pnode.roaming.lanes import Answered, Deferred, Entry, Hopeless, Lane, LaneParts, Outcome
+from p2pnode.roaming.outbox_records import BreakerRecord, QueuedRecord, QueueState
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, Transaction
-from p2pnode.roaming.records import OWN, BreakerRecord, QueuedRecord, QueueState, SessionEvent, SessionRecord, Verb
+from p2pnode.roaming.ports import Outgoing
+from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.router import Destination, Knowledge, resolve
+from p2pnode.roaming.store_ports import Transaction
 
 T = TypeVar("T")
 

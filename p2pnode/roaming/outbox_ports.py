@@ -1,10 +1,10 @@
-"""What the outbox needs from the store; part of `ports.Transaction` and `ports.Store`."""
+"""What the outbox needs of the store; part of `store_ports.Transaction` and `store_ports.Store`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from p2pnode.roaming.records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, ReachedRecord
+from p2pnode.roaming.outbox_records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, ReachedRecord
 
 
 class OutboxWriting(Protocol):

@@ -16,7 +16,8 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.breaker import Breakers
 from p2pnode.roaming.deadline import Deadlines
-from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
+from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received
+from p2pnode.roaming.store_ports import Store
 
 Receivers = Mapping[AnyOperation, Callable[[Received[Any]], Awaitable[OicpModel | bytes]]]
 """What a service does with messages of peers. Each raises ProtocolError to refuse."""

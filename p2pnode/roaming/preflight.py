@@ -26,8 +26,8 @@ from p2pnode.oicp.pricing import EvsePricingType
 from p2pnode.oicp.rules_session import ENERGY_TOLERANCE
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Transaction
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
+from p2pnode.roaming.store_ports import Transaction
 from p2pnode.roaming.stored import read_stored
 
 PREFLIGHT = f"{CHARGE_DETAIL_RECORD.name} (pre-flight)"

@@ -20,12 +20,14 @@ from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.merged import gives_on
 from p2pnode.roaming.parcels import Heading, Parcel, full_loads
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Publication, Received
+from p2pnode.roaming.ports import Outgoing, Received
 from p2pnode.roaming.pricing_pull import PricingPulls
+from p2pnode.roaming.published_records import ProductRecord
 from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.pushes import action_of, refuse_invalid, refuse_misfits
-from p2pnode.roaming.records import OWN, ProductRecord
+from p2pnode.roaming.records import OWN
 from p2pnode.roaming.relay import relayed
+from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import is_priced_for
 
 RECORDS = "/PricingProductData/PricingProductDataRecords"

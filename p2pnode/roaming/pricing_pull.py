@@ -21,9 +21,10 @@ from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.asking import ask_each
 from p2pnode.roaming.merged import first_hand, shown_to
 from p2pnode.roaming.party import Party, caller_of
-from p2pnode.roaming.ports import Outgoing, Publication, Received
-from p2pnode.roaming.records import EvsePricingRecord, ProductRecord
+from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.published_records import EvsePricingRecord, ProductRecord
 from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import is_visible
 
 DONE = StatusCode.of(Code.SUCCESS)

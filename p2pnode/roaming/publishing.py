@@ -22,13 +22,14 @@ from p2pnode.oicp import operations as ops
 from p2pnode.oicp.errors import PeerError, ProtocolError, Refused
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.roaming.breaker import pause
+from p2pnode.roaming.outbox_records import BreakerRecord, DeliveryRecord
 from p2pnode.roaming.parcels import Parcel
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, StoreFault, Transaction
+from p2pnode.roaming.ports import Outgoing, StoreFault
 from p2pnode.roaming.reached import Reached
-from p2pnode.roaming.records import BreakerRecord, DeliveryRecord
 from p2pnode.roaming.refusals import PASSING
 from p2pnode.roaming.router import Knowledge, resolve
+from p2pnode.roaming.store_ports import Transaction
 
 RANDOM = SystemRandom()
 MOST_WAITING = 16

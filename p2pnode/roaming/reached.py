@@ -13,9 +13,10 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import AnyOperation, Role
 from p2pnode.roaming.merged import Shown, shown_to
+from p2pnode.roaming.outbox_records import NOTHING_KNOWN, DeliveryRecord, ReachedRecord
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.ports import Outgoing, Transaction
-from p2pnode.roaming.records import NOTHING_KNOWN, DeliveryRecord, ReachedRecord
+from p2pnode.roaming.ports import Outgoing
+from p2pnode.roaming.store_ports import Transaction
 
 MOST_LISTED = 500
 """How many ids are listed, and read from a list: the line of a header has its limits. The others get a push twice."""

@@ -32,13 +32,15 @@ from p2pnode.roaming.asking import (
 from p2pnode.roaming.evse_checks import cpo_of, operator_of, require_own
 from p2pnode.roaming.media import body_without_pin, medium_of, medium_of_stored, stored_identification
 from p2pnode.roaming.outbox import Outbox
+from p2pnode.roaming.outbox_records import QueuedRecord
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
-from p2pnode.roaming.records import OWN, QueuedRecord, SessionEvent, SessionRecord, SessionState, Verb
+from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.reservations import Reservations
 from p2pnode.roaming.router import Destination
 from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, moved_if_possible, require_between, state_at
 from p2pnode.roaming.starts import STARTED
+from p2pnode.roaming.store_ports import Transaction
 
 
 class Remote:

@@ -17,10 +17,11 @@ from p2pnode.roaming.asking import ask, ask_counterpart, own_answer, told, with_
 from p2pnode.roaming.evse_checks import cpo_of, operator_of, require_own
 from p2pnode.roaming.media import body_without_pin, stored_identification
 from p2pnode.roaming.party import Party, Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Received, Transaction
+from p2pnode.roaming.ports import Outgoing, Received
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
 from p2pnode.roaming.router import Destination
 from p2pnode.roaming.sessions import Event, after, moved, moved_if_possible, require_between, state_at
+from p2pnode.roaming.store_ports import Transaction
 
 
 class Reservations:

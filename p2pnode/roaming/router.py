@@ -17,7 +17,8 @@ from p2pnode.oicp.scalars import ANY_PROVIDER
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.media import provider_in
 from p2pnode.roaming.party import OwnParty
-from p2pnode.roaming.records import OWN, EvseOwner
+from p2pnode.roaming.published_records import EvseOwner
+from p2pnode.roaming.records import OWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,16 +23,17 @@ from p2pnode.roaming.evse_status import EvseStatusService
 from p2pnode.roaming.full_loads import FullLoads
 from p2pnode.roaming.notifications import Notifications
 from p2pnode.roaming.outbox import Outbox
+from p2pnode.roaming.outbox_records import BreakerRecord
 from p2pnode.roaming.party import Limits, OwnParty, Party, Receivers, Senders
-from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received, Store
+from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, PeerCaller, Received
 from p2pnode.roaming.preflight import Preflight
 from p2pnode.roaming.pricing import Pricing
 from p2pnode.roaming.publishing import Publisher
 from p2pnode.roaming.reconcile import Reconciler, Reconciliation
-from p2pnode.roaming.records import BreakerRecord
 from p2pnode.roaming.relay import Relay
 from p2pnode.roaming.remote import Remote
 from p2pnode.roaming.session_ids import session_ids
+from p2pnode.roaming.store_ports import Store
 from p2pnode.roaming.succession import spoken_for
 
 

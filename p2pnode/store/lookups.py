@@ -4,7 +4,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import bindparam, exists, null, select
 
-from p2pnode.roaming.records import AuthenticationRecord, CdrRecord, EvseOwner, EvseRecord, SessionRecord
+from p2pnode.roaming.published_records import AuthenticationRecord, EvseOwner, EvseRecord
+from p2pnode.roaming.records import CdrRecord, SessionRecord
 from p2pnode.store.rows import AUTHENTICATION, CDRS, SESSIONS, STATUSES
 from p2pnode.store.statements import hot
 from p2pnode.store.versions import BODY, CURRENT, EVSE, EVSES, RECORD

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from p2pnode.roaming.records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, QueueState, ReachedRecord
+from p2pnode.roaming.outbox_records import (
+    BreakerRecord,
+    DeliveryRecord,
+    QueueCount,
+    QueuedRecord,
+    QueueState,
+    ReachedRecord,
+)
 from p2pnode.store import tables
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.lookups import SessionLookups

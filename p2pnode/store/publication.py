@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import bindparam, select
 
-from p2pnode.roaming.records import (
-    OWN,
+from p2pnode.roaming.published_records import (
     AuthenticationRecord,
     EvsePricingRecord,
     EvseRecord,
     ProductRecord,
     StatusRecord,
 )
+from p2pnode.roaming.records import OWN
 from p2pnode.store import tables, versions
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
@@ -192,6 +192,6 @@ class SqlPublication:
 
 
 if TYPE_CHECKING:
-    from p2pnode.roaming.ports import Publication
+    from p2pnode.roaming.store_ports import Publication
 
     _: type[Publication] = SqlPublication

@@ -6,21 +6,18 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, text
 
+from p2pnode.roaming.outbox_records import QueueState
+from p2pnode.roaming.published_records import AuthenticationRecord, EvsePricingRecord, ProductRecord, StatusRecord
 from p2pnode.roaming.records import (
-    AuthenticationRecord,
     CdrFilter,
     CdrPage,
     CdrReview,
-    EvsePricingRecord,
     Page,
     PageRequest,
-    ProductRecord,
-    QueueState,
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
     SessionState,
-    StatusRecord,
 )
 from p2pnode.store import tables
 from p2pnode.store.database import LEFT_OUT, PUBLISHED

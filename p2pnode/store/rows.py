@@ -7,21 +7,9 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
 from sqlalchemy import ColumnElement, Table
 
-from p2pnode.roaming.records import (
-    AuthenticationRecord,
-    BreakerRecord,
-    CdrRecord,
-    CdrReview,
-    DeliveryRecord,
-    EvsePricingRecord,
-    ProductRecord,
-    QueuedRecord,
-    ReachedRecord,
-    ReceiptRecord,
-    SessionEvent,
-    SessionRecord,
-    StatusRecord,
-)
+from p2pnode.roaming.outbox_records import BreakerRecord, DeliveryRecord, QueuedRecord, ReachedRecord
+from p2pnode.roaming.published_records import AuthenticationRecord, EvsePricingRecord, ProductRecord, StatusRecord
+from p2pnode.roaming.records import CdrRecord, CdrReview, ReceiptRecord, SessionEvent, SessionRecord
 from p2pnode.store import tables
 from p2pnode.store.errors import Damaged
 from p2pnode.store.values import codec

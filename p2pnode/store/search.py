@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, null, or_, select, tuple_
 
-from p2pnode.roaming.records import EvseFilter, EvseRecord, EvseVersion, PageRequest
+from p2pnode.roaming.published_records import EvseFilter, EvseRecord, EvseVersion
+from p2pnode.roaming.records import PageRequest
 from p2pnode.store import reads
 from p2pnode.store.errors import Damaged
 from p2pnode.store.statements import Query

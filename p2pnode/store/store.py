@@ -11,32 +11,30 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from p2pnode.roaming.recent import Recent
-from p2pnode.roaming.records import (
+from p2pnode.roaming.outbox_records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, ReachedRecord
+from p2pnode.roaming.published_records import (
     AuthenticationRecord,
-    BreakerRecord,
-    CdrFilter,
-    CdrPage,
-    CdrRecord,
-    CdrReview,
-    DeliveryRecord,
     EvseFilter,
     EvseOwner,
     EvsePricingRecord,
     EvseRecord,
     EvseVersion,
     HistoryGone,
+    ProductRecord,
+    StatusRecord,
+)
+from p2pnode.roaming.recent import Recent
+from p2pnode.roaming.records import (
+    CdrFilter,
+    CdrPage,
+    CdrRecord,
+    CdrReview,
     Page,
     PageRequest,
-    ProductRecord,
-    QueueCount,
-    QueuedRecord,
-    ReachedRecord,
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
     SessionState,
-    StatusRecord,
 )
 from p2pnode.store import outbox, reads, retention, search, tables
 from p2pnode.store.clock import LogicalClock
@@ -399,6 +397,6 @@ def _nothing() -> None:
 
 
 if TYPE_CHECKING:
-    from p2pnode.roaming.ports import Store
+    from p2pnode.roaming.store_ports import Store
 
     _: type[Store] = SqlStore

@@ -192,6 +192,6 @@ class SqlTransaction(OutboxWriting):
 
 
 if TYPE_CHECKING:
-    from p2pnode.roaming.ports import Transaction
+    from p2pnode.roaming.store_ports import Transaction
 
     _: type[Transaction] = SqlTransaction

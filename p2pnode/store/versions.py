@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, literal, select, update
 from sqlalchemy import delete as delete_from
 
-from p2pnode.roaming.records import EvseRecord
+from p2pnode.roaming.published_records import EvseRecord
 from p2pnode.store import tables
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.rows import Rows

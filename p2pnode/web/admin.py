@@ -24,7 +24,8 @@ from p2pnode.peering.admission import NotAccepted
 from p2pnode.peering.trust import TrustError
 from p2pnode.roaming.explain import Question
 from p2pnode.roaming.ports import StoreFault
-from p2pnode.roaming.records import OWN, EvseFilter
+from p2pnode.roaming.published_records import EvseFilter
+from p2pnode.roaming.records import OWN
 from p2pnode.web.cdrs import CdrRoutes
 from p2pnode.web.encryption import FaceTls
 from p2pnode.web.guard import JSON, Handler, Refusal, require_allowed

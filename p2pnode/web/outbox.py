@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from p2pnode.node import Node
-from p2pnode.roaming.records import QueueState
+from p2pnode.roaming.outbox_records import QueueState
 from p2pnode.web.guard import Refusal
 from p2pnode.web.queries import json_answer as _json
 from p2pnode.web.shapes import queued_shape

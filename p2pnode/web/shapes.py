@@ -12,8 +12,10 @@ from p2pnode.oicp.codec import decode
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.identification import Identification
 from p2pnode.roaming.evse_import import ImportReport
+from p2pnode.roaming.outbox_records import QueuedRecord
 from p2pnode.roaming.ports import StoreFault
-from p2pnode.roaming.records import CdrRecord, CdrReview, EvseRecord, QueuedRecord, SessionEvent, SessionRecord
+from p2pnode.roaming.published_records import EvseRecord
+from p2pnode.roaming.records import CdrRecord, CdrReview, SessionEvent, SessionRecord
 from p2pnode.roaming.stored import read_stored
 
 Shape = dict[str, object]

@@ -14,8 +14,9 @@ from p2pnode.cli import run
 from p2pnode.config import PeerEntry, load_node, save_peer
 from p2pnode.lab.directory import make_directory
 from p2pnode.oicp.identifiers import evse_key, operator_key, provider_key, uid_key
-from p2pnode.roaming.ports import Publication, Transaction
-from p2pnode.roaming.records import OWN, AuthenticationRecord, EvseRecord, SessionRecord, SessionState
+from p2pnode.roaming.published_records import AuthenticationRecord, EvseRecord
+from p2pnode.roaming.records import OWN, SessionRecord, SessionState
+from p2pnode.roaming.store_ports import Publication, Transaction
 from p2pnode.store.store import SqlStore
 
 NOW = datetime.now(UTC)

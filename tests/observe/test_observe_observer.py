@@ -14,7 +14,8 @@ from p2pnode.config import PeerEntry
 from p2pnode.config.node import LogSection
 from p2pnode.observe import Event, EventBus, NodeLog, NodeMetrics, NodeStatus, Observer, PeerStatus
 from p2pnode.oicp.operations import OPERATIONS
-from p2pnode.roaming.records import BreakerRecord, CallOutcome, QueueCount, Verb
+from p2pnode.roaming.outbox_records import BreakerRecord, QueueCount
+from p2pnode.roaming.records import CallOutcome, Verb
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 OUTCOME = CallOutcome("AuthorizeStart", Verb.RECEIVE, "north", 200, "000", 2.0, "id-1", AT)

@@ -10,7 +10,8 @@ from p2pnode.oicp.codec import encode
 from p2pnode.oicp.operations import PULL_AUTHENTICATION_DATA, PUSH_AUTHENTICATION_DATA
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.pins import pin_matches
-from p2pnode.roaming.records import OWN, AuthenticationRecord
+from p2pnode.roaming.published_records import AuthenticationRecord
+from p2pnode.roaming.records import OWN
 from tests.roaming.roaming_world import EVCO, OTHER_UID, UID, Call, Party, World, decoded, refused
 
 CARD = {"RFIDMifareFamilyIdentification": {"UID": UID}}

@@ -18,7 +18,8 @@ from p2pnode.oicp.operations import (
     PUSH_EVSE_DATA,
     PUSH_EVSE_STATUS,
 )
-from p2pnode.roaming.records import DeliveryRecord, PageRequest
+from p2pnode.roaming.outbox_records import DeliveryRecord
+from p2pnode.roaming.records import PageRequest
 from tests.roaming.roaming_world import LIMITS, Call, Party, World, decoded
 from tests.roaming.test_roaming_cdrs import authorized, cdr
 from tests.roaming.test_roaming_evse_data import IDS, ids, push

@@ -15,7 +15,8 @@ from p2pnode.oicp.identifiers import evse_key
 from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import OwnParty
-from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, PageRequest
+from p2pnode.roaming.published_records import EvseFilter, EvseRecord
+from p2pnode.roaming.records import OWN, PageRequest
 from tests.roaming.roaming_world import NOON, Call, Party, World, decoded, make, refused
 
 SAMPLE: dict[str, Any] = json.loads((files("p2pnode.oicp") / "samples" / "PushEvseData.request.json").read_text())[

@@ -17,7 +17,8 @@ from p2pnode.oicp.operations import (
     AnyOperation,
 )
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import OWN, EvseRecord
+from p2pnode.roaming.published_records import EvseRecord
+from p2pnode.roaming.records import OWN
 from tests.roaming.roaming_world import NOON, Call, Party, World, decoded, refused
 
 IDS = [f"DE*CPO*E{number}" for number in range(1, 4)]

@@ -9,7 +9,7 @@ from p2pnode.config.outbox import OutboxSection
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.breaker import Breakers
 from p2pnode.roaming.lanes import Answered, Deferred, Entry, Hopeless, Lane, LaneParts, Outcome
-from p2pnode.roaming.records import QueuedRecord
+from p2pnode.roaming.outbox_records import QueuedRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = OutboxSection(base_seconds=0.001, cap_seconds=0.002)

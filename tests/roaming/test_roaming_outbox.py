@@ -28,7 +28,8 @@ from p2pnode.oicp.operations import (
 from p2pnode.oicp.status import Code
 from p2pnode.roaming import lanes
 from p2pnode.roaming.breaker import pause
-from p2pnode.roaming.records import BreakerState, PageRequest, QueueState, SessionEvent, SessionState, Verb
+from p2pnode.roaming.outbox_records import BreakerState, QueueState
+from p2pnode.roaming.records import PageRequest, SessionEvent, SessionState, Verb
 from tests.roaming.roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, remote, rfid
 from tests.roaming.test_roaming_cdrs import authorized, cdr, ids, stored, wanted
 from tests.roaming.test_roaming_notifications import begun, ended, progress

@@ -16,9 +16,11 @@ from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById
 from p2pnode.oicp.operations import PULL_EVSE_STATUS, PULL_EVSE_STATUS_BY_ID, PUSH_EVSE_DATA, PUSH_EVSE_STATUS
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.ports import Publication, StoreFault
+from p2pnode.roaming.ports import StoreFault
+from p2pnode.roaming.published_records import EvseFilter, StatusRecord
 from p2pnode.roaming.publishing import MOST_WAITING
-from p2pnode.roaming.records import EvseFilter, PageRequest, StatusRecord
+from p2pnode.roaming.records import PageRequest
+from p2pnode.roaming.store_ports import Publication
 from tests.roaming.roaming_world import LIMITS, Call, Party, World
 from tests.roaming.test_roaming_evse_data import push as evse_push
 

@@ -13,7 +13,8 @@ from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.notifications import ChargingNotificationStart
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STOP, CHARGING_NOTIFICATION_START
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import OWN, EvseRecord, SessionRecord, SessionState
+from p2pnode.roaming.published_records import EvseRecord
+from p2pnode.roaming.records import OWN, SessionRecord, SessionState
 from tests.roaming.roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, make, refused, remote
 
 

@@ -5,20 +5,22 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from p2pnode.roaming.records import (
-    OWN,
+from p2pnode.roaming.published_records import (
     AuthenticationRecord,
-    CdrRecord,
     EvseFilter,
     EvsePricingRecord,
     EvseRecord,
-    PageRequest,
     ProductRecord,
+    StatusRecord,
+)
+from p2pnode.roaming.records import (
+    OWN,
+    CdrRecord,
+    PageRequest,
     ReceiptRecord,
     SessionEvent,
     SessionRecord,
     SessionState,
-    StatusRecord,
     Verb,
 )
 from p2pnode.store.store import SqlStore

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from p2pnode.roaming.records import DeliveryRecord
+from p2pnode.roaming.outbox_records import DeliveryRecord
 from p2pnode.store import backup
 from p2pnode.store.database import Database
 from tests.store.store_kit import START, OpenStore, session

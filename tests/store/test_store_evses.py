@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from p2pnode.roaming.records import OWN, EvseFilter, EvseOwner, EvseRecord, PageRequest
+from p2pnode.roaming.published_records import EvseFilter, EvseOwner, EvseRecord
+from p2pnode.roaming.records import OWN, PageRequest
 from p2pnode.store import search
 from p2pnode.store.store import SqlStore
 from p2pnode.store.versions import BODY

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from p2pnode.roaming.records import OWN, EvseFilter, EvseRecord, HistoryGone, PageRequest
+from p2pnode.roaming.published_records import EvseFilter, EvseRecord, HistoryGone
+from p2pnode.roaming.records import OWN, PageRequest
 from p2pnode.store import search
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection

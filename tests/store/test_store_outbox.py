@@ -6,7 +6,7 @@ from pathlib import Path
 from alembic import command
 from msgspec.structs import replace
 
-from p2pnode.roaming.records import QueuedRecord, QueueState
+from p2pnode.roaming.outbox_records import QueuedRecord, QueueState
 from p2pnode.store.database import SESSIONS, Database, migrations
 from p2pnode.store.store import SqlStore
 from tests.store.store_kit import START, OpenStore

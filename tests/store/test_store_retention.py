@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from p2pnode.config.node import StoreSection
-from p2pnode.roaming.records import CdrRecord, CdrReview, QueuedRecord, QueueState, SessionState
+from p2pnode.roaming.outbox_records import QueuedRecord, QueueState
+from p2pnode.roaming.records import CdrRecord, CdrReview, SessionState
 from p2pnode.store import retention
 from p2pnode.store.retention import keep_purging
 from p2pnode.store.store import SqlStore

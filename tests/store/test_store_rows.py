@@ -16,19 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pnode.roaming.records import (
-    OWN,
-    AuthenticationRecord,
-    CdrFilter,
-    CdrRecord,
-    EvsePricingRecord,
-    PageRequest,
-    ProductRecord,
-    ReceiptRecord,
-    SessionEvent,
-    SessionRecord,
-    StatusRecord,
-)
+from p2pnode.roaming.published_records import AuthenticationRecord, EvsePricingRecord, ProductRecord, StatusRecord
+from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, ReceiptRecord, SessionEvent, SessionRecord
 from p2pnode.store.database import Database
 from p2pnode.store.errors import Damaged
 from p2pnode.store.publication import SqlPublication

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from p2pnode.node import Node
-from p2pnode.roaming.records import QueuedRecord, QueueState
+from p2pnode.roaming.outbox_records import QueuedRecord, QueueState
 from p2pnode.web.admin import AdminFace
 from p2pnode.web.client import AdminClient, AdminRefused
 

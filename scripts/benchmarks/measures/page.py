@@ -20,7 +20,7 @@ from p2pnode.oicp.operations import PULL_EVSE_DATA, PUSH_EVSE_DATA, Role
 from p2pnode.roaming.evse_rows import Listing, take_evse
 
 if TYPE_CHECKING:
-    from p2pnode.roaming.records import EvseRecord
+    from p2pnode.roaming.published_records import EvseRecord
 
 EVSES = 10_000
 PAGE_SIZE = 2_000

@@ -8,6 +8,7 @@ takes that is read in full, with its warnings, as every record is in which somet
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,7 +21,10 @@ from p2pnode.oicp.mending import read_evse_record
 from p2pnode.oicp.operations import Role
 from p2pnode.oicp.rules import check
 from p2pnode.roaming.evse_rows import Listing, Rows, add_evse
-from p2pnode.roaming.records import OWN, EvseRecord
+from p2pnode.roaming.records import OWN
+
+if TYPE_CHECKING:
+    from p2pnode.roaming.published_records import EvseRecord
 
 RECORDS = 2_000
 GOAL = Goal(25_000, "higher")

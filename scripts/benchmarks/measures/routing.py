@@ -21,7 +21,7 @@ from p2pnode.oicp.identification import Identification, RemoteIdentification
 from p2pnode.oicp.identifiers import evse_key, operator_key
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START
 from p2pnode.roaming.party import OwnParty
-from p2pnode.roaming.records import EvseRecord
+from p2pnode.roaming.published_records import EvseRecord
 from p2pnode.roaming.router import Knowledge, claimant, publisher_of, resolve
 from p2pnode.store.database import Database
 from p2pnode.store.publication import SqlPublication
