@@ -47,7 +47,7 @@ class EvseDataService:
     def __init__(self, party: Party) -> None:
         self._party = party
         self._in_order = InOrder()
-        self.pulls = EvsePulls(party)
+        self.pulls = EvsePulls(party, self._in_order)
         self.publisher = Publisher(party, PUSH_EVSE_DATA, self._changes)
 
     @property
@@ -76,6 +76,8 @@ class EvseDataService:
             evse_ids, rows = await self._read(received.records, listing, action)
             await asyncio.to_thread(refuse_foreign, peer, evse_ids)
             await self._apply(action, evse_ids, rows, listing)
+            keys = [evse_key(evse_id) for evse_id in evse_ids]
+            self._in_order.note(peer.name, action, operator_key(data.operator_id), keys)
         if gives_on(self._party, peer, Role.CPO, operator_key(data.operator_id)):
             await self._publish(relayed(received), action, evse_ids, data.operator_id)
         return acknowledge()
@@ -98,30 +100,17 @@ class EvseDataService:
     async def catch_up(
         self, peer: PeerEntry, provider_id: str, known_at: datetime | None, source: PeerEntry | None = None
     ) -> int:
-        """Pull what we lack of a peer's EVSE data; returns how many records came. Raises ProtocolError.
+        """Pull what has changed since `known_at`; returns how many records came. Raises ProtocolError.
 
-        What it has pushed meanwhile is newer than the pages: it is asked for that again, and its pushes wait.
+        Everything is pulled where the peer does not tell that, or we hold more than it has: what came after the moment
+        of LastCall, which is earlier by the guard, and is gone again, no answer tells of.
         """
-        begun, turns = self._party.now(), self._in_order.turns(peer.name)
+        new_id = self._party.new_session_id
         whole = PullEvseData(
             provider_id=provider_id, geo_coordinates_response_format=GeoCoordinatesResponseFormatType.GOOGLE
         )
-        count = await self._brought(peer, whole, known_at, source)
-        if self._in_order.turns(peer.name) == turns:
-            return count
-        async with self._in_order.of(peer.name):
-            return count + await self._brought(peer, whole, begun, source)
-
-    async def _brought(
-        self, peer: PeerEntry, whole: PullEvseData, since: datetime | None, source: PeerEntry | None
-    ) -> int:
-        """Pull what has changed since; everything where the peer does not tell that, or we hold more than it has.
-
-        What came after the moment of LastCall, which is earlier by the guard, and is gone again, no answer tells of.
-        """
-        new_id = self._party.new_session_id
-        if since is not None:
-            message = whole.model_copy(update={"last_call": since - GUARD})
+        if known_at is not None:
+            message = whole.model_copy(update={"last_call": known_at - GUARD})
             try:
                 count = await self.pulls.crawl(message, peer.name, new_id(), source)
                 theirs = await self.pulls.total(whole, peer.name, new_id(), source)

@@ -26,7 +26,7 @@ from p2pnode.roaming.merged import Shown, first_hand, shown_to
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, Received
 from p2pnode.roaming.published_records import EvseFilter, EvseRecord, EvseVersion, HistoryGone
-from p2pnode.roaming.pushes import in_turns
+from p2pnode.roaming.pushes import InOrder, Pushed, in_turns
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
@@ -47,6 +47,8 @@ OTHERS: Mapping[GeoCoordinatesResponseFormatType, tuple[bytes, ...]] = {
 class Stage:
     """What a crawl over a peer's pages has brought so far."""
 
+    pushed: Pushed
+    """What the peer has pushed since it was asked for the first of them, which is newer."""
     begun_at: int = 0
     next_page: int = 0
     count: int = 0
@@ -57,8 +59,9 @@ class Stage:
 class EvsePulls:
     """The operation's two verbs."""
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, in_order: InOrder) -> None:
         self._party = party
+        self._in_order = in_order
         self._snapshots = Snapshots(party.limits.crawls, party.limits.crawl)
         self._stages: Recent[tuple[str, bytes, str], Stage] = Recent(party.limits.crawls)
         self._operators: dict[str, set[str]] = {}
@@ -92,9 +95,10 @@ class EvsePulls:
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.provider_id)
         destinations = resolve(PULL_EVSE_DATA, message, party.peers(), Knowledge(party.own, to=outgoing.to))
+        pushed = {each.name: self._in_order.watch(each.name) for each in destinations}
         replies = await ask_each(party, destinations, outgoing, caller_id=caller_id)
         for reply in replies:
-            await self._stage(reply, message, outgoing.page)
+            await self._stage(reply, message, outgoing.page, pushed[reply.destination.name])
         return as_one_page(_without_copies(replies), outgoing.page)
 
     async def crawl(self, message: PullEvseData, to: str, process_id: str, source: PeerEntry | None = None) -> int:
@@ -106,9 +110,10 @@ class EvsePulls:
         try:
             for number in range(MOST_PAGES):
                 page = PageRequest(number, LARGEST_PAGE_SIZE)
+                pushed = self._in_order.watch(to)
                 reply = await self._ask(message, to, process_id, source, page)
                 count += len(reply.records)
-                if await self._stage(reply, message, page, process_id):
+                if await self._stage(reply, message, page, pushed, process_id):
                     return count
         finally:
             self._stages.drop((to, encode(message), process_id))
@@ -134,16 +139,19 @@ class EvsePulls:
         (reply,) = await ask_each(party, destinations[:1], outgoing, caller_id=party.own_id(outgoing))
         return reply
 
-    async def _stage(self, reply: Reply, message: PullEvseData, page: PageRequest, who: str = "") -> bool:
+    async def _stage(
+        self, reply: Reply, message: PullEvseData, page: PageRequest, pushed: Pushed, who: str = ""
+    ) -> bool:
         """Keep one page beside the old copy, everything once it was the last; returns whether it was.
 
-        `who` tells crawls apart that ask the same at the same time.
+        `pushed` is what has come since the page was asked for. `who` tells crawls apart that ask the same at the same
+        time.
         """
         owner = reply.destination.name
         crawl = (owner, encode(message), who)
         stage = self._stages.get(crawl) if page.page > 0 else None
         if stage is None or stage.next_page != page.page:
-            stage = Stage(begun_at=page.page)
+            stage = Stage(pushed, begun_at=page.page)
             self._stages.put(crawl, stage)
         stage.next_page = page.page + 1
         stage.count += len(reply.records)
@@ -159,29 +167,33 @@ class EvsePulls:
         self._stages.drop(crawl)
         complete = stage.begun_at == 0 and stage.count >= (reply.answer.total_elements or 0)
         whole = complete and _is_whole(message)
-        await self._keep(owner, stage, whole=whole)
+        async with self._in_order.of(owner):
+            await self._keep(owner, stage, whole=whole)
         return True
 
     async def _keep(self, owner: str, stage: Stage, *, whole: bool) -> None:
-        at = self._party.now()
+        """Keep what a crawl has brought; of what was pushed meanwhile nothing is changed."""
+        at, pushed = self._party.now(), stage.pushed
         by_operator: dict[str, list[EvseRecord]] = {}
         for row in stage.rows:
-            by_operator.setdefault(row.operator_key, []).append(row)
+            if not pushed.includes(row.evse_key, row.operator_key):
+                by_operator.setdefault(row.operator_key, []).append(row)
+        deleted = [key for key in stage.deleted if key not in pushed.evses]
         known = self._operators.setdefault(owner, set())
         if whole:
             peer = self._party.peers().get(owner)
             listed = known | own_keys(peer, Role.CPO) if peer is not None else known
-            by_operator |= {key: [] for key in listed - by_operator.keys()}
+            by_operator |= {key: [] for key in listed - by_operator.keys() - pushed.operators}
         known.update(by_operator)
 
         def work(publication: Publication) -> None:
             for key, rows in by_operator.items():
                 if whole:
-                    publication.replace_evses(owner, key, rows, at)
+                    publication.replace_evses(owner, key, rows, at, untouched=pushed.evses)
                 else:
                     publication.put_evses(rows, at)
-            if stage.deleted:
-                publication.delete_evses(owner, stage.deleted, at)
+            if deleted:
+                publication.delete_evses(owner, deleted, at)
 
         await self._party.store.publish(work)
 

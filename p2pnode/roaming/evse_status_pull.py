@@ -1,7 +1,6 @@
 """The three pulls of EVSE status: all, by EvseID, by operator."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from p2pnode.config.peers import PeerEntry
@@ -103,26 +102,26 @@ class StatusPulls:
     async def send(self, outgoing: Outgoing[PullEvseStatus]) -> EvseStatus:
         """eRoamingPullEvseStatus of our EMP, of one CPO or of all; what comes is kept as that peer's."""
         whole = outgoing.message.search_center is None and outgoing.message.evse_status is None
-        async with self._asked(outgoing, outgoing.message.provider_id) as (replies, pushed):
-            for reply in replies:
-                await self._keep_blocks(reply, None if whole else (), pushed[reply.destination.name])
+        replies, pushed = await self._asked(outgoing, outgoing.message.provider_id)
+        for reply in replies:
+            await self._keep_blocks(reply, None if whole else (), pushed[reply.destination.name])
         return EvseStatus(evse_statuses=EvseStatuses(operator_evse_status=_merged(replies)), status_code=DONE)
 
     async def send_by_operator(self, outgoing: Outgoing[PullEvseStatusByOperatorId]) -> EvseStatusByOperatorId:
         """eRoamingPullEvseStatusByOperatorId of our EMP; what comes is kept as that peer's."""
         keys = [operator_key(text) for text in outgoing.message.operator_id]
-        async with self._asked(outgoing, outgoing.message.provider_id) as (replies, pushed):
-            for reply in replies:
-                await self._keep_blocks(reply, keys, pushed[reply.destination.name])
+        replies, pushed = await self._asked(outgoing, outgoing.message.provider_id)
+        for reply in replies:
+            await self._keep_blocks(reply, keys, pushed[reply.destination.name])
         blocks = EvseStatuses(operator_evse_status=_merged(replies))
         return EvseStatusByOperatorId(evse_statuses=blocks, status_code=DONE)
 
     async def send_by_id(self, outgoing: Outgoing[PullEvseStatusById]) -> EvseStatusById:
         """eRoamingPullEvseStatusById of our EMP; a CPO that does not know an EVSE never overrules one that does."""
-        async with self._asked(outgoing, outgoing.message.provider_id) as (replies, pushed):
-            for reply in sorted(replies, key=_is_of_hub):
-                records = reply.answer.evse_status_records.evse_status_record
-                await self._keep_records(reply, records, pushed[reply.destination.name])
+        replies, pushed = await self._asked(outgoing, outgoing.message.provider_id)
+        for reply in sorted(replies, key=_is_of_hub):
+            records = reply.answer.evse_status_records.evse_status_record
+            await self._keep_records(reply, records, pushed[reply.destination.name])
         merged: dict[str, EvseStatusRecord] = {}
         for reply in sorted(replies, key=_is_of_hub):
             answer: EvseStatusById = reply.answer
@@ -133,20 +132,18 @@ class StatusPulls:
         found = EvseStatusRecords(evse_status_record=list(merged.values()))
         return EvseStatusById(evse_status_records=found, status_code=DONE)
 
-    @asynccontextmanager
     async def _asked(
         self,
         outgoing: Outgoing[PullEvseStatus] | Outgoing[PullEvseStatusByOperatorId] | Outgoing[PullEvseStatusById],
         provider_id: str,
-    ) -> AsyncGenerator[tuple[list[Reply], Mapping[str, Pushed]]]:
+    ) -> tuple[list[Reply], Mapping[str, Pushed]]:
         """The answers, and what each of those who were asked has pushed since."""
         party = self._party
         caller_id = party.own_id(outgoing, provider_id)
         knowledge = Knowledge(party.own, to=outgoing.to, source=outgoing.source)
         destinations = resolve(outgoing.operation, outgoing.message, party.peers(), knowledge)
-        with ExitStack() as stack:
-            pushed = {each.name: stack.enter_context(self._in_order.watching(each.name)) for each in destinations}
-            yield await ask_each(party, destinations, outgoing, caller_id=caller_id), pushed
+        pushed = {each.name: self._in_order.watch(each.name) for each in destinations}
+        return await ask_each(party, destinations, outgoing, caller_id=caller_id), pushed
 
     async def _keep_blocks(self, reply: Reply, complete: Iterable[str] | None, pushed: Pushed) -> None:
         """Keep the blocks of an answer, each in place of all that the peer published for the operator if it is whole.

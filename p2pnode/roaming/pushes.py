@@ -1,12 +1,11 @@
 """What all pushes share: the four actions, and refusing a push as a whole."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.codec import View, reason
@@ -27,7 +26,7 @@ SHOWN = 20
 """How many records a refusal names."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Pushed:
     """What a party has pushed since somebody began to ask it: single EVSEs, and all of operators, by their keys."""
 
@@ -47,8 +46,7 @@ class InOrder:
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._turns: Counter[str] = Counter()
-        self._watching: dict[str, list[Pushed]] = {}
+        self._watching: dict[str, WeakSet[Pushed]] = {}
 
     @asynccontextmanager
     async def of(self, owner: str) -> AsyncGenerator[None]:
@@ -57,21 +55,13 @@ class InOrder:
         if lock is None:
             lock = self._locks[owner] = asyncio.Lock()
         async with lock:
-            self._turns[owner] += 1
             yield
 
-    @contextmanager
-    def watching(self, owner: str) -> Generator[Pushed]:
-        """What the owner pushes from here on, as it is noted."""
+    def watch(self, owner: str) -> Pushed:
+        """What the owner pushes from here on, as it is noted, for as long as somebody holds it."""
         pushed = Pushed()
-        watching = self._watching.setdefault(owner, [])
-        watching.append(pushed)
-        try:
-            yield pushed
-        finally:
-            watching[:] = [each for each in watching if each is not pushed]
-            if not watching:
-                self._watching.pop(owner, None)
+        self._watching.setdefault(owner, WeakSet()).add(pushed)
+        return pushed
 
     def note(self, owner: str, action: ActionType, operator: str, evse_keys: Iterable[str]) -> None:
         """A push of the owner has been applied."""
@@ -79,10 +69,6 @@ class InOrder:
             if action is ActionType.FULL_LOAD:
                 pushed.operators.add(operator)
             pushed.evses.update(evse_keys)
-
-    def turns(self, owner: str) -> int:
-        """How many pushes of the owner have had their turn: who sees the same number twice has missed none."""
-        return self._turns[owner]
 
 
 def action_of(text: str) -> ActionType:

@@ -1,6 +1,6 @@
 """What the roaming services need of the store; what of it is about the outbox is in `outbox_ports`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -84,8 +84,19 @@ class Publication(Protocol):
         """End the current versions of these records at `at`; returns how many there were."""
         ...
 
-    def replace_evses(self, owner: str, operator_key: str, records: Sequence[EvseRecord], at: datetime) -> None:
-        """Make these records all that the owner publishes for the operator. Unchanged bodies keep their version."""
+    def replace_evses(
+        self,
+        owner: str,
+        operator_key: str,
+        records: Sequence[EvseRecord],
+        at: datetime,
+        *,
+        untouched: Collection[str] = (),
+    ) -> None:
+        """Make these records all that the owner publishes for the operator, beside those with the keys `untouched`.
+
+        Unchanged bodies keep their version.
+        """
 
     def known_statuses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:
         """Those of the keys for which the owner has published a status."""

@@ -67,10 +67,18 @@ class SqlPublication:
         self._touch("evse", {owner}, moment)
         return versions.delete(self._connection, owner, evse_keys, moment)
 
-    def replace_evses(self, owner: str, operator_key: str, records: Sequence[EvseRecord], at: datetime) -> None:
-        """Make these records the whole of what the owner publishes for the operator."""
+    def replace_evses(
+        self,
+        owner: str,
+        operator_key: str,
+        records: Sequence[EvseRecord],
+        at: datetime,
+        *,
+        untouched: Collection[str] = (),
+    ) -> None:
+        """Make these records all that the owner publishes for the operator, beside those with the keys `untouched`."""
         moment = self._tick(at)
-        versions.replace(self._connection, owner, operator_key, records, moment)
+        versions.replace(self._connection, (owner, operator_key), records, moment, untouched)
         self._touch("evse", {owner}, moment)
 
     def known_statuses(self, owner: str, evse_keys: Iterable[str]) -> set[str]:

@@ -1,7 +1,7 @@
 """EVSE data as a history: each version of a record holds from one moment until another, and no version is rewritten."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
@@ -90,12 +90,20 @@ def delete(connection: WriteConnection, owner: str, evse_keys: Iterable[str], at
     return len(found)
 
 
-def replace(connection: WriteConnection, owner: str, operator_key: str, records: Sequence[EvseRecord], at: int) -> None:
-    """End the versions of the operator's other records at that moment and put these."""
+def replace(
+    connection: WriteConnection,
+    scope: tuple[str, str],
+    records: Sequence[EvseRecord],
+    at: int,
+    untouched: Collection[str],
+) -> None:
+    """End the versions of the owner's and operator's other records at that moment, but those untouched; put these."""
+    owner, operator_key = scope
     wanted = {record.evse_key: record for record in records}
     query = _versions().where(EVSE.c.owner == owner, EVSE.c.operator_key == operator_key)
     under = _read(connection, query)
-    _end(connection, (version for key, (version, _) in under.items() if key not in wanted), at)
+    gone = (version for key, (version, _) in under.items() if key not in wanted and key not in untouched)
+    _end(connection, gone, at)
     elsewhere = _current(connection, owner, [key for key in wanted if key not in under])
     _put(connection, wanted.values(), under | elsewhere, at)
 

@@ -9,6 +9,7 @@ from p2pnode.config.outbox import OutboxSection
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.errors import Unreachable
+from p2pnode.oicp.identifiers import evse_key
 from p2pnode.oicp.operations import (
     CHARGE_DETAIL_RECORD,
     GET_CHARGE_DETAIL_RECORDS,
@@ -22,7 +23,7 @@ from p2pnode.roaming.outbox_records import DeliveryRecord
 from p2pnode.roaming.records import PageRequest
 from tests.roaming.roaming_world import LIMITS, Call, Party, World, decoded
 from tests.roaming.test_roaming_cdrs import authorized, cdr
-from tests.roaming.test_roaming_evse_data import IDS, ids, push
+from tests.roaming.test_roaming_evse_data import IDS, ids, push, received, record
 from tests.roaming.test_roaming_publishing import push as status_push
 from tests.roaming.test_roaming_publishing import statuses
 
@@ -186,22 +187,38 @@ async def test_one_question_is_asked_at_a_time(world: World) -> None:
     assert most == 1
 
 
-async def test_what_a_peer_pushes_during_the_pull_is_not_put_back(pair: tuple[Party, Party]) -> None:
+@pytest.mark.parametrize("was_known", [False, True])
+async def test_evse_data_that_a_peer_pushes_during_the_pull_neither_waits_nor_is_put_back(
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch, *, was_known: bool
+) -> None:
+    monkeypatch.setattr("p2pnode.roaming.evse_pull.LARGEST_PAGE_SIZE", 2)
     cpo, emp = pair
-    await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS[:2]))
+    await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS[:3]))
+    if was_known:
+        await caught_up(emp)
+    cpo.knows(emp, send=())
+    await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS[1:4]))
     answer = cpo.answer
-    news = [push("insert", IDS[2]), push("delete", IDS[0])]
+    versions = [record(IDS[1], HubOperatorID=f"DE*H{number:02d}") for number in range(9)]
+    news = [push("insert", "DE*CPO*E9"), push("delete", IDS[2])]
 
     async def late(call: Call, process_id: str) -> tuple[int, bytes]:
         answered = await answer(call, process_id)
-        if call.operation is PULL_EVSE_DATA and news:
-            await cpo.send(PUSH_EVSE_DATA, news.pop(0))
-            await cpo.send(PUSH_EVSE_DATA, news.pop(0))
+        if call.operation is PULL_EVSE_DATA:
+            news.append(push("update", versions.pop()))
+        while news:
+            body = news.pop(0)
+            await cpo.send(PUSH_EVSE_DATA, body)
+            assert (await received(emp, body))["Result"] is True
         return answered
 
     cpo.answering = late
-    await caught_up(emp)
-    assert await ids(emp, "cpo") == IDS[1:3]
+    async with asyncio.timeout(2):
+        await caught_up(emp)
+    assert await ids(emp, "cpo") == [IDS[1], IDS[3], "DE*CPO*E9"]
+    kept = await emp.store.evse(evse_key(IDS[1]), "cpo")
+    assert kept is not None
+    assert decoded(bytes(kept.body))["HubOperatorID"] == f"DE*H{len(versions):02d}"
 
 
 async def test_statuses_that_a_peer_pushes_during_the_pull_neither_wait_nor_are_put_back(
