@@ -179,7 +179,7 @@ def join(operation: Operation[Request, Any], message: Request, records: Iterable
 
 
 def join_page(
-    records: Sequence[View | tuple[View, ...]],
+    records: Sequence[View],
     *,
     number: int,
     size: int,
@@ -188,9 +188,25 @@ def join_page(
 ) -> bytes:
     """One page of the answer to a paged pull, made of the records that fell on it, verbatim.
 
-    A record may be in parts. `number` counts pages from 0, `size` is the records asked for per page, `total_elements`
-    the records on all pages.
+    `number` counts pages from 0, `size` is the records asked for per page, `total_elements` the records on all pages.
     """
+    parts: list[View] = [b","] * (2 * len(records) - 1) if records else []
+    parts[::2] = records
+    return join_page_of_parts(
+        parts, len(records), number=number, size=size, total_elements=total_elements, status_code=status_code
+    )
+
+
+def join_page_of_parts(  # noqa: PLR0913 - what a page tells of itself
+    parts: Iterable[View],
+    count: int,
+    *,
+    number: int,
+    size: int,
+    total_elements: int,
+    status_code: StatusCode | None = None,
+) -> bytes:
+    """As `join_page`; the text of its `count` records, with the commas between them, is in parts."""
     total_pages = -(-total_elements // size) if size > 0 else 0
     about = encode(
         {
@@ -200,15 +216,8 @@ def join_page(
             "totalPages": total_pages,
             "first": number == 0,
             "last": number + 1 >= total_pages,
-            "numberOfElements": len(records),
+            "numberOfElements": count,
             "StatusCode": (status_code or StatusCode.of(Code.SUCCESS)).wire(),
         }
     )
-    parts: list[View] = [b'{"content":[']
-    for record in records:
-        parts += record if isinstance(record, tuple) else (record,)
-        parts.append(b",")
-    if records:
-        parts.pop()
-    parts += (b"],", about[1:])
-    return b"".join(parts)
+    return b"".join((b'{"content":[', *parts, b"],", about[1:]))

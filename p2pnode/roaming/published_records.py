@@ -1,7 +1,9 @@
 """What parties publish, as plain values: EVSE data, status, prices, identifications; and what can be asked of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -32,12 +34,15 @@ class EvseRecord(Struct, frozen=True, gc=False):
     delta_type: str | None = None
 
 
-class EvseVersion(Struct, frozen=True, gc=False):
-    """What a page needs of an EVSE data record: its bytes, since when they hold, and how they differ in a delta."""
+class EvseVersions(NamedTuple):
+    """What a page needs of its EVSE data records: their bytes, since when they hold, and how they differ in a delta.
 
-    body: bytes
-    changed_at: datetime
-    delta_type: str | None = None
+    In columns: a page is made of thousands in less time than as many objects.
+    """
+
+    bodies: Sequence[bytes]
+    changed_at: Sequence[datetime]
+    delta_types: Sequence[str | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,28 @@
 """PullEvseData as SQL: which versions of EVSE data a filter selects, and how two states of them differ."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, null, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+)
 
-from p2pnode.roaming.published_records import EvseFilter, EvseRecord, EvseVersion
+from p2pnode.roaming.published_records import EvseFilter, EvseRecord, EvseVersions
 from p2pnode.roaming.records import PageRequest
 from p2pnode.store import reads
 from p2pnode.store.errors import Damaged
@@ -22,6 +35,7 @@ EARTH_RADIUS = 6371.0088
 
 DELETE, INSERT, UPDATE = "delete", "insert", "update"
 ORDER = ("operator_key", "evse_key", "owner")
+_WHERE_IT_STANDS = select(*(EVSE.c[name] for name in ORDER)).where(EVSE.c.id == bindparam("id"))
 
 
 Place = tuple[str, str, str]
@@ -67,33 +81,42 @@ def page(
 
 def versions(
     connection: Connection, wanted: EvseFilter, request: PageRequest, after: Place | None
-) -> tuple[list[EvseVersion], Place | None]:
+) -> tuple[EvseVersions, Place | None]:
     """What an answer needs of the same page, and where it ends if it is full."""
     answer = _answer(wanted)
     query = _page(connection, answer, request, after, [BODY.c.body, answer.changed_at, answer.delta_type, BODY.c.id])
     if query is None:
-        return [], None
+        return EvseVersions((), (), ()), None
     result: Any = connection.execute(query)
     found: list[tuple[Any, ...]] = result.cursor.fetchall()  # as the driver gives them: rows of SQLAlchemy cost more
     made = _versions(connection, found)
     if len(found) < request.size:
         return made, None
-    return made, _place(connection, select(*(EVSE.c[name] for name in ORDER)).where(EVSE.c.id == found[-1][3]))
+    return made, _place(connection, _WHERE_IT_STANDS, {"id": found[-1][3]})
 
 
-def _versions(connection: Connection, found: Sequence[tuple[Any, ...]]) -> list[EvseVersion]:
+def _versions(connection: Connection, found: Sequence[tuple[Any, ...]]) -> EvseVersions:
     """The versions of rows of body, moment, delta type and id, without those that cannot be read."""
+    with suppress(Damaged):
+        return _columns(found)
+    read: list[tuple[Any, ...]] = []
+    for row in found:
+        try:
+            _columns([row])
+        except Damaged as error:
+            reads.left_out(connection, error)
+        else:
+            read.append(row)
+    return _columns(read)
+
+
+def _columns(found: Sequence[tuple[Any, ...]]) -> EvseVersions:
+    """Raises Damaged where a row cannot be read."""
     bodies, stamps, delta_types, _ = zip(*found, strict=True) if found else ((), (), (), ())
     if set(map(type, bodies)) <= {bytes} and set(map(type, stamps)) <= {int}:
         with suppress(ArithmeticError):
-            return list(map(EvseVersion, bodies, map(lru_cache(from_us), stamps), delta_types))
-    made: list[EvseVersion] = []
-    for row in found:
-        if len(found) > 1:
-            made += _versions(connection, [row])
-        else:
-            reads.left_out(connection, Damaged(f"a row of {BODY.name} cannot be read"))
-    return made
+            return EvseVersions(bodies, tuple(map(lru_cache(from_us), stamps)), delta_types)
+    raise Damaged(f"a row of {BODY.name} cannot be read")
 
 
 def count(connection: Connection, wanted: EvseFilter) -> int:
@@ -124,8 +147,8 @@ def _page(
     return query.order_by(*order).limit(request.size)
 
 
-def _place(connection: Connection, query: Query) -> Place | None:
-    row = connection.execute(query).one_or_none()
+def _place(connection: Connection, query: Query, values: Mapping[str, int] | None = None) -> Place | None:
+    row = connection.execute(query, values).one_or_none()
     return None if row is None else (row[0], row[1], row[2])
 
 

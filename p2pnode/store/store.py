@@ -18,7 +18,7 @@ from p2pnode.roaming.published_records import (
     EvseOwner,
     EvsePricingRecord,
     EvseRecord,
-    EvseVersion,
+    EvseVersions,
     HistoryGone,
     ProductRecord,
     StatusRecord,
@@ -47,6 +47,7 @@ from p2pnode.store.values import from_us, to_us
 from p2pnode.store.writer import Writer
 
 T = TypeVar("T")
+Made = TypeVar("Made")
 
 PURGED_AT_ONCE = 2000
 """How many versions one transaction of `purge` removes, so that nobody else waits long for theirs."""
@@ -56,7 +57,7 @@ EARLIEST = to_us(datetime.min.replace(tzinfo=UTC))
 BOOKMARKS = 4096
 """How many ends of pages are remembered: the next page begins there instead of counting from the first record."""
 
-ReadPage = Callable[[Connection, EvseFilter, PageRequest, search.Place | None], tuple[list[T], search.Place | None]]
+ReadPage = Callable[[Connection, EvseFilter, PageRequest, search.Place | None], tuple[T, search.Place | None]]
 
 
 def utc_now() -> datetime:
@@ -244,11 +245,11 @@ class SqlStore:
 
     async def evse_page(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseRecord]:
         """One page of EVSE data records, by operator, EVSE and owner. Raises HistoryGone."""
-        return await self._evse_page(wanted, page, search.page)
+        return await self._evse_page(wanted, page, search.page, list)
 
-    async def evse_versions(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseVersion]:
-        """What an answer needs of the records of `evse_page`. Raises HistoryGone."""
-        return await self._evse_page(wanted, page, search.versions)
+    async def evse_versions(self, wanted: EvseFilter, page: PageRequest, made: Callable[[EvseVersions], T]) -> T:
+        """What `made` makes, off the event loop, of what an answer needs of `evse_page`. Raises HistoryGone."""
+        return await self._evse_page(wanted, page, search.versions, made)
 
     async def evse_count(self, wanted: EvseFilter) -> int:
         """How many EVSE data records the filter selects. Raises HistoryGone."""
@@ -348,10 +349,17 @@ class SqlStore:
         """What is wrong with the database files, in sentences; empty where nothing is. Reads all of them."""
         return await self._reader.search(reads.faults)
 
-    async def _evse_page(self, wanted: EvseFilter, page: PageRequest, read: ReadPage[T]) -> Sequence[T]:
+    async def _evse_page(
+        self, wanted: EvseFilter, page: PageRequest, read: ReadPage[T], made: Callable[[T], Made]
+    ) -> Made:
         wanted = self._settled(wanted)
         after = self._ends.get((wanted, PageRequest(page.page - 1, page.size)))
-        found, end = await self._search_evses(wanted, lambda connection: read(connection, wanted, page, after))
+
+        def work(connection: Connection) -> tuple[Made, search.Place | None]:
+            found, end = read(connection, wanted, page, after)
+            return made(found), end
+
+        found, end = await self._search_evses(wanted, work)
         if end is not None:
             self._ends.put((wanted, page), end)
         return found

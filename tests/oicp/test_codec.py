@@ -16,7 +16,7 @@ from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.authorization import AuthorizeStart
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
 from p2pnode.oicp.codec import MOST_RECORDS, decode, encode, read, replace_members, time_text
-from p2pnode.oicp.envelopes import join, join_page, split, split_answer
+from p2pnode.oicp.envelopes import join, join_page, join_page_of_parts, split, split_answer
 from p2pnode.oicp.errors import InvalidMessage, MessageError
 from p2pnode.oicp.evse_data import EvseDataRecord
 from p2pnode.oicp.evse_status import EvseStatusRecord
@@ -377,8 +377,8 @@ def test_only_an_object_has_members_to_replace() -> None:
 def test_a_page_holds_its_records_verbatim() -> None:
     page = join_page([b'{"EvseID" : "a"}', b'{"EvseID":"b"}'], number=1, size=2, total_elements=5)
     assert page.startswith(b'{"content":[{"EvseID" : "a"},{"EvseID":"b"}],')
-    in_parts = (b'{"EvseID" ', memoryview(b'_: "a"}')[1:])
-    assert join_page([in_parts, b'{"EvseID":"b"}'], number=1, size=2, total_elements=5) == page
+    parts: list[bytes | memoryview] = [b'{"EvseID" ', memoryview(b'_: "a"}')[1:], b',{"EvseID":"b"}']
+    assert join_page_of_parts(parts, 2, number=1, size=2, total_elements=5) == page
     members: dict[str, Any] = json.loads(page)
     assert members["StatusCode"]["Code"] == "000"
     assert [members[name] for name in ("number", "size", "totalElements", "totalPages", "numberOfElements")] == [

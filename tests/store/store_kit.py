@@ -158,7 +158,7 @@ def everything(store: SqlStore) -> EvseFilter:
 
 
 async def bodies(store: SqlStore, wanted: EvseFilter, page: PageRequest) -> list[bytes]:
-    return [version.body for version in await store.evse_versions(wanted, page)]
+    return await store.evse_versions(wanted, page, lambda found: list(found.bodies))
 
 
 def status(

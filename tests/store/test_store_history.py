@@ -33,8 +33,7 @@ async def changes(
     wanted = replace(everything(store), changed_since=since, as_of=as_of or store.clock())
     found = await store.evse_page(wanted, MOST)
     assert await store.evse_count(wanted) == len(found)
-    versions = await store.evse_versions(wanted, MOST)
-    assert [(version.body, version.changed_at, version.delta_type) for version in versions] == [
+    assert await store.evse_versions(wanted, MOST, lambda columns: list(zip(*columns, strict=True))) == [
         (record.body, record.changed_at, record.delta_type) for record in found
     ]
     return [(record.evse_key, record.delta_type, bytes(record.body)) for record in found]
