@@ -25,6 +25,7 @@ from chaos_check.entries import (
     Pushed,
     PushRefused,
     Received,
+    RemotelyRefused,
     RemotelyStarted,
     Session,
 )
@@ -147,6 +148,10 @@ def refuse_a_push(story: Story) -> None:
     story.cpo.append(PushRefused(1.0, PUSH_EVSE_DATA.name, 2, is_repeat=False, told="022"))
 
 
+def refuse_a_remote_start(story: Story) -> None:
+    story.emp.append(RemotelyRefused(9.0, 0, "603"))
+
+
 def end(story: Story) -> None:
     story.ended.append((5.0, plan.EMP_NODE))
 
@@ -170,6 +175,7 @@ FOUND: Sequence[tuple[Callable[[Story], None], str]] = [
     (publish(Story.evse(status="Available")), "EVSE status at emp-node is not what was published"),
     (leave_a_push, "a push was never acknowledged"),
     (refuse_a_push, "a push was refused"),
+    (refuse_a_remote_start, "a remote start was refused"),
     (end, "emp-node has ended by itself"),
     (leave_a_session, "a session did not come to an end"),
 ]

@@ -21,7 +21,8 @@ async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord |
     has published no EVSE is not checked.
     """
     evse_id: str = outgoing.message.evse_id
-    published, peers = await party.store.evse_owners(evse_key(evse_id)), party.peers()
+    key = evse_key(evse_id)
+    published, peers = await party.store.evse_owners(key), party.peers()
     knowledge = Knowledge(
         party.own,
         counterpart=session.cpo if session is not None else None,
@@ -35,10 +36,11 @@ async def cpo_of(party: Party, outgoing: Outgoing[Any], session: SessionRecord |
         if outgoing.source is not None:
             await require_own(party, evse_id, outgoing.source)
         return destination
-    if outgoing.source is not None and not is_visible(outgoing.source, evse_key(evse_id)):
+    if outgoing.source is not None and not is_visible(outgoing.source, key):
         raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not an EVSE that {outgoing.source.name} may see")
     compatible = next((found.is_hubject_compatible for found in published if found.owner == destination.name), None)
-    if compatible is None and await party.store.has_evses(destination.name, _listed(destination.peer, evse_id)):
+    listed = _listed(destination.peer, evse_id)
+    if compatible is None and await party.store.lacks_evse(destination.name, key, listed):
         raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not among the EVSEs {destination.name} published")
     _require_compatible(evse_id, is_compatible=compatible is not False)
     return destination
@@ -53,7 +55,7 @@ async def require_own(party: Party, evse_id: str, peer: PeerEntry) -> None:
     found = next((found for found in await party.store.evse_owners(key) if found.owner == OWN), None)
     compatible = found.is_hubject_compatible if found is not None else None
     is_own = compatible is not None
-    if not is_own and not await party.store.has_evses(OWN):
+    if not is_own and not await party.store.lacks_evse(OWN, key):
         is_own = found is not None or operator_of_evse(evse_id) in party.own.keys[Role.CPO]
     if not is_own or not is_visible(peer, key):
         raise ProtocolError(Code.UNKNOWN_EVSE_ID, f"{evse_id} is not an EVSE of this operator")

@@ -90,9 +90,10 @@ class Preflight:
 
     async def _against_evse(self, message: ChargeDetailRecord) -> list[Violation]:
         """What the record of the charging point that we publish says against it."""
-        stored = await self._party.store.evse(evse_key(message.evse_id), OWN)
+        key = evse_key(message.evse_id)
+        stored = await self._party.store.evse(key, OWN)
         if stored is None:
-            if not await self._party.store.has_evses(OWN):
+            if not await self._party.store.lacks_evse(OWN, key):
                 return []
             return [Violation("/EvseID", "evse-unknown", "This node publishes no EVSE with this EvseID.", WARNING)]
         record = read_evse_record(bytes(stored.body)).record

@@ -240,8 +240,11 @@ class Store(OutboxReading, Protocol):
         """How many EVSE data records the filter selects. Raises HistoryGone."""
         ...
 
-    async def has_evses(self, owner: str, operator_key: str | None = None) -> bool:
-        """Whether the owner has published any EVSE data (for the operator)."""
+    async def lacks_evse(self, owner: str, evse_key: str, operator_key: str | None = None) -> bool:
+        """Whether the owner has published EVSE data (for the operator), and none of this EVSE.
+
+        Both are of one moment: an owner's first data may come between two questions.
+        """
         ...
 
     async def statuses(

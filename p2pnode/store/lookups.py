@@ -33,8 +33,10 @@ _OWNERS = hot(
     ["evse_key", "evse_key"],
 )
 _any = exists(EVSE.c.id).where(EVSE.c.owner == bindparam("owner"), CURRENT)
-_HAS = hot(select(_any), ["owner"])
-_HAS_UNDER = hot(select(_any.where(EVSE.c.operator_key == bindparam("operator_key"))), ["owner", "operator_key"])
+_under = _any.where(EVSE.c.operator_key == bindparam("operator_key"))
+_listed = exists(EVSE.c.id).where(EVSE.c.owner == bindparam("owner"), EVSE.c.evse_key == bindparam("evse_key"), CURRENT)
+_LACKS = hot(select(_any & ~_listed), ["owner", "owner", "evse_key"])
+_LACKS_UNDER = hot(select(_under & ~_listed), ["owner", "operator_key", "owner", "evse_key"])
 
 
 class Source(Protocol):
@@ -80,11 +82,11 @@ class Lookups(SessionLookups):
         others = sorted(owner for owner, _ in rows if owner not in listed)
         return [*found, *(EvseOwner(owner, None) for owner in others)]
 
-    def has_evses(self, owner: str, operator_key: str | None = None) -> bool:
-        """Whether the owner has published any EVSE data (for the operator)."""
+    def lacks_evse(self, owner: str, evse_key: str, operator_key: str | None = None) -> bool:
+        """Whether the owner has published EVSE data (for the operator), and none of this EVSE."""
         if operator_key is None:
-            return self._source.rows(_HAS, (owner,)) == [(1,)]
-        return self._source.rows(_HAS_UNDER, (owner, operator_key)) == [(1,)]
+            return self._source.rows(_LACKS, (owner, owner, evse_key)) == [(1,)]
+        return self._source.rows(_LACKS_UNDER, (owner, operator_key, owner, evse_key)) == [(1,)]
 
     def authentication(self, kind: str, key: str) -> list[AuthenticationRecord]:
         """Who vouches for this identification."""

@@ -256,9 +256,9 @@ class SqlStore:
         wanted = self._settled(wanted)
         return await self._search_evses(wanted, lambda connection: search.count(connection, wanted))
 
-    async def has_evses(self, owner: str, operator_key: str | None = None) -> bool:
-        """Whether the owner has published any EVSE data (for the operator)."""
-        return await self._reader.look_up(lambda lookups: lookups.has_evses(owner, operator_key))
+    async def lacks_evse(self, owner: str, evse_key: str, operator_key: str | None = None) -> bool:
+        """Whether the owner has published EVSE data (for the operator), and none of this EVSE."""
+        return await self._reader.look_up(lambda lookups: lookups.lacks_evse(owner, evse_key, operator_key))
 
     async def statuses(
         self,

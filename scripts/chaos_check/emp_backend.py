@@ -78,7 +78,7 @@ class EmpBackend:
             if told.is_done:
                 await self._note(RemotelyStarted(time.time(), number, str(told.members["SessionID"])))
             else:
-                await self._note(RemotelyRefused(time.time(), number, told.code))
+                await self._note(RemotelyRefused(time.time(), number, str(told)))
         finally:
             room.release()
 

@@ -109,7 +109,7 @@ class RemotelyRefused(Struct, tag="remotely refused"):
 
     at: float
     number: int
-    code: str
+    told: str
 
 
 CpoEntry = Begun | NotStarted | Session | Acknowledged | Refused | Push | Pushed | PushRefused

@@ -123,7 +123,7 @@ def _intents(verdict: Verdict, ledger: Ledger, evidence: Evidence) -> None:
         verdict.wrong("a remote start did not come to an end", detail=f"remote start {number}")
     for number, entry in remotely.items():
         if isinstance(entry, RemotelyRefused):
-            verdict.wrong("a remote start was refused", detail=f"remote start {number}: {entry.code}")
+            verdict.wrong("a remote start was refused", detail=f"remote start {number}: {entry.told}")
         elif entry.session_id not in ledger.sessions:
             verdict.wrong(
                 "a remote start was told as done, and the CPO's backend has no such session", entry.session_id

@@ -1,7 +1,9 @@
 """AuthorizeRemoteStart and AuthorizeRemoteStop."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,10 @@ from p2pnode.oicp.identifiers import evse_key, session_key
 from p2pnode.oicp.notifications import ChargingNotificationStart
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STOP, CHARGING_NOTIFICATION_START
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.published_records import EvseRecord
+from p2pnode.roaming.published_records import EvseOwner, EvseRecord
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
-from tests.roaming.roaming_world import EVSE, LIMITS, SESSION, Call, Party, World, make, refused, remote
+from p2pnode.store.store import SqlStore
+from tests.roaming.roaming_world import EVSE, LIMITS, NOON, SESSION, Call, Party, World, make, refused, remote
 
 
 def start(**members: object) -> AuthorizeRemoteStart:
@@ -229,6 +232,31 @@ async def test_603_and_604_are_answered_from_our_copy_of_the_cpos_data(pair: tup
     assert not emp.wire.calls
     assert (await emp.send(AUTHORIZE_REMOTE_START, start())).result
     assert cpo.cpo.asked
+
+
+class FirstData(SqlStore):
+    """A store to which an operator publishes for the first time just when it has told that nobody has."""
+
+    first: EvseRecord
+
+    async def evse_owners(self, evse_key: str) -> Sequence[EvseOwner]:
+        found = await super().evse_owners(evse_key)
+        await self.publish(lambda publication: publication.put_evses([self.first], NOON))
+        return found
+
+
+@pytest.mark.parametrize(("at", "owner"), [(0, OWN), (1, "cpo")], ids=["at the CPO", "at the EMP"])
+async def test_a_start_while_the_first_data_comes_is_never_603(
+    at: int, owner: str, pair: tuple[Party, Party], tmp_path: Path
+) -> None:
+    party = pair[at]
+    async with FirstData.open(tmp_path / "other.db", now=party.clock) as store:
+        assert isinstance(store, FirstData)
+        store.first = evse(owner, EVSE)
+        party.store = store
+        party.restart()
+        assert (await pair[1].send(AUTHORIZE_REMOTE_START, start())).result
+        assert [found.owner for found in await store.evse_owners(evse_key(EVSE))] == [owner]
 
 
 async def test_who_published_an_evse_gets_the_start_whatever_its_id_says(world: World) -> None:

@@ -69,15 +69,18 @@ async def test_who_has_published_an_evse_is_told_by_its_data_and_then_by_its_sta
     assert await store.evse_owners("E9") == []
 
 
-async def test_it_is_told_whether_an_owner_has_published_anything(store: SqlStore) -> None:
-    await put(store, evse("E1", operator="A"))
-    assert await store.has_evses(OWN)
-    assert await store.has_evses(OWN, "A")
-    assert not await store.has_evses(OWN, "B")
-    assert not await store.has_evses("lader")
+async def test_an_owner_lacks_an_evse_once_it_has_published_others_only(store: SqlStore) -> None:
+    assert not await store.lacks_evse(OWN, "E2")
+    await put(store, evse("E1", operator="A"), evse("E3", owner="lader"))
+    assert await store.lacks_evse(OWN, "E2")
+    assert await store.lacks_evse(OWN, "E3")
+    assert await store.lacks_evse(OWN, "E2", "A")
+    assert not await store.lacks_evse(OWN, "E2", "B")
+    assert not await store.lacks_evse(OWN, "E1")
+    assert not await store.lacks_evse(OWN, "E1", "A")
     await store.publish(lambda publication: publication.delete_evses(OWN, ["E1"], START))
-    assert not await store.has_evses(OWN)
-    assert not await store.has_evses(OWN, "A")
+    assert not await store.lacks_evse(OWN, "E2")
+    assert not await store.lacks_evse(OWN, "E2", "A")
 
 
 async def test_only_what_is_published_now_is_known(store: SqlStore) -> None:
@@ -111,7 +114,7 @@ async def test_a_full_load_replaces_what_the_owner_publishes_for_the_operator(st
     found = await store.evse_page(everything(store), MOST)
     assert [unchanged(record) for record in found] == new
     assert [record.changed_at for record in found] == [START, at, at]
-    assert await store.has_evses("lader", "A")
+    assert await store.evse("E1", "lader") is not None
     await store.publish(lambda publication: publication.replace_evses(OWN, "A", [], clock.pass_()))
     assert await store.evse_count(everything(store)) == 0
 
