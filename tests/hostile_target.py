@@ -154,9 +154,12 @@ def _made(root: Path, port: int) -> Target:
     signer = make_directory(root / "signer", node_settings("signer", operators=["DE*SIG"]), now)
     known_by = {"ca": None, "certificate": signer.identity.trust, "signatures": "require"}
     save_peer(node.directory, peer(signer, authority, **known_by))
+    hub = make_directory(root / "hub", node_settings("hub", operators=["DE*BIG"]), now, authority=authority)
+    save_peer(node.directory, peer(hub, authority, hub=True))
     partner = Leaf("partner", ("DE*ABC", "DE-DCB"))
     known = {
         **identities,
+        "hub": hub.identity,
         "node": node.identity,
         "unknown CA": create_identity(root / "unknown", partner, now),
         "expired": issue(authority, root / "expired", partner, now - timedelta(days=500)),

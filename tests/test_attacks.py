@@ -38,6 +38,7 @@ from tests.hostile_target import (
     BUSY,
     FOREIGN_EVCO_ID,
     HELD,
+    REMOTE,
     RESERVED,
     SECRETS,
     STARTED,
@@ -99,6 +100,12 @@ async def _over(target: Target, version: str) -> Reply:
     reader, writer = await asyncio.open_connection("127.0.0.1", target.partner.port, ssl=context)
     writer.close()
     return await read_reply(reader)
+
+
+def _hub_stops(target: Target) -> Awaitable[Reply]:
+    """A remote stop of the partner's session, under the partner's id, by a hub."""
+    stop = of_session(AUTHORIZE_REMOTE_STOP, REMOTE, EvseID=BUSY)
+    return target.stranger("hub").post(path_of(AUTHORIZE_REMOTE_STOP), stop)
 
 
 async def _in_clear(target: Target) -> None:
@@ -231,6 +238,7 @@ ATTACKS = (
         "017",
         "partner",
     ),
+    Attack("a hub that stops what a direct peer began", _hub_stops, "017", "hub"),
     Attack(
         "a notification as another operator",
         _partner(CHARGING_NOTIFICATION_START, of_session(CHARGING_NOTIFICATION_START, STARTED, OperatorID="DE*XYZ")),
@@ -339,7 +347,9 @@ async def test_a_peer_that_is_taken_out_of_the_table_is_refused_on_its_open_conn
                 await connection.post(path_of(AUTHORIZE_START), start(FRESH))
             events = [(line["event"], line.get("removed")) for line in target.audited()[known:]]
             assert events[0] == ("peers", ["partner"])
-            assert target.rows() == before
+            asked_of_hub = [("hub", PULL_EVSE_DATA.name, 0)]  # what the peer published comes from there now
+            assert target.rows() | {"delivery": []} == before | {"delivery": []}
+            assert [*before["delivery"], *asked_of_hub] == target.rows()["delivery"]
         finally:
             entry.write_bytes(kept)
             again = len(target.audited())

@@ -1,6 +1,7 @@
 """Real nodes with a hub and a direct peer: everybody is reached once, directly; without the direct peer, by the hub.
 
 `near` and `direct` are peers of each other, the hub (a node that relays) is the hub of all, `far` knows the hub only.
+`direct` lets the hub speak for `near`, too.
 """
 
 import asyncio
@@ -67,6 +68,8 @@ def _made(root: Path, ports: Mapping[str, int]) -> dict[str, Made]:
     for name, others in KNOWN.items():
         for other in others:
             more: dict[str, Any] = {"hub": True, "pins": [made["hub"].identity.pin]} if other == "hub" else {}
+            if (name, other) == ("direct", "near"):
+                more = {"through_hub": True}
             save_peer(made[name].directory, peer(made[other], authority, **more))
     return made
 

@@ -134,6 +134,11 @@ class PeerEntry(Settings):
         default=False,
         description="It may speak for everybody, and gets what no other peer claims: Hubject, or a relay.",
     )
+    through_hub: bool = Field(
+        default=False,
+        description="Whether a hub may speak for it, too: begin sessions under its ids, go on with those that began "
+        "directly. Otherwise, while the entry is enabled, a hub is refused that with 017.",
+    )
     requests_at_once: int | None = Field(
         default=None, ge=1, description="How many of its requests are answered at once, instead of the node's limit."
     )

@@ -52,6 +52,10 @@ class ProtocolError(OicpError):
         self.violations = tuple(violations)
 
 
+class NotAllowed(ProtocolError):
+    """What the caller sends is not for this caller to send. The reason is in this node's own words."""
+
+
 class InvalidMessage(ProtocolError):
     """The body is not JSON, or is JSON but not the message: HTTP 400, code 022, with all violations."""
 

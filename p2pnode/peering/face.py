@@ -26,7 +26,7 @@ from p2pnode.oicp import rules
 from p2pnode.oicp.answers import code_of, refusal
 from p2pnode.oicp.codec import encode, reason
 from p2pnode.oicp.dialects import http_of
-from p2pnode.oicp.errors import InvalidMessage, ProtocolError
+from p2pnode.oicp.errors import InvalidMessage, NotAllowed, ProtocolError
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation
 from p2pnode.oicp.status import Code
@@ -203,7 +203,8 @@ class OicpFace:
         except ProtocolError as error:
             http, code, body = self._refused(call, error)
             address = request.remote or ""
-            detail = "" if call.is_passed_on else error.reason  # what is passed on may be refused in a partner's words
+            is_ours = isinstance(error, NotAllowed) or not call.is_passed_on  # later ones may be a partner's words
+            detail = error.reason if is_ours else ""
         except StoreFault as error:
             self.parts.logger.error("process %s: the store failed: %s", process_id, error)  # noqa: TRY400 - no fault of the code
             told = f"The store of this node failed. Process-ID {process_id}"
@@ -288,8 +289,6 @@ class OicpFace:
             peer = self._require(call, route, claimed)
         if operation not in self._offered:
             raise ProtocolError(Code.SERVICE_NOT_AVAILABLE, f"{operation.name} is not offered here.")
-        if not peer.may_receive(operation):
-            raise ProtocolError(Code.NO_VALID_CONTRACT, f"{operation.name} is not agreed between the two parties.")
         found = rules.check(message)
         if found and (broken := rules.errors_in(found)):
             raise InvalidMessage(reason(broken), broken)

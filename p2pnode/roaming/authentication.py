@@ -179,12 +179,9 @@ class Authentication:
     async def receive_pull(self, received: Received[PullAuthenticationData]) -> AuthenticationData:
         """eRoamingPullAuthenticationData (OICP 2.1): everything EMPs have published through us, with hashed PINs.
 
-        Only a peer whose entry says so may ask: it hands out all contracts.
+        Only a peer whose entry says so gets here: it hands out all contracts.
         """
-        peer = received.peer
-        if not peer.pull_authentication_data:
-            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "PullAuthenticationData is not allowed to this peer")
-        records = await self._records(shown_to(self._party, peer, Role.EMP))
+        records = await self._records(shown_to(self._party, received.peer, Role.EMP))
         blocks = [
             ProviderAuthenticationData(
                 provider_id=provider_id,

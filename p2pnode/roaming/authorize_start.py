@@ -2,9 +2,10 @@
 
 from msgspec.structs import replace
 
+from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.authorization import AuthorizationStart, AuthorizeStart
 from p2pnode.oicp.codec import replace_members
-from p2pnode.oicp.errors import ProtocolError
+from p2pnode.oicp.errors import ProtocolError, Refused
 from p2pnode.oicp.identifiers import Standard, parse_session, provider_key, session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, PUSH_AUTHENTICATION_DATA, Role
 from p2pnode.oicp.status import Code
@@ -20,6 +21,7 @@ from p2pnode.roaming.router import Destination, Knowledge, resolve
 from p2pnode.roaming.sessions import require_between
 from p2pnode.roaming.starts import Mint, from_reservation, same_start, session_of, start_answer, yes
 from p2pnode.roaming.store_ports import Transaction
+from p2pnode.roaming.succession import is_closed_to
 from p2pnode.roaming.visibility import own_keys
 
 
@@ -102,7 +104,9 @@ class StartSender:
             reply = await ask(
                 party, destination, going, caller_id=caller_id, body=body, message=message, deadline=deadline
             )
-            if not is_hub:
+            if peer is not None and is_hub:
+                self._require_voice(peer, reply.answer)
+            else:
                 answered.extend(party.own.providers if peer is None else peer.providers)
             return reply
 
@@ -123,6 +127,13 @@ class StartSender:
         elif card is not None and any(no.destination.name == approved_by and no.answer for no in outcome.refusals):
             self._learned.drop(card)
         return outcome
+
+    def _require_voice(self, hub: PeerEntry, answer: AuthorizationStart) -> None:
+        """Raise Refused where a hub says yes for our own EMP, or for a peer that it does not speak for."""
+        named = answer.provider_id if answer.authorized else None
+        if named and (self._party.own.is_own(Role.EMP, named) or is_closed_to(self._party, hub, Role.EMP, named)):
+            told = f"it says yes for {named!r:.100}, which is reached directly: through_hub of its entry is not true"
+            raise Refused(hub.name, told, Code.NO_POSITIVE_AUTHENTICATION)
 
     def _destinations(
         self,

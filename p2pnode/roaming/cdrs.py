@@ -12,12 +12,13 @@ from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
 from p2pnode.oicp.codec import read, replace_members
 from p2pnode.oicp.envelopes import join_page
-from p2pnode.oicp.errors import InvalidMessage, ProtocolError
+from p2pnode.oicp.errors import InvalidMessage, NotAllowed, ProtocolError
 from p2pnode.oicp.identifiers import operator_key, operator_of_evse, provider_key, provider_of_evco, session_key
 from p2pnode.oicp.operations import (
     CHARGE_DETAIL_RECORD,
     CHARGING_NOTIFICATION_START,
     GET_CHARGE_DETAIL_RECORDS,
+    Role,
 )
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
@@ -36,6 +37,7 @@ from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.sessions import Event, moved, require_between, state_at
 from p2pnode.roaming.store_ports import Transaction
 from p2pnode.roaming.stored import read_stored
+from p2pnode.roaming.visibility import own_keys
 
 HUB_MEMBERS = {"hub_operator_id": "HubOperatorID", "hub_provider_id": "HubProviderID"}
 LANE = LANES[CHARGE_DETAIL_RECORD]
@@ -83,17 +85,22 @@ class Cdrs:
         ProtocolError 400 for a session that is not between the two, and for a second, different CDR, 017 for a
         HubOperatorID that is another peer's.
         """
-        self._refuse_foreign_hub(received.peer, received.message)
+        self._refuse_foreign_hub(received.peer, received.message, caller_of(received))
         given = Outgoing(received.operation, received.message, received.body, received.process_id)
         await self._store(received.peer, given, caller_of(received))
         return acknowledge(received.message)
 
-    def _refuse_foreign_hub(self, peer: PeerEntry, message: ChargeDetailRecord) -> None:
-        """Raises ProtocolError 017 for a HubOperatorID that is another peer's; a hub may name anybody's."""
+    def _refuse_foreign_hub(self, peer: PeerEntry, message: ChargeDetailRecord, caller_id: str) -> None:
+        """Raises NotAllowed (017) for a HubOperatorID that is another peer's.
+
+        A hub may name that of the CDR's sender, and of everybody whom it speaks for.
+        """
         hub = message.hub_operator_id
         named = self._party.peers().by_operator(operator_key(hub)) if hub is not None else None
-        if named is not None and named.name != peer.name and not peer.hub:
-            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, "HubOperatorID is another peer's")
+        if named is None or named.name == peer.name:
+            return
+        if not peer.hub or (not named.through_hub and operator_key(caller_id) not in own_keys(named, Role.CPO)):
+            raise NotAllowed(Code.UNAUTHORIZED_ACCESS, "HubOperatorID is another peer's")
 
     async def _store(self, peer: PeerEntry, given: Outgoing[ChargeDetailRecord], operator_id: str) -> bool:
         """Put a CDR of a peer on disk, and into the outbox for our own EMP unless that has it; whether it is new."""
@@ -156,7 +163,7 @@ class Cdrs:
         if outgoing.source is None:
             await self._preflight.require(message)
         else:
-            self._refuse_foreign_hub(outgoing.source, message)
+            self._refuse_foreign_hub(outgoing.source, message, caller_id)
             if await party.store.session(key) is None:
                 adoptable = await adopted(party, outgoing.source, message, caller_id, at)
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 
 from p2pnode.config.peers import PeerTable
 from p2pnode.oicp.cdr import ChargeDetailRecord
-from p2pnode.oicp.errors import ProtocolError, Violation
+from p2pnode.oicp.errors import NotAllowed, ProtocolError, Violation
 from p2pnode.oicp.evse_data import PullEvseData
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role
@@ -169,8 +169,8 @@ class Roaming:
     async def receive(self, received: Received[Any]) -> OicpModel | bytes:
         """The answer to a message of a peer: a message, or the bytes of one.
 
-        Raises ProtocolError to refuse: 017 where the peer may not send this operation, or a hub gives an id of ours as
-        the caller's; 320 where we do not offer it.
+        Raises ProtocolError to refuse: 210 where the peer's entry does not let it send this operation, 017 where a hub
+        gives an id that it does not speak for, 320 where we do not offer the operation.
         """
         self.breakers.heard(received.peer.name)
         handle = self.receivers.get(received.operation)
@@ -180,12 +180,8 @@ class Roaming:
                 f"this node plays no {received.operation.callee}",
             )
         if not received.peer.may_receive(received.operation):
-            raise ProtocolError(
-                Code.UNAUTHORIZED_ACCESS, f"{received.operation.name} is not allowed to {received.peer.name}"
-            )
-        caller_id = received.caller_id
-        if received.peer.hub and caller_id and self._party.own.is_own(received.operation.caller, caller_id):
-            raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{caller_id!r:.100} is our own id, which no hub speaks for")
+            told = f"{received.operation.name} is not agreed between the two parties."
+            raise NotAllowed(Code.NO_VALID_CONTRACT, told)
         return await handle(await spoken_for(self._party, received))
 
     async def send(self, outgoing: Outgoing[Any]) -> OicpModel | bytes:

@@ -13,7 +13,7 @@ import pytest
 from p2pnode import __version__
 from p2pnode.config.node import LimitsSection
 from p2pnode.oicp.answers import acknowledge
-from p2pnode.oicp.errors import InvalidMessage, ProtocolError
+from p2pnode.oicp.errors import InvalidMessage, NotAllowed, ProtocolError
 from p2pnode.oicp.evse_status import PushEvseStatus
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import (
@@ -174,12 +174,19 @@ async def test_what_is_not_offered_is_refused_with_320(notes: Notes) -> None:
     assert reply.members["AuthorizationStatus"] == "NotAuthorized"
 
 
-async def test_what_the_peer_may_not_send_is_refused_with_210(notes: Notes) -> None:
-    async with face_over(await hold(partner(receive=("PullEvseData",))), notes) as face:
-        refused = await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
-        allowed = await post(face.port, path_of(PULL_EVSE_DATA), sample(PULL_EVSE_DATA))
-    assert (refused.status, refused.code, allowed.status) == (200, "210", 200)
-    assert len(notes.received) == 1
+async def test_our_own_words_of_a_refusal_are_told_and_those_of_others_are_not(notes: Notes) -> None:
+    reasons: list[ProtocolError] = [
+        NotAllowed(Code.UNAUTHORIZED_ACCESS, "not an id of its"),
+        ProtocolError(Code.UNAUTHORIZED_ACCESS, "Ada may not"),
+    ]
+
+    async def refuse(_: Received[Any]) -> OicpModel:
+        raise reasons.pop(0)
+
+    async with face_over(await hold(partner()), notes, receive=refuse) as face:
+        for _ in range(2):
+            await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
+    assert [outcome.detail for outcome in notes.outcomes] == ["not an id of its", ""]
 
 
 async def test_a_disabled_peer_is_nobody(notes: Notes) -> None:

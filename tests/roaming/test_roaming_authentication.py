@@ -147,7 +147,7 @@ async def test_pulling_is_for_peers_whose_entry_says_so(pair: tuple[Party, Party
     message = PullAuthenticationData(operator_id="DE*CPO")
     assert (await refused(cpo.send(PULL_AUTHENTICATION_DATA, message))).code is Code.NO_VALID_CONTRACT
     cpo.knows(emp, pull_authentication_data=True)
-    assert (await refused(cpo.send(PULL_AUTHENTICATION_DATA, message))).code is Code.UNAUTHORIZED_ACCESS
+    assert (await refused(cpo.send(PULL_AUTHENTICATION_DATA, message))).code is Code.NO_VALID_CONTRACT
     emp.knows(cpo, pull_authentication_data=True, send=("AuthorizeRemoteStart",))
     raw = await cpo.send_raw(PULL_AUTHENTICATION_DATA, message)
     assert b"4711" not in raw

@@ -414,7 +414,7 @@ async def test_a_refused_pull_does_not_wipe_the_copy(pair: tuple[Party, Party]) 
     cpo, emp = pair
     await received(emp, push("fullLoad", IDS[0]))
     cpo.knows(emp, receive=("AuthorizeStart",))
-    assert (await refused(emp.send(PULL_EVSE_DATA, pull()))).code is Code.UNAUTHORIZED_ACCESS
+    assert (await refused(emp.send(PULL_EVSE_DATA, pull()))).code is Code.NO_VALID_CONTRACT
     assert await ids(emp, "cpo") == IDS[:1]
 
 

@@ -229,5 +229,5 @@ async def test_a_refused_pull_of_statuses_changes_nothing(pair: tuple[Party, Par
     await received(emp, push("fullLoad", E1="Occupied"))
     cpo.knows(emp, receive=("AuthorizeStart",))
     error = await refused(emp.send(PULL_EVSE_STATUS, PullEvseStatus(provider_id="DE-ONE")))
-    assert error.code is Code.UNAUTHORIZED_ACCESS
+    assert error.code is Code.NO_VALID_CONTRACT
     assert await statuses(emp, "cpo") == {IDS[0]: "Occupied"}

@@ -1,10 +1,13 @@
 """A hub peer beside direct peers: one network, and every party is reached once, directly where that is possible."""
 
+from datetime import timedelta
+
 import pytest
 
 from p2pnode.config.peers import PeerTable
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop, AuthorizeStart, AuthorizeStop
+from p2pnode.oicp.cdr import GetChargeDetailRecords
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_data import PullEvseData
 from p2pnode.oicp.evse_status import PullEvseStatus
@@ -14,15 +17,18 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN
 from tests.roaming.roaming_world import (
     EVSE,
+    NOON,
     PATIENT,
     SESSION,
     Call,
     Party,
     World,
+    authorized,
     decoded,
     denied,
     make,
     plug_and_charge,
+    refused,
     remote,
     rfid,
 )
@@ -37,11 +43,11 @@ def _path(world: World, operation: AnyOperation) -> list[tuple[str, str]]:
     return [(call.source, call.target) for call in world.wire.calls if call.operation is operation]
 
 
-async def triangle(world: World) -> tuple[Party, Party, Party]:
+async def triangle(world: World, *, through_hub: bool = False) -> tuple[Party, Party, Party]:
     """A CPO and an EMP that know each other and a hub, and the hub."""
     cpo, hub, emp = await world.star()
-    cpo.knows(emp)
-    emp.knows(cpo)
+    cpo.knows(emp, through_hub=through_hub)
+    emp.knows(cpo, through_hub=through_hub)
     return cpo, hub, emp
 
 
@@ -62,8 +68,8 @@ async def test_a_card_is_asked_of_the_hub_only_once_every_direct_peer_has_refuse
 
 
 async def test_the_hub_asks_a_direct_peer_that_could_not_be_reached(world: World) -> None:
-    cpo, _, emp = await triangle(world)
-    cpo.knows(emp, url="http://127.0.0.1:1/gone", name="emp-of-old")
+    cpo, _, emp = await triangle(world, through_hub=True)
+    cpo.knows(emp, url="http://127.0.0.1:1/gone", name="emp-of-old", through_hub=True)
     cpo.peers = PeerTable(peer for peer in cpo.peers.peers if peer.name != "emp")
     assert (await cpo.send(ops.AUTHORIZE_START, START)).authorized
     assert _path(world, ops.AUTHORIZE_START) == [("cpo", "emp-of-old"), ("cpo", "relay"), ("relay", "emp")]
@@ -72,7 +78,7 @@ async def test_the_hub_asks_a_direct_peer_that_could_not_be_reached(world: World
 async def test_a_session_goes_on_through_the_hub_when_the_direct_peer_is_gone_and_both_ends_know_it(
     world: World,
 ) -> None:
-    cpo, _, emp = await triangle(world)
+    cpo, _, emp = await triangle(world, through_hub=True)
     contract = START.model_copy(update={"identification": plug_and_charge()})
     await cpo.send(ops.AUTHORIZE_START, contract)
     cpo.forgets(emp)
@@ -86,7 +92,7 @@ async def test_a_session_goes_on_through_the_hub_when_the_direct_peer_is_gone_an
 
 
 async def test_the_cdr_of_a_card_finds_its_emp_through_the_hub_by_the_hub_provider_id(world: World) -> None:
-    cpo, _, emp = await triangle(world)
+    cpo, _, emp = await triangle(world, through_hub=True)
     await cpo.send(ops.AUTHORIZE_START, START)
     cpo.forgets(emp)
     assert (await cpo.send(ops.CHARGE_DETAIL_RECORD, cdr())).result
@@ -96,7 +102,7 @@ async def test_the_cdr_of_a_card_finds_its_emp_through_the_hub_by_the_hub_provid
 
 
 async def test_an_app_stops_through_the_hub_what_it_started_directly(world: World) -> None:
-    cpo, _, emp = await triangle(world)
+    cpo, _, emp = await triangle(world, through_hub=True)
     start = AuthorizeRemoteStart(session_id=SESSION, provider_id="DE-ONE", evse_id=EVSE, identification=remote())
     assert (await emp.send(ops.AUTHORIZE_REMOTE_START, start)).result
     emp.forgets(cpo)
@@ -109,11 +115,11 @@ async def test_an_app_stops_through_the_hub_what_it_started_directly(world: Worl
 async def test_a_hub_takes_over_no_session_under_another_id_and_a_direct_peer_none_of_another_peer(
     world: World,
 ) -> None:
-    cpo, hub, emp = await triangle(world)
+    cpo, hub, emp = await triangle(world, through_hub=True)
     thief = await world.party("thief", operators=("DE*THI",), limits=PATIENT)
     thief.knows(emp)
     thief.knows(hub, hub=True)
-    emp.knows(thief)
+    emp.knows(thief, through_hub=True)
     hub.knows(thief)
     await cpo.send(ops.AUTHORIZE_START, START)
     stolen = STOP.model_copy(update={"operator_id": "DE*THI"})
@@ -139,7 +145,7 @@ async def test_a_hub_does_not_speak_for_our_own_party(world: World) -> None:
 
 
 async def test_a_remote_start_goes_directly_and_through_the_hub_once_the_direct_peer_is_gone(world: World) -> None:
-    cpo, _, emp = await triangle(world)
+    cpo, _, emp = await triangle(world, through_hub=True)
     await cpo.send_raw(ops.PUSH_EVSE_DATA, push("fullLoad", EVSE))
     start = AuthorizeRemoteStart(provider_id="DE-ONE", evse_id=EVSE, identification=remote())
     assert (await emp.send(ops.AUTHORIZE_REMOTE_START, start)).result
@@ -212,3 +218,57 @@ async def test_a_cdr_of_sub_partners_names_who_bundles_them(world: World) -> Non
     await emp.roaming.settle()
     (body,) = emp.emp.cdrs
     assert (decoded(body)["HubOperatorID"], decoded(body)["HubProviderID"]) == ("DE*CPO", "DE-ONE")
+
+
+async def test_a_hub_does_not_speak_for_a_direct_peer_unless_its_entry_says_so(world: World) -> None:
+    cpo, _, emp = await triangle(world)
+    start = AuthorizeRemoteStart(session_id=SESSION, provider_id="DE-ONE", evse_id=EVSE, identification=remote())
+    stop = AuthorizeRemoteStop(session_id=SESSION, provider_id="DE-ONE", evse_id=EVSE)
+    assert (await emp.send(ops.AUTHORIZE_REMOTE_START, start)).result
+    for operation, message in (
+        (ops.AUTHORIZE_REMOTE_STOP, stop),
+        (ops.AUTHORIZE_REMOTE_START, start.model_copy(update={"session_id": None})),
+    ):
+        call = Call("relay", "cpo", operation, encode(message), "deone", None)
+        _, body = await cpo.answer(call, "a forgery")
+        status = decoded(body)["StatusCode"]
+        assert status["Code"] == Code.UNAUTHORIZED_ACCESS
+        assert "through_hub = true" in status["AdditionalInfo"]
+    assert cpo.cpo.asked == [start]
+    assert (await cpo.store.session(session_key(SESSION))) is not None
+
+    cpo.knows(emp, through_hub=True)
+    _, body = await cpo.answer(Call("relay", "cpo", ops.AUTHORIZE_REMOTE_STOP, encode(stop), "DE-ONE", None), "a stop")
+    assert decoded(body)["Result"] is True
+
+
+async def test_what_began_through_the_hub_ends_through_it_also_once_its_party_is_a_direct_peer(world: World) -> None:
+    cpo, _, emp = await world.star()
+    contract = START.model_copy(update={"identification": plug_and_charge()})
+    assert (await cpo.send(ops.AUTHORIZE_START, contract)).authorized
+    emp.knows(cpo)
+    stop = STOP.model_copy(update={"identification": plug_and_charge()})
+    assert (await cpo.send(ops.AUTHORIZE_STOP, stop)).authorized
+    assert (await cpo.send(ops.CHARGE_DETAIL_RECORD, cdr())).result
+    await emp.roaming.settle()
+    assert len(emp.emp.cdrs) == 1
+
+
+async def test_a_hubs_yes_in_the_name_of_a_direct_peer_is_none(world: World) -> None:
+    cpo, hub, emp = await triangle(world)
+    emp.emp.start = lambda _: denied()
+    hub.foreign = encode(authorized("DE-ONE"))
+    assert (await refused(cpo.send(ops.AUTHORIZE_START, START))).code is Code.RFID_INVALID_UID
+    hub.foreign = encode(authorized("DE-FAR"))
+    assert (await cpo.send(ops.AUTHORIZE_START, START)).provider_id == "DE-FAR"
+
+
+async def test_cdrs_of_named_sessions_are_pulled_through_a_node_with_a_hub(world: World) -> None:
+    cpo, _, emp = await triangle(world)
+    await cpo.send(ops.AUTHORIZE_START, START)
+    assert (await cpo.send(ops.CHARGE_DETAIL_RECORD, cdr())).result
+    asked = GetChargeDetailRecords(
+        provider_id="DE-ONE", from_=NOON - timedelta(days=1), to=NOON + timedelta(days=1), session_id=[SESSION]
+    )
+    page = decoded(await emp.send_raw(ops.GET_CHARGE_DETAIL_RECORDS, asked, to="cpo"))
+    assert [record["SessionID"] for record in page["content"]] == [SESSION]

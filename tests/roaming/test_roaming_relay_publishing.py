@@ -133,7 +133,7 @@ async def test_the_contracts_of_other_emps_are_pulled_through_a_relay_where_its_
     await emp.send(ops.PUSH_AUTHENTICATION_DATA, cards())
     asked = make(PullAuthenticationData, operator_id="DE*CPO")
     cpo.knows(relay, hub=True, pull_authentication_data=True)
-    assert (await refused(cpo.send(ops.PULL_AUTHENTICATION_DATA, asked))).code == Code.UNAUTHORIZED_ACCESS
+    assert (await refused(cpo.send(ops.PULL_AUTHENTICATION_DATA, asked))).code == Code.NO_VALID_CONTRACT
     relay.knows(cpo, pull_authentication_data=True)
     told = decoded(await cpo.send_raw(ops.PULL_AUTHENTICATION_DATA, asked))
     block = told["AuthenticationData"]["ProviderAuthenticationData"]

@@ -65,12 +65,12 @@ async def test_each_message_of_our_own_is_answered_or_refused_with_a_code(
 
 
 @ROWS
-async def test_what_the_peer_table_does_not_allow_is_017(world: World, operation: AnyOperation) -> None:
+async def test_what_the_peer_table_does_not_allow_is_refused_with_210(world: World, operation: AnyOperation) -> None:
     party = await both(world)
     other = world.wire.parties["other"]
     party.knows(other, receive=())
     _, body = await party.answer(Call("other", "own", operation, sample(operation), "", None), "process")
-    assert code_of(operation.answer.model_validate_json(body)) == Code.UNAUTHORIZED_ACCESS
+    assert code_of(operation.answer.model_validate_json(body)) == Code.NO_VALID_CONTRACT
 
 
 async def test_a_role_we_do_not_play_neither_answers_nor_sends(world: World) -> None:
