@@ -18,7 +18,7 @@ from p2pnode.lab.parties import ALPINE, RHINE
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, NOTIFICATION_PATH
 from p2pnode.oicp.paths import by_path
-from p2pnode.peering import PeerFace
+from p2pnode.peering.server import PeerFace
 from p2pnode.roaming.ports import Received
 from tests.peering.peering_kit import Notes, face_over, hold
 

@@ -16,10 +16,10 @@ from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH
 from p2pnode.oicp.status import Code
 from p2pnode.peering.face import FaceParts, OicpFace, Receive
-from p2pnode.peering.identity import OwnParty, shows_certificate
+from p2pnode.peering.identity import CallerPolicy, shows_certificate
 from p2pnode.peering.tls import ServerTls
 from p2pnode.peering.trust import read_anchors
-from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.ports import Outgoing, Received, onward
 
 Deliver = Callable[[Outgoing[Any]], Awaitable[OicpModel | bytes]]
 
@@ -27,14 +27,16 @@ GRACE = 5.0
 """Seconds beyond an operation's limit: the limit is kept where peers are asked, and its outcome is to be told."""
 
 
-class OwnBackend(OwnParty):
-    """Our own party, once the caller has shown what the face asks for: the token, a client certificate, or both.
+class OwnBackend(CallerPolicy):
+    """Whoever shows what the face asks for, the token, a client certificate or both, speaks for our own party.
 
     Where it asks for neither, every program on this machine is our party. A page in a browser never is.
     """
 
     def __init__(self, node: NodeSection, settings: BackendFaceSection) -> None:
-        super().__init__(node)
+        self._party = PeerEntry(
+            name="backend", operators=node.operators, providers=node.providers, pull_authentication_data=True
+        )
         self._token = settings.token
         self._asks_certificate = settings.client_ca is not None
 
@@ -46,7 +48,7 @@ class OwnBackend(OwnParty):
             _require_certificate(request)
         if "Origin" in request.headers:
             raise _refusal("A page in a browser does not speak for this party.")
-        return super().by_connection(request)
+        return self._party
 
 
 class BackendFace(OicpFace):
@@ -88,17 +90,8 @@ def passed_on(deliver: Deliver) -> Receive:
     """What becomes of a message of our backend: it goes out as it came, and the answer is what the hub would say."""
 
     async def receive(received: Received[Any]) -> OicpModel | bytes:
-        outgoing = Outgoing(
-            received.operation,
-            received.message,
-            received.body,
-            received.process_id,
-            received.caller_id,
-            received.records,
-            received.page,
-        )
         try:
-            return await deliver(outgoing)
+            return await deliver(onward(received))
         except PeerError as error:
             raise ProtocolError(error.code, str(error)) from error
 

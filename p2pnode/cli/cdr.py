@@ -5,12 +5,13 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs, show_table
+from p2pnode.oicp.codec import members_of
 from p2pnode.web.client import AdminClient
 from p2pnode.web.problem import Problem
 
@@ -213,7 +214,7 @@ def show_review(number: int, *, directory: Path, as_json: bool) -> None:
     if as_json:
         show_json(told)
         return
-    accepted, refused = _members(told.get("accepted", {}).get("record")), _members(told["record"])
+    accepted, refused = members_of(told.get("accepted", {}).get("record")), members_of(told["record"])
     names = [name for name in {**accepted, **refused} if accepted.get(name) != refused.get(name)]
     say(f"session {told['session_id']}, refused {told['received_at']}, sent by {told['peer'] or 'own'}")
     show_table(("member", "accepted", "refused"), [(name, accepted.get(name), refused.get(name)) for name in names])
@@ -230,11 +231,6 @@ def drop(number: int, *, directory: Path, as_json: bool) -> None:
         show_json(told)
     else:
         say(f"dropped: a refused CDR of session {told['session_id']}")
-
-
-def _members(record: object) -> Mapping[str, Any]:
-    """The members of a CDR; none of one that nobody can read."""
-    return cast("Mapping[str, Any]", record) if isinstance(record, Mapping) else {}
 
 
 async def _get(directory: Path, path: str, query: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON

@@ -7,16 +7,14 @@ holds personal data (UIDs, EvcoIDs, PINs), so the file is for its owner alone.
 import asyncio
 import json
 import os
-from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO, cast
+from typing import Self, TextIO, cast
 from urllib.parse import urlsplit
 
 from p2pnode.lab.ports import LOOPBACK
-from p2pnode.oicp.codec import decode
-from p2pnode.oicp.errors import InvalidMessage
+from p2pnode.oicp.codec import members_in
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation
 from p2pnode.oicp.paths import by_path, select
 from p2pnode.web.problem import Problem
@@ -126,13 +124,5 @@ def operation_at(path: str, request: bytes) -> AnyOperation | None:
         if len(wanted) == len(parts) and all(
             one == other or one.startswith("{") for one, other in zip(wanted, parts, strict=True)
         ):
-            return rows[0] if len(rows) == 1 else select(rows, _members(request))
+            return rows[0] if len(rows) == 1 else select(rows, members_in(request))
     return None
-
-
-def _members(request: bytes) -> Mapping[str, Any]:
-    try:
-        members = decode(request)
-    except InvalidMessage:
-        return {}
-    return cast("Mapping[str, Any]", members) if isinstance(members, Mapping) else {}

@@ -47,6 +47,7 @@ def _decimal(text: str) -> Decimal:
 _VALUES = msgspec.json.Decoder(float_hook=_decimal)
 MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL = msgspec.Raw(b"null")
+_NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -61,6 +62,19 @@ def decode(body: bytes) -> object:
     if body.count(b"{") + body.count(b"[") > DEEPEST and _is_deep(value):
         raise not_json("The JSON text is nested too deeply.")
     return value
+
+
+def members_of(value: object) -> Mapping[str, Any]:
+    """The members of a decoded JSON object; none of any other value."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, _OBJECTS) else _NO_MEMBERS
+
+
+def members_in(body: bytes) -> Mapping[str, Any]:
+    """The members of the JSON object that a body of others may hold; none where it holds none."""
+    try:
+        return members_of(decode(body))
+    except InvalidMessage:
+        return _NO_MEMBERS
 
 
 def require_sparse(text: bytes, marks: bytes, apart: int) -> None:

@@ -6,7 +6,7 @@ does nothing.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from statistics import median
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -23,8 +23,7 @@ from cryptography import x509
 from p2pnode.config.node import NodeConfig
 from p2pnode.config.peers import PeerEntry
 from p2pnode.config.pins import public_key_pin
-from p2pnode.oicp.codec import decode
-from p2pnode.oicp.errors import InvalidMessage
+from p2pnode.oicp.codec import members_in, members_of
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.peering.bodies import gathered
@@ -295,10 +294,5 @@ async def _exchange(line: Line, method: str, url: str, body: bytes | None = None
 
 def _code(content: bytes) -> str:
     """The OICP code in an answer, if there is one."""
-    try:
-        members = decode(content)
-    except InvalidMessage:
-        return ""
-    status = cast("Mapping[str, Any]", members).get("StatusCode") if isinstance(members, dict) else None
-    code = cast("Mapping[str, Any]", status).get("Code") if isinstance(status, dict) else None
+    code = members_of(members_in(content).get("StatusCode")).get("Code")
     return str(code) if code is not None else ""

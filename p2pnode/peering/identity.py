@@ -1,13 +1,13 @@
 """Who calls: from the certificate of the connection, from a proxy's header, or from the ids alone in a lab."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address, ip_network
 from time import time
-from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import hdrs
@@ -15,7 +15,6 @@ from aiohttp.web import BaseRequest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from p2pnode.config.node import NodeSection
 from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import operator_key, provider_key
@@ -26,19 +25,20 @@ from p2pnode.peering.table import PeerTableHolder
 from p2pnode.peering.trust import pin_of
 
 
-class CallerPolicy(Protocol):
+class CallerPolicy(ABC):
     """How a face tells who calls it."""
 
+    @abstractmethod
     def by_connection(self, request: BaseRequest) -> PeerEntry | None:
         """The peer at the other end of the connection; None where only the ids tell.
 
         Raises ProtocolError (017, HTTP 401) where the connection is nobody's.
         """
-        ...
 
     def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
-        """The peer that has this id in this role, asked where the connection did not tell."""
-        ...
+        """The peer that has this id in this role, asked where the connection did not tell; an id proves nothing."""
+        del role, identifier
+        return None
 
 
 def shows_certificate(request: BaseRequest) -> bool:
@@ -51,7 +51,7 @@ def _nobody(reason: str) -> ProtocolError:
     return ProtocolError(Code.UNAUTHORIZED_ACCESS, reason, http=HTTPStatus.UNAUTHORIZED)
 
 
-class ByCertificate:
+class ByCertificate(CallerPolicy):
     """The client certificate of the TLS connection decides, until it ends, however long the connection goes on.
 
     It is looked at again whenever the table has changed.
@@ -90,11 +90,6 @@ class ByCertificate:
             raise _nobody("The client certificate has ended.")
         return peer, until
 
-    def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
-        """Nobody: an id proves nothing."""
-        del role, identifier
-        return None
-
 
 ENVOY = "x-forwarded-client-cert"
 """The header of Envoy: the certificate is one of its members, not the whole."""
@@ -125,7 +120,7 @@ def _of_envoy(text: str) -> bytes | None:
     return _of_pem(found[0]) if len(found) == 1 else None
 
 
-class ByProxyHeader:
+class ByProxyHeader(CallerPolicy):
     """A TLS-terminating proxy decided that the caller holds the key of the certificate it passes on in a header."""
 
     def __init__(
@@ -162,13 +157,8 @@ class ByProxyHeader:
             raise _nobody("The client certificate is no peer's, or not valid now.")
         return peer
 
-    def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
-        """Nobody: an id proves nothing."""
-        del role, identifier
-        return None
 
-
-class ByIdentifier:
+class ByIdentifier(CallerPolicy):
     """Plain HTTP in a lab: whoever gives a peer's id is that peer. A page in a browser on this machine never is."""
 
     def __init__(self, peers: Callable[[], PeerTable]) -> None:
@@ -190,22 +180,3 @@ class ByIdentifier:
         else:
             peer = table.by_provider(provider_key(identifier))
         return peer or next((hub for hub in table.peers if hub.hub and hub.enabled), None)
-
-
-class OwnParty:
-    """The backend face: whoever reaches it speaks for our own party, as its backend would to Hubject."""
-
-    def __init__(self, node: NodeSection) -> None:
-        self.party = PeerEntry(
-            name="backend", operators=node.operators, providers=node.providers, pull_authentication_data=True
-        )
-
-    def by_connection(self, request: BaseRequest) -> PeerEntry | None:
-        """Our own party, always."""
-        del request
-        return self.party
-
-    def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:
-        """Our own party, always."""
-        del role, identifier
-        return self.party

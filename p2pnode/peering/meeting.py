@@ -8,13 +8,11 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from p2pnode.oicp.codec import decode, encode
-from p2pnode.oicp.errors import InvalidMessage
+from p2pnode.oicp.codec import encode, members_in, members_of
 from p2pnode.peering.bodies import gathered
 from p2pnode.peering.card import CARD_LIMIT, CARD_PATH, PAIRING_PATH, Card, CardError, read_card
 from p2pnode.peering.reply import SOFTWARE
@@ -95,21 +93,11 @@ async def meet(url: str) -> Met:
 async def ask(met: Met, request: Mapping[str, str]) -> str:
     """Ask a node that was met to pair; whether this side is `pending` or `accepted` there. Raises NotMet."""
     status, content = await _exchange("POST", f"{met.origin}{PAIRING_PATH}", _Witness(met.card.pin), encode(request))
-    members = _members(content)
+    members = members_in(content)
     if status >= HTTPStatus.BAD_REQUEST:
-        told = members.get("StatusCode")
-        reason = cast("Mapping[str, Any]", told).get("AdditionalInfo") if isinstance(told, Mapping) else None
+        reason = members_of(members.get("StatusCode")).get("AdditionalInfo")
         raise NotMet(f"it answers HTTP {status}: {str(reason or 'it takes no requests to be paired')[:SHOWN]!r}")
     return "accepted" if members.get("state") == "accepted" else "pending"
-
-
-def _members(content: bytes) -> Mapping[str, Any]:
-    """The members of an answer; none where it is no JSON object."""
-    try:
-        answer = decode(content)
-    except InvalidMessage:
-        return {}
-    return cast("Mapping[str, Any]", answer) if isinstance(answer, Mapping) else {}
 
 
 def stranger_context() -> ssl.SSLContext:

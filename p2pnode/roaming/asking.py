@@ -19,10 +19,8 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import CpoBackend, EmpBackend, Outgoing, Received
 from p2pnode.roaming.records import PageRequest, SessionRecord
+from p2pnode.roaming.refusals import TELLING_NOTHING
 from p2pnode.roaming.router import Destination, Knowledge, resolve
-
-TELLING_NOTHING = frozenset({Code.PARTNER_DID_NOT_RESPOND, Code.SYSTEM_ERROR})
-"""The refusals after which what was asked for may yet have been done: by one who had no answer itself, or failed."""
 
 Request = TypeVar("Request", bound=OicpModel)
 Answer = TypeVar("Answer", bound=OicpModel)

@@ -1,5 +1,7 @@
 """AuthorizeStart and AuthorizeStop: who lets a driver start and stop at a charging point."""
 
+from functools import partial
+
 from p2pnode.oicp.authorization import (
     AuthorizationStart,
     AuthorizationStatus,
@@ -19,7 +21,7 @@ from p2pnode.roaming.offline import decide
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
-from p2pnode.roaming.sessions import Event, moved, moved_if_possible, require_between
+from p2pnode.roaming.sessions import Event, moved, note_stop, require_between
 from p2pnode.roaming.starts import (
     DONE,
     Mint,
@@ -141,11 +143,4 @@ class Authorization:
         peer = session.emp if verb is Verb.SEND else session.cpo
         kept = body_without_pin(message.identification, body)
         event = SessionEvent(session.key, at, AUTHORIZE_STOP.name, verb, peer, answer.status_code.code, kept)
-
-        def work(transaction: Transaction) -> None:
-            current = transaction.session(session.key)
-            if answer.authorized or current is None:
-                transaction.put_session(moved_if_possible(current or session, Event.STOP, at))
-            transaction.add_event(event)
-
-        await self._party.store.write(work)
+        await self._party.store.write(partial(note_stop, session=session, event=event, stopped=answer.authorized))

@@ -35,28 +35,11 @@ from p2pnode.roaming.outbox_records import BreakerRecord, QueuedRecord, QueueSta
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
+from p2pnode.roaming.refusals import AWAY, FAILED, OVERLOADED
 from p2pnode.roaming.router import Destination, Knowledge, resolve
 from p2pnode.roaming.store_ports import Transaction
 
 T = TypeVar("T")
-
-AWAY = frozenset(
-    {Code.PARTNER_NOT_FOUND, Code.NO_VALID_CONTRACT, Code.PARTNER_DID_NOT_RESPOND, Code.SERVICE_NOT_AVAILABLE}
-)
-"""Why nothing can be delivered to a peer: reasons that may pass, by themselves or in the peer table."""
-FAILED = frozenset({Code.SYSTEM_ERROR, Code.UNAUTHORIZED_ACCESS})
-"""Why a peer has not taken one message, after which sending it again may help."""
-OVERLOADED = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_EARLY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
-"""What a system answers that is there but cannot work now, whatever it is sent."""
 
 PATIENCE = 0.7
 """The part of its caller's deadline for which an answer is waited for: ours has to arrive before it, too."""

@@ -87,6 +87,21 @@ class Outgoing(Struct, Generic[Request], frozen=True):
         return self.source.name if self.source is not None else OWN
 
 
+def onward(received: Received[Any], source: PeerEntry | None = None, reached: Sequence[str] = ()) -> Outgoing[Any]:
+    """A message as it goes on: its bytes, its Process-ID, under the identifier it came with."""
+    return Outgoing(
+        received.operation,
+        received.message,
+        received.body,
+        received.process_id,
+        received.caller_id,
+        received.records,
+        received.page,
+        source=source,
+        reached=reached,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PeerAnswer(Generic[Answer]):
     """What a peer answered: the message, its bytes, and for pages the bytes of each record. `ms` is the duration."""

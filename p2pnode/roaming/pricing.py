@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge
-from p2pnode.oicp.codec import decode, encode, read
+from p2pnode.oicp.codec import decode, encode, members_of, read
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError, Violation
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import PULL_EVSE_PRICING, PULL_PRICING_PRODUCT_DATA, PUSH_PRICING_PRODUCT_DATA, Role
@@ -191,8 +190,7 @@ def _product_id(raw: bytes, *, whole: bool) -> str:
         if broken:
             raise InvalidMessage("the product is not valid", broken)
         return record.product_id
-    members = decode(raw)
-    product_id = cast("dict[str, object]", members).get("ProductID") if isinstance(members, dict) else None
+    product_id = members_of(decode(raw)).get("ProductID")
     if not isinstance(product_id, str):
         raise InvalidMessage("ProductID is missing.", [Violation("/ProductID", "missing", "ProductID is missing.")])
     return product_id

@@ -2,8 +2,8 @@
 
 What peers publish through us is delivered in the same way where we relay.
 
-For each peer and operation there is one lane with one push in flight, as the specification demands. A lane whose push
-failed has fallen behind: the next delivery is what has changed since, or a full load, once, not the backlog; it is
+For each peer and operation one push is in flight, as the specification demands. A peer for which one failed has fallen
+behind: the next delivery is what has changed since, or a full load, once, not the backlog; it is
 tried again with growing pauses, and as soon as the peer is heard from. Up to when a peer has everything is stored, now
 and then and when the node ends: after its start a peer gets what it has missed since, one that is new in the peer table
 gets everything.
@@ -33,7 +33,7 @@ from p2pnode.roaming.store_ports import Transaction
 
 RANDOM = SystemRandom()
 MOST_WAITING = 16
-"""How many pushes may wait in a lane before they are given up for one full load."""
+"""How many pushes may wait for a peer before they are given up for one full load."""
 
 
 FullLoad = Callable[[PeerEntry, datetime | None], Awaitable[Sequence[Parcel]]]
@@ -51,10 +51,10 @@ QUIET = 2.0
 
 
 @dataclass(slots=True)
-class Lane:
-    """The pushes of one operation to one peer.
+class Delivery:
+    """How far a peer has what one operation publishes, and the pushes to it. Of this, `DeliveryRecord` is stored.
 
-    `refused` says that the peer did not take a full load either, `unsure` that the lane is behind only because the
+    `refused` says that the peer did not take a full load either, `unsure` that the delivery is behind only because the
     peer is new since the start of the node. Pushes are counted as they are `issued`; those up to
     `covered` are in a full load, or left to one, and not sent any more. `dropped` is the last that was never queued.
     `known` is the moment up to which the peer is known to have everything. `told` are the ids of direct peers that it
@@ -76,13 +76,13 @@ class Lane:
 
 
 class Publisher:
-    """The lanes of one operation to all peers."""
+    """The deliveries of one operation to all peers."""
 
     def __init__(self, party: Party, operation: AnyOperation, full_load: FullLoad) -> None:
         self._party = party
         self._operation = operation
         self._full_load = full_load
-        self._lanes: dict[str, Lane] = {}
+        self._deliveries: dict[str, Delivery] = {}
         self._met: dict[str, PeerEntry] = {}
         self.reached = Reached(party, operation)
         self._quiet: asyncio.TimerHandle | None = None
@@ -91,7 +91,7 @@ class Publisher:
 
     @property
     def operation(self) -> AnyOperation:
-        """What the lanes are of."""
+        """What is delivered."""
         return self._operation
 
     async def publish(self, outgoing: Outgoing[Any], parcel_for: Callable[[PeerEntry], Parcel | None]) -> str | None:
@@ -150,8 +150,12 @@ class Publisher:
         met, listed = self._met, [peer for peer in peers if peer.url is not None and peer.may_send(self._operation)]
         new = [peer for peer in listed if peer.name not in met]
         for peer in listed:
-            if peer.name in met and met[peer.name] != peer and (lane := self._lanes.get(peer.name)) is not None:
-                lane.refused = False
+            if (
+                peer.name in met
+                and met[peer.name] != peer
+                and (delivery := self._deliveries.get(peer.name)) is not None
+            ):
+                delivery.refused = False
         met |= {peer.name: peer for peer in listed}
         if not new:
             return
@@ -161,17 +165,17 @@ class Publisher:
             if record.operation == self._operation.name
         }
         for peer in new:
-            lane = self._lanes.setdefault(peer.name, Lane())
-            lane.known = lane.known or stored.get(peer.name)
-            lane.unsure = not lane.behind
-            lane.behind = True
+            delivery = self._deliveries.setdefault(peer.name, Delivery())
+            delivery.known = delivery.known or stored.get(peer.name)
+            delivery.unsure = not delivery.behind
+            delivery.behind = True
 
     async def rest(self) -> None:
         """Try nothing more, and store who has everything; where it cannot be stored they get it again."""
         self._resting = True
-        for lane in self._lanes.values():
-            if lane.timer is not None:
-                lane.timer.cancel()
+        for delivery in self._deliveries.values():
+            if delivery.timer is not None:
+                delivery.timer.cancel()
         if self._quiet is not None:
             self._quiet.cancel()
             with suppress(StoreFault):
@@ -185,58 +189,60 @@ class Publisher:
 
     def behind(self) -> frozenset[str]:
         """The names of the peers that have missed a push and may still take a full load."""
-        return frozenset(name for name, lane in self._lanes.items() if lane.behind and not lane.refused)
+        return frozenset(
+            name for name, delivery in self._deliveries.items() if delivery.behind and not delivery.refused
+        )
 
     async def _deliver(self, peer: PeerEntry, parcel: Parcel | None, process_id: str) -> str | None:
         """Send one push, or everything where the peer has missed one; returns what went wrong."""
-        lane = self._lanes.setdefault(peer.name, Lane())
-        lane.issued += 1
-        turn = lane.issued
-        lane.unsure = lane.unsure and parcel is None
-        if lane.waiting >= MOST_WAITING:
-            lane.behind, lane.dropped = True, turn
+        delivery = self._deliveries.setdefault(peer.name, Delivery())
+        delivery.issued += 1
+        turn = delivery.issued
+        delivery.unsure = delivery.unsure and parcel is None
+        if delivery.waiting >= MOST_WAITING:
+            delivery.behind, delivery.dropped = True, turn
             return f"{peer.name}: not delivered yet"
-        lane.waiting += 1
+        delivery.waiting += 1
         try:
-            await lane.lock.acquire()
+            await delivery.lock.acquire()
         except BaseException:
-            lane.behind, lane.dropped = True, max(lane.dropped, turn)
+            delivery.behind, delivery.dropped = True, max(delivery.dropped, turn)
             raise
         finally:
-            lane.waiting -= 1
+            delivery.waiting -= 1
         try:
-            return await self._in_turn(lane, turn, peer, parcel, process_id)
+            return await self._in_turn(delivery, turn, peer, parcel, process_id)
         finally:
-            lane.lock.release()
+            delivery.lock.release()
 
     async def _in_turn(
-        self, lane: Lane, turn: int, peer: PeerEntry, parcel: Parcel | None, process_id: str
+        self, delivery: Delivery, turn: int, peer: PeerEntry, parcel: Parcel | None, process_id: str
     ) -> str | None:
-        """As `_deliver`, with nothing else of the lane in flight."""
-        if turn <= lane.covered:
-            return f"{peer.name}: not delivered yet" if lane.behind else None
+        """As `_deliver`, with nothing else of the delivery in flight."""
+        if turn <= delivery.covered:
+            return f"{peer.name}: not delivered yet" if delivery.behind else None
         if self._party.breakers.open_until(peer.name) is not None and parcel is not None:
-            lane.behind, lane.covered = True, lane.issued
-            self._set_timer(lane, peer)
+            delivery.behind, delivery.covered = True, delivery.issued
+            self._set_timer(delivery, peer)
             return f"{peer.name}: it is away, and gets it when it is back"
         try:
-            problem = await self._send(lane, peer, parcel, process_id)
+            problem = await self._send(delivery, peer, parcel, process_id)
         except (PeerError, StoreFault) as error:
-            self._fall_behind(lane, peer)
+            self._fall_behind(delivery, peer)
             return str(error) if isinstance(error, PeerError) else f"{peer.name}: not delivered yet, {error}"
         except BaseException:
-            lane.behind = True
+            delivery.behind = True
             raise
-        lane.failures = 0
-        if lane.refused:
+        delivery.failures = 0
+        if delivery.refused:
             for hub in self._owe_hubs():
                 self._party.background.start(self.catch_up(hub), f"what {peer.name} has to get through {hub.name}")
         return problem
 
     def _owe_everything(self, peer: PeerEntry) -> None:
         """The peer gets everything with its next delivery."""
-        lane = self._lanes.setdefault(peer.name, Lane())
-        lane.behind, lane.refused, lane.unsure, lane.known = True, False, False, None
+        delivery = self._deliveries.setdefault(peer.name, Delivery())
+        delivery.behind, delivery.refused, delivery.unsure, delivery.known = True, False, False, None
 
     def _owe_hubs(self) -> list[PeerEntry]:
         """The hubs that were told of a direct peer that is none now: with everything, they are told again."""
@@ -244,7 +250,7 @@ class Publisher:
         hubs = [
             hub
             for hub in self._party.peers().hubs
-            if (lane := self._lanes.get(hub.name)) is not None and not lane.told.issubset(directly)
+            if (delivery := self._deliveries.get(hub.name)) is not None and not delivery.told.issubset(directly)
         ]
         for hub in hubs:
             self._owe_everything(hub)
@@ -257,66 +263,72 @@ class Publisher:
         return tuple(
             text
             for peer in peers
-            if peer.may_send(self._operation) and not ((lane := self._lanes.get(peer.name)) and lane.refused)
+            if peer.may_send(self._operation)
+            and not ((delivery := self._deliveries.get(peer.name)) and delivery.refused)
             for text in peer.ids(role)
         )
 
-    def _fall_behind(self, lane: Lane, peer: PeerEntry) -> None:
+    def _fall_behind(self, delivery: Delivery, peer: PeerEntry) -> None:
         """The peer has not got what was published: it will be brought up to date later."""
-        lane.behind, lane.covered, lane.failures = True, lane.issued, lane.failures + 1
-        if lane.timer is not None:
-            lane.timer.cancel()
-            lane.timer = None
-        self._set_timer(lane, peer)
+        delivery.behind, delivery.covered, delivery.failures = True, delivery.issued, delivery.failures + 1
+        if delivery.timer is not None:
+            delivery.timer.cancel()
+            delivery.timer = None
+        self._set_timer(delivery, peer)
 
-    def _set_timer(self, lane: Lane, peer: PeerEntry) -> None:
+    def _set_timer(self, delivery: Delivery, peer: PeerEntry) -> None:
         """Try again after a pause, unless that is to be done already."""
-        if lane.timer is None and not self._resting:
-            wait = pause(self._party.limits.outbox, lane.failures, RANDOM.random).total_seconds()
-            lane.timer = asyncio.get_running_loop().call_later(wait, self._try_again, peer.name)
+        if delivery.timer is None and not self._resting:
+            wait = pause(self._party.limits.outbox, delivery.failures, RANDOM.random).total_seconds()
+            delivery.timer = asyncio.get_running_loop().call_later(wait, self._try_again, peer.name)
 
     def _back(self, name: str, _: BreakerRecord) -> None:
         """The peer may be back."""
-        lane = self._lanes.get(name)
-        if lane is not None and lane.behind and not lane.refused and (lane.failures or lane.timer is not None):
+        delivery = self._deliveries.get(name)
+        if (
+            delivery is not None
+            and delivery.behind
+            and not delivery.refused
+            and (delivery.failures or delivery.timer is not None)
+        ):
             self._try_again(name)
 
     def _try_again(self, name: str) -> None:
         peer = self._party.peers().get(name)
-        lane = self._lanes[name]
-        if lane.timer is not None:
-            lane.timer.cancel()
-            lane.timer = None
-        if peer is not None and peer.enabled and lane.behind and not self._resting and not lane.lock.locked():
+        delivery = self._deliveries[name]
+        if delivery.timer is not None:
+            delivery.timer.cancel()
+            delivery.timer = None
+        if peer is not None and peer.enabled and delivery.behind and not self._resting and not delivery.lock.locked():
             self._party.background.start(self.catch_up(peer), f"what {name} has missed")
 
-    async def _send(self, lane: Lane, peer: PeerEntry, parcel: Parcel | None, process_id: str) -> str | None:
-        if parcel is not None and (lane.refused or not lane.behind):
+    async def _send(self, delivery: Delivery, peer: PeerEntry, parcel: Parcel | None, process_id: str) -> str | None:
+        if parcel is not None and (delivery.refused or not delivery.behind):
             problem = await self._push(peer, parcel, process_id)
             if parcel.full:
-                lane.behind, lane.refused = lane.behind or problem is not None, problem is not None
-            if problem is None or lane.refused:
+                delivery.behind, delivery.refused = delivery.behind or problem is not None, problem is not None
+            if problem is None or delivery.refused:
                 return problem
-        lane.behind = True
-        covered = lane.issued
+        delivery.behind = True
+        covered = delivery.issued
         changed_at = await self._changed_at()
-        if lane.known is None or lane.known < changed_at:
-            problem = await self._bring_up_to_date(lane, peer, process_id)
+        if delivery.known is None or delivery.known < changed_at:
+            problem = await self._bring_up_to_date(delivery, peer, process_id)
             if problem is not None:
-                lane.refused = True
+                delivery.refused = True
                 return problem
-        lane.behind, lane.refused, lane.covered = lane.dropped > covered, False, covered
-        lane.unsure = False
-        lane.known = changed_at
+        delivery.behind, delivery.refused, delivery.covered = delivery.dropped > covered, False, covered
+        delivery.unsure = False
+        delivery.known = changed_at
         self._await_quiet()
         return None
 
-    async def _bring_up_to_date(self, lane: Lane, peer: PeerEntry, process_id: str) -> str | None:
+    async def _bring_up_to_date(self, delivery: Delivery, peer: PeerEntry, process_id: str) -> str | None:
         """Send what has changed since the peer had everything; everything where it does not take that."""
-        for since in (lane.known, None):
+        for since in (delivery.known, None):
             problem = None
             for part in await self._full_load(peer, since):
-                if part.is_empty and lane.unsure and lane.known is None:
+                if part.is_empty and delivery.unsure and delivery.known is None:
                     continue
                 problem = await self._push(peer, part, process_id)
                 if problem is not None:
@@ -342,18 +354,24 @@ class Publisher:
 
     async def _remember(self) -> None:
         """Store up to when the peers that are not behind have everything, unless something is published meanwhile."""
-        issued = {name: lane.issued for name, lane in self._lanes.items() if not lane.behind and not lane.waiting}
+        issued = {
+            name: delivery.issued
+            for name, delivery in self._deliveries.items()
+            if not delivery.behind and not delivery.waiting
+        }
         known_at = await self._changed_at()
         if not self._resting:
             await asyncio.sleep(QUIET)  # what was on disk before that has been issued by now
         even = [
             name
             for name, count in issued.items()
-            if (lane := self._lanes[name]).issued == count and not lane.behind and not lane.lock.locked()
+            if (delivery := self._deliveries[name]).issued == count
+            and not delivery.behind
+            and not delivery.lock.locked()
         ]
         records = [DeliveryRecord(name, self._operation.name, known_at) for name in even]
         for record in records:
-            self._lanes[record.peer].known = known_at
+            self._deliveries[record.peer].known = known_at
 
         def work(transaction: Transaction) -> None:
             for record in records:
@@ -379,7 +397,7 @@ class Publisher:
         )
         answer = answered.answer
         if answer.result:
-            self._lanes[peer.name].told = frozenset(directly)
+            self._deliveries[peer.name].told = frozenset(directly)
             return None
         status = answer.status_code
         told = f"{status.code} {status.additional_info or status.description or ''}".rstrip()

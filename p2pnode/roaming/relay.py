@@ -14,7 +14,7 @@ from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Receivers, Senders
-from p2pnode.roaming.ports import Outgoing, Received
+from p2pnode.roaming.ports import Outgoing, Received, onward
 
 RELAYED = (
     ops.AUTHORIZE_START,
@@ -70,15 +70,5 @@ def _passed_on(senders: Senders, operation: AnyOperation) -> Callable[[Received[
 
 
 def relayed(received: Received[Any]) -> Outgoing[Any]:
-    """A peer's message as it goes on: its bytes, its Process-ID, under the identifier it came with."""
-    return Outgoing(
-        received.operation,
-        received.message,
-        received.body,
-        received.process_id,
-        received.caller_id,
-        received.records,
-        received.page,
-        source=received.peer,
-        reached=received.reached,
-    )
+    """A peer's message as it goes on to others."""
+    return onward(received, source=received.peer, reached=received.reached)

@@ -19,7 +19,6 @@ from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_STO
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted_from_afar
 from p2pnode.roaming.asking import (
-    TELLING_NOTHING,
     ask,
     ask_counterpart,
     may_have_happened,
@@ -36,9 +35,10 @@ from p2pnode.roaming.outbox_records import QueuedRecord
 from p2pnode.roaming.party import Party, Receivers, Senders
 from p2pnode.roaming.ports import Outgoing, Received
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
+from p2pnode.roaming.refusals import TELLING_NOTHING
 from p2pnode.roaming.reservations import Reservations
 from p2pnode.roaming.router import Destination
-from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, moved_if_possible, require_between, state_at
+from p2pnode.roaming.sessions import TRANSITIONS, Event, after, moved, note_stop, require_between, state_at
 from p2pnode.roaming.starts import STARTED
 from p2pnode.roaming.store_ports import Transaction
 
@@ -320,14 +320,7 @@ class Remote:
         at = self._party.now()
         peer = session.cpo if verb is Verb.SEND else session.emp
         event = SessionEvent(session.key, at, AUTHORIZE_REMOTE_STOP.name, verb, peer, answer.status_code.code, body)
-
-        def work(transaction: Transaction) -> None:
-            current = transaction.session(session.key)
-            if answer.result or current is None:
-                transaction.put_session(moved_if_possible(current or session, Event.STOP, at))
-            transaction.add_event(event)
-
-        await self._party.store.write(work)
+        await self._party.store.write(partial(note_stop, session=session, event=event, stopped=answer.result))
 
 
 def _queue_stop(row: QueuedRecord, at: datetime, transaction: Transaction) -> tuple[None, QueuedRecord | None]:

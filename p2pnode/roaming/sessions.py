@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import SessionRecord, SessionState
+from p2pnode.roaming.records import SessionEvent, SessionRecord, SessionState
+from p2pnode.roaming.store_ports import Transaction
 
 RESERVED = SessionState.RESERVED
 AUTHORIZED = SessionState.AUTHORIZED
@@ -115,6 +116,14 @@ def moved(session: SessionRecord, event: Event, at: datetime) -> SessionRecord:
 def moved_if_possible(session: SessionRecord, event: Event, at: datetime) -> SessionRecord:
     """The session after the event, or as it is where it has gone on in the meantime."""
     return moved(session, event, at) if (state_at(session, at), event) in TRANSITIONS else session
+
+
+def note_stop(transaction: Transaction, session: SessionRecord, event: SessionEvent, *, stopped: bool) -> None:
+    """Add the line about a stop to the history of a session; one that has been `stopped` has moved by it."""
+    current = transaction.session(session.key)
+    if stopped or current is None:
+        transaction.put_session(moved_if_possible(current or session, Event.STOP, event.at))
+    transaction.add_event(event)
 
 
 def require_between(session: SessionRecord | None, *, cpo: str | None = None, emp: str | None = None) -> SessionRecord:

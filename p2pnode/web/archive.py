@@ -17,6 +17,7 @@ from typing import Any, cast
 from p2pnode import __version__
 from p2pnode.config import ConfigError, load_node
 from p2pnode.config.load import NODE_FILE, PEERS_DIRECTORY, PEERS_FILE
+from p2pnode.oicp.codec import members_of
 from p2pnode.store import backup, checking
 from p2pnode.store.checking import Checked
 from p2pnode.store.database import Database
@@ -221,9 +222,7 @@ def _manifest(archive: tarfile.TarFile, file: Path) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise Problem(f"{file} is no backup of a node", "name a file that `p2pnode store backup` wrote")
     manifest = cast("dict[str, Any]", told)
-    files: object = manifest.get("files")
-    names = set(cast("dict[str, Any]", files)) if isinstance(files, dict) else set[str]()
-    if manifest.get("format") != FORMAT or not {SESSIONS, PUBLISHED} <= names:
+    if manifest.get("format") != FORMAT or not {SESSIONS, PUBLISHED} <= members_of(manifest.get("files")).keys():
         raise Problem(f"{file} is a backup of another p2pnode", "restore it with the version that wrote it")
     return manifest
 

@@ -1,16 +1,15 @@
 """The admin face's routes for CDRs: found, shown, compared with a peer, and those kept for a person."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Final
 
 from aiohttp import web
 
 from p2pnode.node import Node
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
-from p2pnode.oicp.codec import decode, read
+from p2pnode.oicp.codec import decode, members_of, read
 from p2pnode.oicp.errors import InvalidMessage, Violation
 from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE
 from p2pnode.oicp.identifiers import session_key
@@ -100,8 +99,7 @@ class CdrRoutes:
 
     async def _reconcile(self, request: web.Request) -> web.Response:
         """Compare with `peer` from `from` to `to`; with `fetch` what we lack is fetched, too."""
-        told = decode(await request.read())
-        asked: Mapping[str, Any] = cast("Mapping[str, Any]", told) if isinstance(told, Mapping) else {}
+        asked = members_of(decode(await request.read()))
         name = str(asked.get("peer") or "")
         from_ = moment_of("from", asked.get("from"), EARLIEST)
         to = moment_of("to", asked.get("to"), self._node.now())

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from p2pnode.config import ConfigError, load_node
-from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.codec import decode, encode, members_of
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.peering.line import WrongPeerError
 from p2pnode.peering.trust import TrustError
@@ -143,7 +143,7 @@ class AdminClient:
         except InvalidMessage as error:
             raise Problem(f"{self.url}{path} answered HTTP {status} without JSON", "is this a p2pnode?") from error
         if status >= 400:  # noqa: PLR2004 - the HTTP classes of failure
-            told: Mapping[str, Any] = cast("Mapping[str, Any]", answer) if isinstance(answer, Mapping) else {}
+            told = members_of(answer)
             message, hint, code = (str(told.get(name) or "") for name in ("error", "hint", "code"))
             raise AdminRefused(status, message or f"HTTP {status}", hint, code)
         return answer

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from schemathesis import Response
 
 from fuzzing.library import Request, faults
-from p2pnode.oicp.codec import decode
-from p2pnode.oicp.errors import InvalidMessage
+from p2pnode.oicp.codec import members_in, members_of
 from p2pnode.oicp.status import Code
 from p2pnode.peering.face import PROCESS_ID
 
@@ -28,19 +27,9 @@ class Failure:
     request: str
 
 
-def members_of(response: Response) -> Mapping[str, Any]:
-    """The members of an answer, none where it is not a JSON object."""
-    try:
-        value = decode(response.content)
-    except InvalidMessage:
-        return {}
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-
-
 def code_in(answer: Mapping[str, Any]) -> str:
     """The OICP status code of an answer, empty where it has none."""
-    status = answer.get("StatusCode")
-    return str(cast("Mapping[str, Any]", status).get("Code", "")) if isinstance(status, Mapping) else ""
+    return str(members_of(answer.get("StatusCode")).get("Code", ""))
 
 
 def judge(request: Request, response: Response) -> Iterator[Failure]:
@@ -48,7 +37,7 @@ def judge(request: Request, response: Response) -> Iterator[Failure]:
     content = response.content[:ANSWER_SHOWN].decode(errors="replace")
     for what, detail in faults(request, response):
         yield _failure(request, f"HTTP {response.status_code}: {what}", f"{detail}\n{content}")
-    if code_in(members_of(response)) == Code.SYSTEM_ERROR:
+    if code_in(members_in(response.content)) == Code.SYSTEM_ERROR:
         yield _failure(request, "the node's own fault (021)", content)
     if response.elapsed > SLOWEST:
         yield _failure(request, f"more than {SLOWEST:g} s", f"{response.elapsed:.2f} s")

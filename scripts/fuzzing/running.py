@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import requests
 
-from fuzzing.judging import Failure, code_in, judge, members_of, no_answer
+from fuzzing.judging import Failure, code_in, judge, no_answer
 from fuzzing.library import TIMEOUT, Endpoint, Request, endpoints, send
 from fuzzing.words import Words
+from p2pnode.oicp.codec import members_in
 from p2pnode.oicp.operations import AUTHORIZE_START
 from p2pnode.web.samples import sample_request
 
@@ -111,7 +112,7 @@ class _Run:
         except requests.RequestException as error:
             tally.failures.append(no_answer(request, error))
             return
-        answer = members_of(response)
+        answer = members_in(response.content)
         tally.http[response.status_code] += 1
         tally.codes[code_in(answer)] += 1
         tally.slowest = max(tally.slowest, response.elapsed)

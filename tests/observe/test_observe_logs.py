@@ -10,7 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from p2pnode.config.node import LogSection
-from p2pnode.observe import NodeLog, logs, mask_evco, mask_uid, masked
+from p2pnode.observe import logs
+from p2pnode.observe.logs import NodeLog
+from p2pnode.observe.masking import mask_evco, mask_uid, masked
 from p2pnode.roaming.records import CallOutcome, Verb
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)

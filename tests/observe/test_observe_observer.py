@@ -12,7 +12,11 @@ from msgspec.structs import replace
 
 from p2pnode.config import PeerEntry
 from p2pnode.config.node import LogSection
-from p2pnode.observe import Event, EventBus, NodeLog, NodeMetrics, NodeStatus, Observer, PeerStatus
+from p2pnode.observe.events import Event, EventBus
+from p2pnode.observe.logs import NodeLog
+from p2pnode.observe.metrics import NodeMetrics
+from p2pnode.observe.observer import Observer
+from p2pnode.observe.status import NodeStatus, PeerStatus
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.roaming.outbox_records import BreakerRecord, QueueCount
 from p2pnode.roaming.records import CallOutcome, Verb

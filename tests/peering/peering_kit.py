@@ -17,8 +17,10 @@ from p2pnode.config import PeerEntry, PeerTable
 from p2pnode.config.node import LimitsSection, NodeConfig, NodeSection, PeerFaceSection
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
-from p2pnode.peering import FaceParts, PeerFace, PeerTableHolder
+from p2pnode.peering.face import FaceParts
+from p2pnode.peering.server import PeerFace
 from p2pnode.peering.signing import Signatures
+from p2pnode.peering.table import PeerTableHolder
 from p2pnode.pki import Authority, Identity
 from p2pnode.roaming.ports import Received
 from p2pnode.roaming.records import CallOutcome

@@ -26,7 +26,7 @@ from p2pnode.oicp.operations import (
     PUSH_EVSE_STATUS,
     AnyOperation,
 )
-from p2pnode.peering import PeerClient
+from p2pnode.peering.client import PeerClient
 from p2pnode.roaming.ports import PeerAnswer, PeerCaller
 from p2pnode.roaming.records import PageRequest, Verb
 from tests.peering.peering_kit import PROVIDER, Notes, face_over, hold, own_id, partner, sample, sample_members, until

@@ -11,7 +11,7 @@ import pytest
 from p2pnode.config import PeerEntry
 from p2pnode.oicp.errors import Unreachable
 from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS, AnyOperation
-from p2pnode.peering import PeerClient
+from p2pnode.peering.client import PeerClient
 from p2pnode.pki import Identity, Leaf, create_identity, renew
 from tests.peering.peering_kit import (
     NOW,

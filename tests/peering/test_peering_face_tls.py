@@ -13,7 +13,8 @@ import pytest
 from p2pnode.config import PeerEntry, PeerTable
 from p2pnode.config.node import LimitsSection, PeerFaceSection
 from p2pnode.oicp.operations import AUTHORIZE_START, CHARGING_NOTIFICATION_START, OPERATIONS, AnyOperation
-from p2pnode.peering import PeerTableHolder, TrustError
+from p2pnode.peering.table import PeerTableHolder
+from p2pnode.peering.trust import TrustError
 from p2pnode.pki import Identity, Leaf, create_identity, inspect, issue, renew
 from p2pnode.pki.certificates import issue_leaf, to_pem
 from p2pnode.pki.keys import load_certificates, load_key

@@ -23,11 +23,12 @@ from p2pnode.oicp.operations import (
     CHARGING_NOTIFICATION_START,
     GET_CHARGE_DETAIL_RECORDS,
 )
-from p2pnode.peering import PeerFace, PeerTableHolder
 from p2pnode.peering.body_signature import check_body, is_signed, sign_body
 from p2pnode.peering.http_signatures import Message, SigningKey, VerifyKey, content_digest, sign, signatures_of
+from p2pnode.peering.server import PeerFace
 from p2pnode.peering.signed_exchange import LABEL, REQUEST, Signed, check_answer, sign_answer, sign_request
 from p2pnode.peering.signing import Exchange, Signatures
+from p2pnode.peering.table import PeerTableHolder
 from p2pnode.pki import Identity
 from p2pnode.pki.keys import load_key
 from p2pnode.roaming.records import ReceiptRecord

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from p2pnode.config import PeerEntry, PeerTable
-from p2pnode.peering import PeerTableHolder, TrustError
-from p2pnode.peering.trust import PeerTrust, pin_of
+from p2pnode.peering.table import PeerTableHolder
+from p2pnode.peering.trust import PeerTrust, TrustError, pin_of
 from p2pnode.pki import Identity
 from tests.peering.peering_kit import NOW, Pki
 

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from p2pnode.config import PeerEntry, PeerTable, load_peers, save_peer
 from p2pnode.config.node import LimitsSection, NodeConfig, PeerFaceSection
 from p2pnode.observe.logs import NodeLog
-from p2pnode.peering import PeerTableHolder, TrustError
 from p2pnode.peering.parts import NodeParts
-from p2pnode.peering.trust import PeerTrust, read_chain
+from p2pnode.peering.table import PeerTableHolder
+from p2pnode.peering.trust import PeerTrust, TrustError, read_chain
 from p2pnode.peering.upkeep import Upkeep
 from tests.peering.peering_kit import NODE, NOW, Pki
 
