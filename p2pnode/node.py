@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -274,7 +274,7 @@ class Node:
             faces=self.faces(),
             pin=self.face.pin,
             certificate_until=self.upkeep.until,
-            warnings=self.upkeep.warnings(),
+            warnings=(*self.upkeep.warnings(), *self._backend_warnings()),
             peers=tuple(
                 PeerStatus.of(peer, health(peer.name), outbox.get(peer.name, QueueCount()), breaker(peer.name))
                 for peer in self.peers.current().peers
@@ -282,6 +282,11 @@ class Node:
             outbox=outbox.get(OWN, QueueCount()),
             cells=self.observer.metrics.cells(),
         )
+
+    def _backend_warnings(self) -> Iterator[str]:
+        for backend in (self.cpo, self.emp):
+            if isinstance(backend, HttpBackend):
+                yield from backend.warnings()
 
     async def measure(self) -> None:
         """Bring the numbers that are not counted message by message up to date."""

@@ -9,6 +9,7 @@ import pytest
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AnyOperation, Role
+from p2pnode.roaming.outbox_records import QueueCount
 from p2pnode.roaming.records import SessionState
 from tests.drop_in_stage import PROVIDER, SESSION, Stage, own_path, sample, stage
 from tests.plain_backend import ACKNOWLEDGEMENT, Answer, PlainBackend, authorized
@@ -166,7 +167,10 @@ async def test_a_stop_that_a_failing_backend_did_not_take_can_be_sent_again(
 
 @pytest.mark.parametrize(
     ("operation", "fault"),
-    [*((NOTIFICATIONS[0], fault) for fault in FAULTS), *((operation, "500") for operation in NOTIFICATIONS[1:])],
+    [
+        *((NOTIFICATIONS[0], fault) for fault in FAULTS if fault != "404"),
+        *((operation, "500") for operation in NOTIFICATIONS[1:]),
+    ],
 )
 async def test_a_notification_that_a_failing_backend_did_not_take_is_acknowledged_and_handed_over_later(
     played: Stage, operation: AnyOperation, fault: str
@@ -182,6 +186,18 @@ async def test_a_notification_that_a_failing_backend_did_not_take_is_acknowledge
     backend.got.clear()
     await played.emp_node.roaming.deliver_pending()
     assert [got.body for got in backend.got] == [sample(operation)]
+
+
+async def test_a_backend_that_has_no_path_for_notifications_gets_its_records_at_once(played: Stage) -> None:
+    backend = await _begun(played, ops.CHARGING_NOTIFICATION_START)
+    backend.answers["charging-notifications"] = Answer(404, b"")
+    answer = await played.send(ops.CHARGING_NOTIFICATION_START, sample(ops.CHARGING_NOTIFICATION_START))
+    assert (answer.status, answer.code) == (200, "000")
+    assert (await played.send(ops.CHARGE_DETAIL_RECORD, sample(ops.CHARGE_DETAIL_RECORD))).code == "000"
+    assert backend.got[-1].body == sample(ops.CHARGE_DETAIL_RECORD)
+    status = await played.emp_node.status()
+    assert status.outbox == QueueCount()
+    assert any("takes no notifications" in warning for warning in status.warnings)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

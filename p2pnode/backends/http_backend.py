@@ -1,7 +1,7 @@
 """An own system that speaks OICP: it is called as Hubject would call it, with the bytes the partner wrote."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -13,6 +13,7 @@ from p2pnode.config.backend import BackendSection
 from p2pnode.config.node import LimitsSection
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.acknowledgement import Acknowledgement
+from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.authorization import (
     AuthorizationStart,
     AuthorizationStop,
@@ -53,6 +54,9 @@ PATIENCE = 0.9
 """The share of an operation's time that the backend has, so that the partner hears of its silence in time."""
 
 NOT_OFFERED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+"""What a system answers at a path where it has nothing."""
+BEFORE_ASKED_AGAIN = timedelta(minutes=10)
+"""How long a system that takes no notifications is sent none."""
 NOTIFICATIONS: Mapping[type[OicpModel], Operation[Any, Acknowledgement]] = {
     operation.request: operation
     for operation in (
@@ -70,6 +74,14 @@ class BackendEntry(PeerEntry):
     @model_validator(mode="after")
     def _is_reached_safely(self) -> Self:
         return self
+
+
+class NotOffered(ProtocolError):
+    """Our own system has nothing at the path of an operation (320); `error` is what it answered."""
+
+    def __init__(self, operation: AnyOperation, error: PeerError) -> None:
+        super().__init__(Code.SERVICE_NOT_AVAILABLE, f"our own system does not offer {operation.name}")
+        self.error = error
 
 
 class HttpBackend:
@@ -98,6 +110,10 @@ class HttpBackend:
     async def reload(self) -> None:
         """Make new connections from now on: certificate files have changed."""
         await self._client.reload()
+
+    def warnings(self) -> Sequence[str]:
+        """Sentences about what the system does not do."""
+        return ()
 
     async def forward(self, operation: Operation[Any, Answer], body: bytes, caller_id: str) -> Answer:
         """The backend's answer to a message.
@@ -132,12 +148,16 @@ def _refusal(operation: AnyOperation, error: PeerError) -> ProtocolError | None:
     if isinstance(error, Unreachable):
         return ProtocolError(Code.SERVICE_NOT_AVAILABLE, "our own system cannot be reached")
     if error.http in NOT_OFFERED:
-        return ProtocolError(Code.SERVICE_NOT_AVAILABLE, f"our own system does not offer {operation.name}")
+        return NotOffered(operation, error)
     if isinstance(error, Refused):
         return ProtocolError(error.code, error.reason)
     if isinstance(error, BadStatus) and error.http is not None and error.http < HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProtocolError(Code.SERVICE_NOT_AVAILABLE, f"our own system answered HTTP {error.http}")
     return None
+
+
+def _needless(notification: ChargingNotification) -> Acknowledgement:
+    return acknowledge(notification, Code.SUCCESS, "our own system takes no notifications")
 
 
 class HttpCpoBackend(HttpBackend):
@@ -165,7 +185,36 @@ class HttpCpoBackend(HttpBackend):
 
 
 class HttpEmpBackend(HttpBackend):
-    """Our EMP's own system: what CPOs ask about our drivers, and tell of their sessions, goes to it."""
+    """Our EMP's own system: what CPOs ask about our drivers, and tell of their sessions, goes to it.
+
+    Many have nothing at the path of notifications. These are acknowledged then, since the node has them in the history
+    of the session, and dropped. A system that has taken one before is expected to take them again.
+    """
+
+    def __init__(
+        self,
+        settings: BackendSection,
+        on_call: Callable[[CallOutcome], None],
+        *,
+        limits: LimitsSection,
+        now: Callable[[], datetime],
+        log: FilteringBoundLogger,
+    ) -> None:
+        super().__init__(settings, on_call, limits=limits, now=now, log=log)
+        self._now = now
+        self._takes_notifications: bool | None = None
+        self._asked_at: datetime | None = None
+
+    async def reload(self) -> None:
+        """Make new connections from now on, and see anew whether notifications are taken."""
+        self._takes_notifications = self._asked_at = None
+        await super().reload()
+
+    def warnings(self) -> Sequence[str]:
+        """That the system takes no notifications."""
+        return (
+            ("our own system takes no notifications: they are dropped",) if self._takes_notifications is False else ()
+        )
 
     async def authorize_start(self, request: AuthorizeStart, body: bytes) -> AuthorizationStart:
         """eRoamingAuthorizeStart."""
@@ -176,8 +225,27 @@ class HttpEmpBackend(HttpBackend):
         return await self.forward(AUTHORIZE_STOP, body, request.operator_id)
 
     async def charging_notification(self, notification: ChargingNotification, body: bytes) -> Acknowledgement:
-        """eRoamingChargingNotifications; the path names no operator."""
-        return await self.forward(NOTIFICATIONS[type(notification)], body, notification.operator_id or "")
+        """eRoamingChargingNotifications; the path names no operator. 404, 405 or 501 tells that none are taken."""
+        now = self._now()
+        if self._asked_at is not None and abs(now - self._asked_at) < BEFORE_ASKED_AGAIN:
+            return _needless(notification)
+        try:
+            answer = await self.forward(NOTIFICATIONS[type(notification)], body, notification.operator_id or "")
+        except NotOffered as refusal:
+            if self._takes_notifications:
+                raise refusal.error from None
+            if self._takes_notifications is None:
+                self._log.warning("backend_takes_no_notifications", http=refusal.error.http)
+            self._takes_notifications, self._asked_at = False, now
+            return _needless(notification)
+        self._takes_notifications, self._asked_at = True, None
+        return answer
+
+    def _tell(self, operation: AnyOperation, error: PeerError, process_id: str) -> None:
+        """Log why there is no answer, but not each time that notifications are not offered."""
+        is_known = self._takes_notifications is not True and error.http in NOT_OFFERED
+        if not (is_known and operation.request in NOTIFICATIONS):
+            super()._tell(operation, error, process_id)
 
     async def charge_detail_record(
         self,

@@ -1,7 +1,7 @@
 """An own system is called as Hubject would call it, and what it cannot or does not answer is told apart."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -19,7 +19,7 @@ from p2pnode.peering.face import process_in_hand
 from p2pnode.roaming.asking import OWN_CPO, OWN_EMP
 from p2pnode.roaming.records import CallOutcome, Verb
 from tests.drop_in_stage import OPERATOR, PROVIDER, sample
-from tests.plain_backend import Answer, Got, PlainBackend, authorized
+from tests.plain_backend import ACKNOWLEDGEMENT, Answer, Got, PlainBackend, authorized
 
 METHODS: dict[AnyOperation, Callable[[Any, Any, bytes, str], Awaitable[Any]]] = {**OWN_CPO, **OWN_EMP}
 ROWS = [pytest.param(operation, id=operation.name) for operation in METHODS]
@@ -33,7 +33,8 @@ class Own:
         self.system = system
         self.outcomes: list[CallOutcome] = []
         section = CpoSection.model_validate({"backend": "http", "url": system.url, **settings})
-        limits, now = LimitsSection(), lambda: datetime.now(UTC)
+        self.clock = datetime.now(UTC)
+        limits, now = LimitsSection(), lambda: self.clock
         self.logged = StringIO()
         log = NodeLog(LogSection(), "own", self.logged).logger
         self.cpo = HttpCpoBackend(section, self.outcomes.append, limits=limits, now=now, log=log)
@@ -168,6 +169,29 @@ async def test_a_backend_without_a_certificate_the_machine_trusts_is_320(system:
         with pytest.raises(ProtocolError, match="cannot be reached"):
             await own.ask(ops.AUTHORIZE_START)
     assert "backend_failed" in own.logged.getvalue()
+
+
+@pytest.mark.parametrize("answer", [_text(404), _text(405), _coded(501, "021")])
+async def test_a_system_that_takes_no_notifications_is_sent_none_for_a_while(own: Own, answer: Answer) -> None:
+    async def told() -> Any:  # noqa: ANN401 - of the answer
+        assert (await own.ask(ops.CHARGING_NOTIFICATION_START)).result
+        return (await own.ask(ops.CHARGING_NOTIFICATION_END)).status_code.additional_info
+
+    own.system.answers["charging-notifications"] = answer
+    for _ in range(2):
+        assert await told() == "our own system takes no notifications"
+        own.clock += timedelta(minutes=10)
+    assert len(own.system.got) == 2
+    assert own.logged.getvalue().count("warning") == 1
+    assert own.emp.warnings()
+    own.system.answers["charging-notifications"] = Answer(200, ACKNOWLEDGEMENT)
+    assert await told() is None
+    assert not own.emp.warnings()
+    own.system.answers["charging-notifications"] = answer
+    with pytest.raises(PeerError):
+        await told()
+    await own.emp.reload()
+    assert await told() == "our own system takes no notifications"
 
 
 async def test_what_a_backend_wrote_about_a_driver_is_not_logged(own: Own) -> None:
