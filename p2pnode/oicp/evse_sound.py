@@ -14,7 +14,7 @@ from p2pnode.oicp.coordinates import LATITUDE_LIMIT, LONGITUDE_LIMIT, Unreadable
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.evse_data import EvseDataRecord
 from p2pnode.oicp.evse_mends import RECORD_NAMES
-from p2pnode.oicp.evse_types import GEO_GOOGLE, AuthenticationModeType
+from p2pnode.oicp.evse_types import GEO_GOOGLE, AuthenticationModeType, GeoCoordinatesResponseFormatType
 from p2pnode.oicp.scalars import TIME_OF_DAY
 from p2pnode.oicp.typed import LONGEST_NUMBER, decoder_of, one_of, texts_like
 
@@ -34,6 +34,8 @@ _CLOSED: Final = decoder_of(EvseDataRecord, _NARROWER, _ALSO, is_closed=True)
 _OPEN: Final = decoder_of(EvseDataRecord, _NARROWER, _ALSO, is_closed=False)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL: Final = msgspec.Raw(b"null")
+_GOOGLE: Final = GeoCoordinatesResponseFormatType.GOOGLE.value
+_DECIMAL: Final = GeoCoordinatesResponseFormatType.DECIMAL_DEGREE.value
 
 
 class EvseSummary(msgspec.Struct, frozen=True, gc=False):
@@ -52,11 +54,14 @@ class EvseSummary(msgspec.Struct, frozen=True, gc=False):
     operator_id: str | None = None
     operator_name: str | None = None
     delta_type: str | None = None
+    notation: str = ""
+    """The GeoCoordinatesResponseFormat of all its places; empty where they differ, or nobody has looked."""
 
 
 class _Place(NamedTuple):
     latitude: float
     longitude: float
+    notation: str
 
 
 def sound_evse_record(raw: View) -> EvseSummary | None:
@@ -67,10 +72,15 @@ def sound_evse_record(raw: View) -> EvseSummary | None:
     if record is None:
         return None
     place = _place(record.geo_coordinates)
-    entrance = record.geo_charging_point_entrance
-    if place is None or (entrance is not None and _place(entrance) is None):
+    if place is None:
         return None
-    return _summary(record, place.latitude, place.longitude)
+    notation = place.notation
+    if record.geo_charging_point_entrance is not None:
+        entrance = _place(record.geo_charging_point_entrance)
+        if entrance is None:
+            return None
+        notation = notation if entrance.notation == notation else ""
+    return _summary(record, place.latitude, place.longitude, notation)
 
 
 def summary_of(record: EvseDataRecord) -> EvseSummary:
@@ -103,7 +113,7 @@ def _has_harmless_extras(raw: View) -> bool:
     return True
 
 
-def _summary(record: Any, latitude: float | None, longitude: float | None) -> EvseSummary:  # noqa: ANN401 - of either form
+def _summary(record: Any, latitude: float | None, longitude: float | None, notation: str = "") -> EvseSummary:  # noqa: ANN401 - of either form
     return EvseSummary(
         record.evse_id,
         intern(record.address.country),
@@ -118,6 +128,7 @@ def _summary(record: Any, latitude: float | None, longitude: float | None) -> Ev
         record.operator_id,
         record.operator_name,
         record.delta_type,
+        notation,
     )
 
 
@@ -132,7 +143,7 @@ def _place(geo: Any) -> _Place | None:  # noqa: ANN401 - a type made at run time
         latitude, longitude = float(degrees.latitude), float(degrees.longitude)
     if abs(latitude) > LATITUDE_LIMIT or abs(longitude) > LONGITUDE_LIMIT:
         return None
-    return _Place(latitude, longitude)
+    return _Place(latitude, longitude, _GOOGLE if google is not None else _DECIMAL)
 
 
 def _is_readable(raw: View) -> bool:

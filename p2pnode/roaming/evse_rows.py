@@ -98,6 +98,7 @@ def _evse_row(summary: EvseSummary, body: View, listing: Listing) -> EvseRecord:
         summary.accessibility,
         summary.calibration_law,
         summary.authentication_modes,
+        summary.notation,
     )
 
 

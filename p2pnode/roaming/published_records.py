@@ -30,6 +30,8 @@ class EvseRecord(Struct, frozen=True, gc=False):
     accessibility: str = ""
     calibration_law: str = ""
     authentication_modes: frozenset[str] = frozenset()
+    notation: str = ""
+    """The GeoCoordinatesResponseFormat of all its places; empty where that has to be looked for in the body."""
     changed_at: datetime | None = None
     delta_type: str | None = None
 
@@ -41,6 +43,7 @@ class EvseVersions(NamedTuple):
     """
 
     bodies: Sequence[bytes]
+    notations: Sequence[str]
     changed_at: Sequence[datetime]
     delta_types: Sequence[str | None]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -35,6 +36,7 @@ EARTH_RADIUS = 6371.0088
 
 DELETE, INSERT, UPDATE = "delete", "insert", "update"
 ORDER = ("operator_key", "evse_key", "owner")
+VERSION = (BODY.c.id, BODY.c.body, BODY.c.notation)
 _WHERE_IT_STANDS = select(*(EVSE.c[name] for name in ORDER)).where(EVSE.c.id == bindparam("id"))
 
 
@@ -84,19 +86,19 @@ def versions(
 ) -> tuple[EvseVersions, Place | None]:
     """What an answer needs of the same page, and where it ends if it is full."""
     answer = _answer(wanted)
-    query = _page(connection, answer, request, after, [BODY.c.body, answer.changed_at, answer.delta_type, BODY.c.id])
+    query = _page(connection, answer, request, after, [*VERSION, answer.changed_at, answer.delta_type])
     if query is None:
-        return EvseVersions((), (), ()), None
+        return _columns([]), None
     result: Any = connection.execute(query)
     found: list[tuple[Any, ...]] = result.cursor.fetchall()  # as the driver gives them: rows of SQLAlchemy cost more
     made = _versions(connection, found)
     if len(found) < request.size:
         return made, None
-    return made, _place(connection, _WHERE_IT_STANDS, {"id": found[-1][3]})
+    return made, _place(connection, _WHERE_IT_STANDS, {"id": found[-1][0]})
 
 
 def _versions(connection: Connection, found: Sequence[tuple[Any, ...]]) -> EvseVersions:
-    """The versions of rows of body, moment, delta type and id, without those that cannot be read."""
+    """The versions of rows of `VERSION`, moment and delta type, without those that cannot be read."""
     with suppress(Damaged):
         return _columns(found)
     read: list[tuple[Any, ...]] = []
@@ -112,10 +114,10 @@ def _versions(connection: Connection, found: Sequence[tuple[Any, ...]]) -> EvseV
 
 def _columns(found: Sequence[tuple[Any, ...]]) -> EvseVersions:
     """Raises Damaged where a row cannot be read."""
-    bodies, stamps, delta_types, _ = zip(*found, strict=True) if found else ((), (), (), ())
+    bodies, notations, stamps, delta_types = (list(map(itemgetter(number), found)) for number in range(1, 5))
     if set(map(type, bodies)) <= {bytes} and set(map(type, stamps)) <= {int}:
         with suppress(ArithmeticError):
-            return EvseVersions(bodies, tuple(map(lru_cache(from_us), stamps)), delta_types)
+            return EvseVersions(bodies, notations, list(map(lru_cache(from_us), stamps)), delta_types)
     raise Damaged(f"a row of {BODY.name} cannot be read")
 
 

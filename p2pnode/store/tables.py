@@ -239,6 +239,7 @@ evse_body = Table(
     Column("operator_id", Text, nullable=False),
     Column("operator_name", Text, nullable=False),
     Column("body", BYTES, nullable=False),
+    Column("notation", Text, nullable=False, server_default=""),  # of all its places; empty: to be looked for
 )
 
 status = Table(

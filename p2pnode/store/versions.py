@@ -46,6 +46,7 @@ RECORD = (
     EVSE.c.accessibility,
     EVSE.c.calibration_law,
     EVSE.c.authentication_modes,
+    BODY.c.notation,
 )
 """The columns of an EvseRecord, in the order of its attributes, without the last two."""
 
@@ -57,7 +58,7 @@ _REMOVE = hot(delete_from(EVSE).where(EVSE.c.id == bindparam("id")), ["id"])
 _REMOVE_BODY = hot(delete_from(BODY).where(BODY.c.id == bindparam("id")), ["id"])
 _COLUMNS = [column.name for column in EVSE.c if column is not EVSE.c.valid_to]
 _ADD = hot(insert(EVSE).values({name: bindparam(name) for name in _COLUMNS}), _COLUMNS)
-_BODY_COLUMNS = ["id", "evse_id", "operator_id", "operator_name", "body"]
+_BODY_COLUMNS = ["id", "evse_id", "operator_id", "operator_name", "body", "notation"]
 _ADD_BODY = hot(insert(BODY).values({name: bindparam(name) for name in _BODY_COLUMNS}), _BODY_COLUMNS)
 
 
@@ -151,7 +152,8 @@ def _put(connection: WriteConnection, records: Iterable[EvseRecord], current: Ve
                 ended.append((at, former[0]))
             number += 1
             versions.append(_version(number, record, searched, digest, at))
-            bodies.append((number, record.evse_id, record.operator_id, record.operator_name, record.body))
+            beside = (record.evse_id, record.operator_id, record.operator_name)
+            bodies.append((number, *beside, record.body, record.notation))
         connection.run_many(_END, ended)
         connection.run_many(_ADD, versions)
         connection.run_many(_ADD_BODY, bodies)

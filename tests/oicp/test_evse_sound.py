@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from p2pnode.oicp.codec import encode
+from p2pnode.oicp.coordinates import GEO_MEMBERS
 from p2pnode.oicp.evse_data import EvseDataRecord
 from p2pnode.oicp.evse_sound import sound_evse_record, summary_of
 from p2pnode.oicp.evse_types import GeoCoordinatesResponseFormatType
@@ -32,8 +34,15 @@ def agree(raw: bytes) -> bool:
     assert reading.record is not None
     assert reading.mended == ()
     assert errors_in(check(reading.record)) == ()
-    assert summary_of(reading.record) == sound
+    assert summary_of(reading.record) == replace(sound, notation="")
+    places = [place for name in GEO_MEMBERS if (place := decoded(raw).get(name)) is not None]
+    assert sound.notation == "" or all([*filter(place.get, place)] == [sound.notation] for place in places)
     return True
+
+
+def decoded(raw: bytes) -> dict[str, Any]:
+    members: dict[str, Any] = msgspec.json.decode(raw)
+    return members
 
 
 def sample_records() -> list[dict[str, Any]]:
@@ -61,6 +70,14 @@ def test_all_that_a_sound_record_tells_is_in_its_summary() -> None:
     assert (found.evse_id, found.operator_id, found.operator_name) == ("de*abc*e1", "DE*ABC", "ABC")
     assert (found.country, found.latitude, found.longitude, found.delta_type) == ("DEU", 52.480495, 13.356465, "delete")
     assert found.authentication_modes == {"REMOTE"}
+    assert found.notation == ""
+
+
+def test_places_in_two_notations_are_not_told_to_be_in_one() -> None:
+    place = {"DecimalDegree": {"Longitude": "8.679700", "Latitude": "50.113600"}}
+    both, one = plain(GeoChargingPointEntrance=place), plain(GeoCoordinates=place, GeoChargingPointEntrance=place)
+    found = [sound_evse_record(encode(record)) for record in (both, one)]
+    assert [summary and summary.notation for summary in found] == ["", "DecimalDegree"]
 
 
 EXTRAS: list[dict[str, Any]] = [

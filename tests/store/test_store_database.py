@@ -224,7 +224,7 @@ async def test_a_check_tells_what_is_wrong(path: Path, open_store: OpenStore) ->
         )
     connection.close()
     with sqlite3.connect(Database.at(path, 1).published.path) as connection:
-        connection.execute("INSERT INTO evse_body VALUES (1, 'x', 'x', 'x', x'')")
+        connection.execute("INSERT INTO evse_body VALUES (1, 'x', 'x', 'x', x'', '')")
     connection.close()
     async with open_store() as store:
         assert await store.check() == [

@@ -34,7 +34,7 @@ async def changes(
     found = await store.evse_page(wanted, MOST)
     assert await store.evse_count(wanted) == len(found)
     assert await store.evse_versions(wanted, MOST, lambda columns: list(zip(*columns, strict=True))) == [
-        (record.body, record.changed_at, record.delta_type) for record in found
+        (record.body, record.notation, record.changed_at, record.delta_type) for record in found
     ]
     return [(record.evse_key, record.delta_type, bytes(record.body)) for record in found]
 
