@@ -53,10 +53,8 @@ class OutboxReading(Protocol):
         """The lanes of the outbox in which something waits, as peer and lane."""
         ...
 
-    async def outbox(
-        self, peer: str | None = None, state: str | None = None, limit: int = 100
-    ) -> Sequence[QueuedRecord]:
-        """The messages of the outbox, oldest first."""
+    async def outbox_about(self, peer: str, lane: str, session_keys: Sequence[str]) -> Sequence[QueuedRecord]:
+        """The messages about these sessions in a lane of the outbox, dead letters among them."""
         ...
 
     async def outbox_counts(self) -> Mapping[str, QueueCount]:

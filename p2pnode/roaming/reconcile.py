@@ -4,7 +4,7 @@ As an EMP we ask the CPO with GetChargeDetailRecords. As a CPO there is nothing 
 by which an EMP tells its CDRs. There we compare what has happened with what the EMP has acknowledged.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,10 +14,11 @@ from p2pnode.oicp.codec import read
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import session_key
-from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, Role
+from p2pnode.oicp.operations import Role
 from p2pnode.roaming.cdr_pages import cdr_pages
+from p2pnode.roaming.cdrs import LANE
 from p2pnode.roaming.party import Party
-from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionState
+from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionFilter, SessionState
 from p2pnode.roaming.stored import read_stored
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -26,8 +27,6 @@ AT_ONCE = 100
 """How many sessions one question names."""
 AROUND = timedelta(days=31)
 """How far around the interval a CDR is asked for that the peer does not list within it."""
-LATEST_SESSIONS = 10_000
-"""How many of the most recent sessions are looked through for those without a CDR."""
 SHOWN = ("ConsumedEnergy", "MeterValueStart", "MeterValueEnd")
 SHOWN_TIMES = ("SessionStart", "SessionEnd", "ChargingStart", "ChargingEnd")
 """The members whose values are told; of all others that differ, the name."""
@@ -113,9 +112,8 @@ class Reconciler:
         for key, message in theirs.items():
             await self._compare(peer, key, message, found)
         lacking: dict[str, CdrRecord] = {}
-        async for record in self._ours(found, cpo=peer.name, emp=OWN):
-            if record.key not in theirs:
-                lacking[record.key] = record
+        async for records in self._ours(found, cpo=peer.name, emp=OWN):
+            lacking |= {record.key: record for record in records if record.key not in theirs}
         await self._ask_again(peer, lacking, found)
 
     async def _ask_again(self, peer: PeerEntry, lacking: dict[str, CdrRecord], found: Reconciliation) -> None:
@@ -174,30 +172,28 @@ class Reconciler:
         found.equal += not differences
 
     async def _with_emp(self, peer: PeerEntry, found: Reconciliation) -> None:
-        queued = await self._party.store.outbox(peer.name, limit=LATEST_SESSIONS)
-        reasons = {
-            each.session_key: each.reason or "waits in the outbox, not tried yet"
-            for each in queued
-            if each.operation == CHARGE_DETAIL_RECORD.name
-        }
-        async for record in self._ours(found, cpo=OWN, emp=peer.name):
-            if record.forwarded_at is not None:
-                found.acknowledged += 1
-            else:
-                found.not_acknowledged.append(_entry(record, reasons.get(record.key, "not in the outbox")))
-        for session in await self._party.store.sessions(LATEST_SESSIONS):
-            is_over = session.state is SessionState.ENDED and found.from_ <= session.updated_at < found.to
-            if is_over and (session.cpo, session.emp) == (OWN, peer.name):
+        store = self._party.store
+        async for records in self._ours(found, cpo=OWN, emp=peer.name):
+            lacking = [record for record in records if record.forwarded_at is None]
+            found.acknowledged += len(records) - len(lacking)
+            queued = await store.outbox_about(peer.name, LANE, [record.key for record in lacking])
+            reasons = {each.session_key: each.reason or "waits in the outbox, not tried yet" for each in queued}
+            found.not_acknowledged += [
+                _entry(record, reasons.get(record.key, "not in the outbox")) for record in lacking
+            ]
+        wanted, last = SessionFilter(SessionState.ENDED, OWN, peer.name, found.from_, found.to), ""
+        while sessions := await store.sessions_by_key(wanted, last, LARGEST_PAGE_SIZE):
+            last = sessions[-1].key
+            for session in sessions:
                 energy = "" if session.energy is None else str(session.energy)
                 found.without_cdr.append(Entry(session.session_id, energy, session.charging_start, "ended"))
 
-    async def _ours(self, found: Reconciliation, *, cpo: str, emp: str) -> AsyncIterator[CdrRecord]:
-        """Our CDRs of the interval between these two."""
+    async def _ours(self, found: Reconciliation, *, cpo: str, emp: str) -> AsyncIterator[Sequence[CdrRecord]]:
+        """Our CDRs of the interval between these two, page by page."""
         number = 0
         wanted = CdrFilter(emp=emp, provider_keys=None, from_=found.from_, to=found.to, cpo=cpo)
         while (page := await self._party.store.cdrs(wanted, PageRequest(number, LARGEST_PAGE_SIZE))).records:
-            for record in page.records:
-                yield record
+            yield page.records
             number += 1
 
 

@@ -137,6 +137,17 @@ class CdrFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Which sessions are asked for: of these two parties, in this state since a moment of the interval (UTC)."""
+
+    state: SessionState
+    cpo: str
+    emp: str
+    from_: datetime
+    to: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PageRequest:
     """`?page=&size=` of a paged operation: page counts from 0, size at most 2000."""
 

@@ -23,6 +23,7 @@ from p2pnode.roaming.records import (
     Page,
     PageRequest,
     SessionEvent,
+    SessionFilter,
     SessionRecord,
     SessionState,
 )
@@ -190,6 +191,10 @@ class Store(OutboxReading, Protocol):
 
     async def sessions(self, limit: int = 100) -> Sequence[SessionRecord]:
         """The most recently changed sessions."""
+        ...
+
+    async def sessions_by_key(self, wanted: SessionFilter, after: str, limit: int) -> Sequence[SessionRecord]:
+        """The sessions that are asked for behind a key, in the order of their keys; reads all of them."""
         ...
 
     async def untold(self, state: SessionState, emp: str, operation: str) -> Sequence[SessionRecord]:

@@ -18,7 +18,7 @@ from p2pnode.store.connection import WriteConnection
 from p2pnode.store.lookups import SessionLookups
 from p2pnode.store.reads import records
 from p2pnode.store.rows import BREAKERS, DELIVERIES, OUTBOX, REACHED
-from p2pnode.store.statements import hot, upsert
+from p2pnode.store.statements import chunks, hot, upsert
 from p2pnode.store.values import from_us, to_us
 
 _TABLE = tables.outbox
@@ -141,6 +141,17 @@ def listed(connection: Connection, peer: str | None, state: str | None, limit: i
     if state is not None:
         query = query.where(_TABLE.c.state == state)
     return records(connection, OUTBOX, query)
+
+
+def about(connection: Connection, peer: str, lane: str, session_keys: Sequence[str]) -> list[QueuedRecord]:
+    """The messages about these sessions in a lane, dead letters among them."""
+    c = _TABLE.c
+    query = select(*OUTBOX.columns).where(c.peer == peer, c.lane == lane)
+    return [
+        found
+        for some in chunks(session_keys)
+        for found in records(connection, OUTBOX, query.where(c.session_key.in_(some)))
+    ]
 
 
 def one(connection: Connection, number: int) -> QueuedRecord | None:

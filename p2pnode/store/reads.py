@@ -16,6 +16,7 @@ from p2pnode.roaming.records import (
     PageRequest,
     ReceiptRecord,
     SessionEvent,
+    SessionFilter,
     SessionRecord,
     SessionState,
 )
@@ -82,6 +83,20 @@ def sessions(connection: Connection, limit: int) -> list[SessionRecord]:
         return records(connection, SESSIONS, query)
     found = [one for some in chunks(keys) for one in records(connection, SESSIONS, query.where(table.c.key.in_(some)))]
     return sorted(found, key=lambda one: (one.updated_at, one.key), reverse=True)
+
+
+def sessions_by_key(connection: Connection, wanted: SessionFilter, after: str, limit: int) -> list[SessionRecord]:
+    """The sessions that are asked for behind a key, in the order of their keys."""
+    c = tables.session.c
+    query = select(*SESSIONS.columns).where(
+        c.key > after,
+        c.state == wanted.state.value,
+        c.cpo == wanted.cpo,
+        c.emp == wanted.emp,
+        c.updated_at >= to_us(wanted.from_),
+        c.updated_at < to_us(wanted.to),
+    )
+    return records(connection, SESSIONS, query.order_by(c.key).limit(limit))
 
 
 def untold(connection: Connection, state: SessionState, emp: str, operation: str) -> list[SessionRecord]:

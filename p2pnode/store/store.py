@@ -33,6 +33,7 @@ from p2pnode.roaming.records import (
     PageRequest,
     ReceiptRecord,
     SessionEvent,
+    SessionFilter,
     SessionRecord,
     SessionState,
 )
@@ -168,6 +169,10 @@ class SqlStore:
         """The most recently changed sessions."""
         return await self._reader.search(lambda connection: reads.sessions(connection, limit))
 
+    async def sessions_by_key(self, wanted: SessionFilter, after: str, limit: int) -> Sequence[SessionRecord]:
+        """The sessions that are asked for behind a key, in the order of their keys; reads all of them."""
+        return await self._reader.search(lambda connection: reads.sessions_by_key(connection, wanted, after, limit))
+
     async def untold(self, state: SessionState, emp: str, operation: str) -> Sequence[SessionRecord]:
         """The sessions of an EMP in a state whose history does not tell of an operation; reads all sessions."""
         return await self._reader.search(lambda connection: reads.untold(connection, state, emp, operation))
@@ -209,6 +214,10 @@ class SqlStore:
     ) -> Sequence[QueuedRecord]:
         """The messages of the outbox, oldest first."""
         return await self._reader.search(lambda connection: outbox.listed(connection, peer, state, limit))
+
+    async def outbox_about(self, peer: str, lane: str, session_keys: Sequence[str]) -> Sequence[QueuedRecord]:
+        """The messages about these sessions in a lane of the outbox, dead letters among them."""
+        return await self._reader.search(lambda connection: outbox.about(connection, peer, lane, session_keys))
 
     async def outbox_message(self, number: int) -> QueuedRecord | None:
         """The message of the outbox with this id."""

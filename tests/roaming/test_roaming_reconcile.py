@@ -12,6 +12,7 @@ from tests.roaming.roaming_world import EVSE, NOON, Call, Party, decoded, make, 
 from tests.roaming.test_roaming_cdrs import HOUR, authorized, cdr, ids, settled
 
 END = NOON + timedelta(days=50)
+WAITS = "waits in the outbox, not tried yet"
 
 
 async def compared(party: Party, peer: str) -> Reconciliation:
@@ -79,31 +80,35 @@ async def test_a_cdr_that_the_peer_received_outside_of_the_interval_is_not_missi
 
 
 async def test_a_cpo_lists_what_the_emp_has_not_acknowledged_and_what_it_has_no_cdr_for(
-    pair: tuple[Party, Party],
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("p2pnode.roaming.reconcile.LARGEST_PAGE_SIZE", 2)
     cpo, emp = pair
-    sent, ended = ids(2)
-    await authorized(cpo, ended)
-    end = make(
-        CHARGING_NOTIFICATION_END.request,
-        type="End",
-        session_id=ended,
-        evse_id=EVSE,
-        identification=rfid(),
-        charging_start=NOON,
-        charging_end=NOON + HOUR,
-        operator_id="DE*CPO",
-    )
-    assert (await cpo.send(CHARGING_NOTIFICATION_END, end)).result
-    await authorized(cpo, sent)
+    ended, sent = ids(6)[:3], ids(6)[3:]
+    for session_id in ended:
+        await authorized(cpo, session_id)
+        end = make(
+            CHARGING_NOTIFICATION_END.request,
+            type="End",
+            session_id=session_id,
+            evse_id=EVSE,
+            identification=rfid(),
+            charging_start=NOON,
+            charging_end=NOON + HOUR,
+            operator_id="DE*CPO",
+        )
+        assert (await cpo.send(CHARGING_NOTIFICATION_END, end)).result
+    for session_id in sent:
+        await authorized(cpo, session_id)
     cpo.wire.down = {"emp"}
-    await cpo.send(CHARGE_DETAIL_RECORD, cdr(sent))
-    await refused(cpo.send(CHARGE_DETAIL_RECORD, cdr(sent, consumed_energy=Decimal(9))))
+    for session_id in sent:
+        await cpo.send(CHARGE_DETAIL_RECORD, cdr(session_id))
+    await refused(cpo.send(CHARGE_DETAIL_RECORD, cdr(sent[0], consumed_energy=Decimal(9))))
     found = await compared(cpo, "emp")
-    (entry,) = found.not_acknowledged
-    assert (entry.session_id, entry.reason) == (sent, "emp: connection refused")
-    assert [entry.session_id for entry in found.without_cdr] == [ended]
-    assert [(entry.session_id, entry.energy) for entry in found.to_review] == [(sent, "9")]
+    waiting = [(entry.session_id, entry.reason) for entry in found.not_acknowledged]
+    assert waiting == [(sent[0], "emp: connection refused"), *((sent[n], WAITS) for n in (1, 2))]
+    assert [entry.session_id for entry in found.without_cdr] == ended
+    assert [(entry.session_id, entry.energy) for entry in found.to_review] == [(sent[0], "9")]
     assert emp.own.providers == ("DE-ONE",)
 
 
