@@ -1,16 +1,17 @@
 """`p2pnode call`: one OICP message through a running node."""
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from p2pnode.cli.directory import config_of, peers_of
+from p2pnode.cli.files import content_of
 from p2pnode.cli.options import directory_option, example, json_option, one_of_many
 from p2pnode.cli.output import say, show_json
 from p2pnode.cli.peer_table import entry_of
-from p2pnode.config import ConfigError, NodeConfig, PeerEntry, PeerTable, load_node, load_peers
+from p2pnode.config import NodeConfig, PeerEntry
 from p2pnode.oicp.operations import BY_NAME, AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.web.client import AdminClient, Called
@@ -53,9 +54,9 @@ def call(  # noqa: PLR0913 - one parameter for each option
     pull then asks for everything. The exit code is 3 where the answer is negative.
     """
     row = BY_NAME[operation]
-    config, peers = _load(directory)
+    config, peers = config_of(directory), peers_of(directory)
     peer = entry_of(peers, to)
-    body = _read(file) if file else _sample(row, config, peer)
+    body = content_of(file, "name a file with one JSON message") if file else _sample(row, config, peer)
     called = asyncio.run(_call(directory, row, body, peer.name, page=page, size=size))
     if as_json:
         show_json({"http": called.http, "answer": called.answer, "code": called.code, "ms": called.ms})
@@ -65,25 +66,11 @@ def call(  # noqa: PLR0913 - one parameter for each option
     return 0 if called.code == Code.SUCCESS else REFUSED
 
 
-def _read(file: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise Problem(f"{file} cannot be read: {error.strerror}", "name a file with one JSON message") from error
-
-
 async def _call(  # noqa: PLR0913 - what `call` was told
     directory: Path, row: AnyOperation, body: bytes, to: str, *, page: int | None, size: int | None
 ) -> Called:
     async with AdminClient.of(directory) as client:
         return await client.call(row.name, body, to=to, page=page, size=size)
-
-
-def _load(directory: Path) -> tuple[NodeConfig, PeerTable]:
-    try:
-        return load_node(directory), load_peers(directory)
-    except ConfigError as error:
-        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
 
 
 def _sample(row: AnyOperation, config: NodeConfig, peer: PeerEntry) -> bytes:

@@ -1,7 +1,5 @@
 """`p2pnode cdr`: the charge detail records of a running node."""
 
-import asyncio
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +7,11 @@ from typing import Any
 
 import click
 
+from p2pnode.cli.directory import got, posted
+from p2pnode.cli.files import content_of
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs, show_table
 from p2pnode.oicp.codec import members_of
-from p2pnode.web.client import AdminClient
-from p2pnode.web.problem import Problem
 
 DIFFERS = 1
 MOST = 2000
@@ -66,7 +64,7 @@ def list_(  # noqa: PLR0913 - one parameter for each option
     query |= {**sides, "page": str(page), "size": str(size)}
     query |= {"to": to} if to else {}
     query |= {} if forwarded is None else {"forwarded": str(forwarded).lower()}
-    told = asyncio.run(_get(directory, "/api/cdrs", query))
+    told = got(directory, "/api/cdrs", **query)
     if as_json:
         show_json(told)
         return
@@ -97,7 +95,7 @@ def list_(  # noqa: PLR0913 - one parameter for each option
 @json_option
 def show(session_id: str, *, directory: Path, as_json: bool) -> None:
     """Show the CDR of a session as it came, and what became of it."""
-    told = asyncio.run(_get(directory, f"/api/cdrs/{session_id}", {}))
+    told = got(directory, f"/api/cdrs/{session_id}")
     if as_json:
         show_json(told)
     else:
@@ -127,7 +125,7 @@ def reconcile(  # noqa: PLR0913 - one parameter for each option
     The exit code is 1 where the two do not agree, or something waits for a person.
     """
     asked = {"peer": peer, "from": from_, "fetch": fetch} | ({"to": to} if to else {})
-    found = asyncio.run(_post(directory, "/api/cdrs/reconcile", asked))
+    found = posted(directory, "/api/cdrs/reconcile", asked)
     exit_code = 0 if found["agrees"] else DIFFERS
     if as_json:
         show_json(found)
@@ -161,11 +159,7 @@ def check(file: str, *, directory: Path, as_json: bool) -> int:
     products. FILE is JSON; without it, or with `-`, stdin is read. Nothing is stored or sent. The exit code is 1
     where the CDR would be stopped; warnings do not stop it.
     """
-    try:
-        body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise Problem(f"{file} cannot be read: {error.strerror}", "name a file with one CDR") from error
-    told = asyncio.run(_post(directory, "/api/cdrs/check", body))
+    told = posted(directory, "/api/cdrs/check", content_of(file, "name a file with one CDR"))
     if as_json:
         show_json(told)
     else:
@@ -191,7 +185,7 @@ def review() -> None:
 @json_option
 def list_reviews(*, directory: Path, as_json: bool) -> None:
     """List the refused CDRs that are kept, oldest first."""
-    told = asyncio.run(_get(directory, "/api/cdrs/reviews", {}))
+    told = got(directory, "/api/cdrs/reviews")
     if as_json:
         show_json(told)
         return
@@ -210,7 +204,7 @@ def list_reviews(*, directory: Path, as_json: bool) -> None:
 @json_option
 def show_review(number: int, *, directory: Path, as_json: bool) -> None:
     """Show a refused CDR beside the one its session has."""
-    told = asyncio.run(_get(directory, f"/api/cdrs/reviews/{number}", {}))
+    told = got(directory, f"/api/cdrs/reviews/{number}")
     if as_json:
         show_json(told)
         return
@@ -226,21 +220,11 @@ def show_review(number: int, *, directory: Path, as_json: bool) -> None:
 @json_option
 def drop(number: int, *, directory: Path, as_json: bool) -> None:
     """Forget a refused CDR; the one its session has stays as it is."""
-    told = asyncio.run(_post(directory, f"/api/cdrs/reviews/{number}/drop", {}))
+    told = posted(directory, f"/api/cdrs/reviews/{number}/drop")
     if as_json:
         show_json(told)
     else:
         say(f"dropped: a refused CDR of session {told['session_id']}")
-
-
-async def _get(directory: Path, path: str, query: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    async with AdminClient.of(directory) as client:
-        return await client.get(path, **query)
-
-
-async def _post(directory: Path, path: str, body: Mapping[str, Any] | bytes) -> Any:  # noqa: ANN401 - JSON
-    async with AdminClient.of(directory) as client:
-        return await client.post(path, body)
 
 
 def _show(told: Mapping[str, Any]) -> None:

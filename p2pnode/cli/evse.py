@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from p2pnode.cli.directory import got, posted
+from p2pnode.cli.files import content_of
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_table
 from p2pnode.oicp.codec import encode
@@ -41,11 +43,8 @@ def import_(file: Path, *, status: bool, directory: Path, as_json: bool) -> int:
     are not quite right are mended, those that cannot be are refused, each with its reason. The exit code is 1 where
     all are refused.
     """
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise Problem(f"{file} cannot be read: {error.strerror}", "name a JSON file") from error
-    report = asyncio.run(_send(directory, body, "status" if status else "data"))
+    body = content_of(file, "name a JSON file")
+    report = posted(directory, "/api/evses/import", body, kind="status" if status else "data")
     refused = report["refused"]
     exit_code = 1 if refused and not report["taken"] else 0
     if as_json:
@@ -93,16 +92,15 @@ def status(  # noqa: PLR0913 - one parameter for each option
         wanted = from_ocpp(ocpp) if ocpp else from_ocpi(ocpi) if ocpi else EvseStatusType(oicp) if oicp else None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    told = asyncio.run(_shown(directory, evse_id) if wanted is None else _published(directory, evse_id, wanted))
+    told = _shown(directory, evse_id) if wanted is None else asyncio.run(_published(directory, evse_id, wanted))
     if as_json:
         show_json(told)
     else:
         show_table(("EvseID", "status"), [(told["evse_id"], told["status"] or "none published")])
 
 
-async def _shown(directory: Path, evse_id: str) -> Mapping[str, Any]:
-    async with AdminClient.of(directory) as client:
-        found = (await client.get("/api/evses", evse_id=evse_id))["evses"]
+def _shown(directory: Path, evse_id: str) -> Mapping[str, Any]:
+    found = got(directory, "/api/evses", evse_id=evse_id)["evses"]
     if not found:
         raise Problem(f"{evse_id} is not an EVSE this node has published", "`p2pnode evse import` publishes a file")
     return {"evse_id": found[0]["evse_id"], "status": found[0]["status"]}
@@ -130,9 +128,3 @@ def _push(operator_id: str, evse_id: str, wanted: EvseStatusType, action: Action
     records = [EvseStatusRecord(evse_id=evse_id, evse_status=wanted)]
     status = OperatorEvseStatus(operator_id=operator_id, operator_name=operator_id, evse_status_record=records)
     return encode(PushEvseStatus(action_type=action, operator_evse_status=status))
-
-
-async def _send(directory: Path, body: bytes, kind: str) -> Mapping[str, Any]:
-    async with AdminClient.of(directory) as client:
-        report: Mapping[str, Any] = await client.post("/api/evses/import", body, kind=kind)
-        return report

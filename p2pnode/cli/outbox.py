@@ -1,14 +1,12 @@
 """`p2pnode outbox`: messages of a running node that wait for a peer, and those that have been given up."""
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
 import click
 
+from p2pnode.cli.directory import got, posted
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs, show_table
-from p2pnode.web.client import AdminClient
 
 NUMBER = click.IntRange(min=1)
 OWN_BACKEND = "own backend"
@@ -28,7 +26,7 @@ def outbox() -> None:
 def list_(peer: str | None, *, own: bool, state: str | None, directory: Path, as_json: bool) -> None:
     """List the oldest messages of the outbox."""
     query = {"peer": "" if own else peer, "state": state}
-    told = asyncio.run(_get(directory, "/api/outbox", **{k: v for k, v in query.items() if v is not None}))
+    told = got(directory, "/api/outbox", **{k: v for k, v in query.items() if v is not None})
     if as_json:
         show_json(told)
         return
@@ -57,7 +55,7 @@ def list_(peer: str | None, *, own: bool, state: str | None, directory: Path, as
 @json_option
 def show(number: int, directory: Path, *, as_json: bool) -> None:
     """Show one message with its body."""
-    told = asyncio.run(_get(directory, f"/api/outbox/{number}"))
+    told = got(directory, f"/api/outbox/{number}")
     if as_json:
         show_json(told)
         return
@@ -71,7 +69,7 @@ def show(number: int, directory: Path, *, as_json: bool) -> None:
 @json_option
 def requeue(number: int, directory: Path, *, as_json: bool) -> None:
     """Try a message again: a dead letter behind what waits already, one that waits at once."""
-    told = asyncio.run(_post(directory, f"/api/outbox/{number}/requeue"))
+    told = posted(directory, f"/api/outbox/{number}/requeue")
     _tell(told, f"message {number} is tried again", as_json=as_json)
 
 
@@ -81,7 +79,7 @@ def requeue(number: int, directory: Path, *, as_json: bool) -> None:
 @json_option
 def drop(number: int, directory: Path, *, as_json: bool) -> None:
     """Forget a message, for good; a CDR stays stored, and counts as not forwarded."""
-    told = asyncio.run(_post(directory, f"/api/outbox/{number}/drop"))
+    told = posted(directory, f"/api/outbox/{number}/drop")
     _tell(told, f"message {number} is forgotten", as_json=as_json)
 
 
@@ -90,13 +88,3 @@ def _tell(told: object, sentence: str, *, as_json: bool) -> None:
         show_json(told)
     else:
         say(sentence)
-
-
-async def _get(directory: Path, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
-    async with AdminClient.of(directory) as client:
-        return await client.get(path, **query)
-
-
-async def _post(directory: Path, path: str) -> Any:  # noqa: ANN401 - JSON
-    async with AdminClient.of(directory) as client:
-        return await client.post(path)

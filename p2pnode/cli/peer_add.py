@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from pydantic import ValidationError
 
 from p2pnode.cli.comparison import Comparison, pin_option, yes_option
+from p2pnode.cli.directory import config_of
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json
 from p2pnode.cli.reload import reload_if_running
-from p2pnode.config import ConfigError, NodeConfig, PeerEntry, load_node
+from p2pnode.config import NodeConfig, PeerEntry
 from p2pnode.config.pins import spoken
 from p2pnode.oicp.operations import BASE_PATH, OPERATIONS
 from p2pnode.peering.admission import NotAccepted, enter
@@ -22,7 +22,7 @@ from p2pnode.peering.meeting import Met, NotMet, ask, meet
 from p2pnode.peering.pairing import make_request
 from p2pnode.peering.trust import TrustError
 from p2pnode.pki import PkiError, load_key
-from p2pnode.web.client import AdminClient, to_json
+from p2pnode.web.client import to_json
 from p2pnode.web.problem import Problem
 from p2pnode.web.runfile import running
 
@@ -140,14 +140,6 @@ def export(file: Path, *, directory: Path, as_json: bool) -> None:
     say(f"tell the partner your pin: {spoken(str(card['pin']))}")
 
 
-def config_of(directory: Path) -> NodeConfig:
-    """The configuration of the node in a directory. Raises Problem."""
-    try:
-        return load_node(directory)
-    except ConfigError as error:
-        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
-
-
 def own_card(directory: Path, config: NodeConfig) -> Mapping[str, object]:
     """The card of the node in a directory, as it shows it. Raises Problem where it has no certificate."""
     if not config.peer_face.shows_identity:
@@ -197,9 +189,3 @@ def _port(directory: Path, config: NodeConfig) -> int:
     found = running(directory)
     told = found.peer.rpartition("/api")[0].rpartition(":")[2] if found is not None else ""
     return int(told) if told.isdigit() else config.peer_face.port
-
-
-async def asked_of_node(directory: Path, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
-    """The running node's answer. Raises Problem."""
-    async with AdminClient.of(directory) as client:
-        return await (client.get(path) if method == "GET" else client.post(path, body or {}))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from p2pnode.cli.directory import config_of, peers_of
 from p2pnode.cli.findings import show_findings
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.peer_add import config_of
-from p2pnode.cli.peer_table import entry_of, peers_of
+from p2pnode.cli.peer_table import entry_of
 from p2pnode.peering.doctor import Patient, examine
 from p2pnode.peering.finding import Finding
 from p2pnode.peering.trust import PeerTrust, TrustError

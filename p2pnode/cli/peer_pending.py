@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from p2pnode.cli.comparison import Comparison, pin_option, yes_option
+from p2pnode.cli.directory import config_of, got, posted
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_table
-from p2pnode.cli.peer_add import add_met, asked_of_node, config_of, show_card
+from p2pnode.cli.peer_add import add_met, show_card
 from p2pnode.config.pins import is_same_pin, spoken
 from p2pnode.peering.meeting import NotMet, meet
 from p2pnode.peering.pending import Pending
@@ -75,7 +76,7 @@ def accept(  # noqa: PLR0913 - one parameter for each option
     show_card(one.card, url or one.url)
     Comparison(told_pin, is_sure).confirm(one.pin)
     body = {"key": one.key, "name": as_name or one.name, "digest": one.digest} | ({"url": url} if url else {})
-    entry = asyncio.run(asked_of_node(directory, "POST", "/api/pending/accept", body))
+    entry = posted(directory, "/api/pending/accept", body)
     if as_json:
         show_json(entry)
     else:
@@ -92,7 +93,7 @@ def reject(name: str, *, directory: Path, as_json: bool) -> None:
     NAME is its name, or its pin where several have the same name. It is not told, and may ask again.
     """
     one = _named(directory, name)
-    answer = asyncio.run(asked_of_node(directory, "POST", "/api/pending/reject", {"key": one.key}))
+    answer = posted(directory, "/api/pending/reject", {"key": one.key})
     if as_json:
         show_json(answer)
     else:
@@ -115,7 +116,7 @@ def _accept_discovered(
 
 
 def _waiting(directory: Path) -> Sequence[Pending]:
-    told = asyncio.run(asked_of_node(directory, "GET", "/api/pending"))
+    told = got(directory, "/api/pending")
     return [Pending.model_validate(one) for one in told["pending"]]
 
 

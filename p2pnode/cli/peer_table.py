@@ -6,10 +6,11 @@ from typing import cast
 
 import click
 
+from p2pnode.cli.directory import peers_of
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs, show_table
 from p2pnode.cli.reload import reload_if_running
-from p2pnode.config import ConfigError, PeerEntry, PeerTable, load_node, load_peers, remove_peer
+from p2pnode.config import ConfigError, PeerEntry, PeerTable, remove_peer
 from p2pnode.config.load import rename_peer
 from p2pnode.config.pins import spoken
 from p2pnode.oicp.identifiers import operator_key, provider_key
@@ -79,15 +80,6 @@ def rename(name: str, new: str, directory: Path, *, as_json: bool) -> None:
 def remove(name: str, directory: Path, *, as_json: bool) -> None:
     """Remove the peer NAME: its next request is refused."""
     _changed(directory, lambda: remove_peer(directory, name), as_json=as_json, told=f"peer {name!r} is removed")
-
-
-def peers_of(directory: Path) -> PeerTable:
-    """The peer table of the node in a directory. Raises Problem."""
-    try:
-        load_node(directory)  # a directory without a node has no peers, not none yet
-        return load_peers(directory)
-    except ConfigError as error:
-        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
 
 
 def entry_of(peers: PeerTable, to: str) -> PeerEntry:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from p2pnode.cli.directory import config_of, peers_of
 from p2pnode.cli.findings import show_findings
 from p2pnode.cli.options import DIRECTORY, directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs
 from p2pnode.cli.reload import reload_if_running
-from p2pnode.config import ConfigError, load_node, load_peers
+from p2pnode.config import load_node
 from p2pnode.config.files import PRIVATE
 from p2pnode.config.load import NODE_FILE
 from p2pnode.config.node import PeerFaceSection
@@ -179,11 +180,7 @@ def check(directory: Path, *, as_json: bool) -> int:
 
 
 def _checked(directory: Path, now: datetime) -> Iterator[Finding]:
-    try:
-        face = load_node(directory).peer_face
-        peers = load_peers(directory)
-    except ConfigError as error:
-        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
+    face, peers = config_of(directory).peer_face, peers_of(directory)
     yield from _own_checked(face, now)
     try:
         ends = list(expiries(None, PeerTrust(peers)))
@@ -219,10 +216,7 @@ def _own_checked(face: PeerFaceSection, now: datetime) -> Iterator[Finding]:
 
 def _keys_of(directory: Path) -> Path:
     """Where the node of a directory has its key and certificate. Raises Problem."""
-    try:
-        return load_node(directory).peer_face.certificate.parent
-    except ConfigError as error:
-        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
+    return config_of(directory).peer_face.certificate.parent
 
 
 def _wanted(directory: Path, name: str | None, ids: tuple[str, ...], hosts: tuple[str, ...]) -> tuple[Path, Leaf]:

@@ -15,9 +15,11 @@ import msgspec
 from cryptography import x509
 from msgspec import Struct, field
 
+from p2pnode.cli.directory import config_of
+from p2pnode.cli.files import content_of
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_table
-from p2pnode.config import ConfigError, load_node, load_peers
+from p2pnode.config import ConfigError, load_peers
 from p2pnode.config.pins import PIN, read_signing_key
 from p2pnode.oicp.authorization import AuthorizationStatus
 from p2pnode.oicp.codec import BOM
@@ -239,9 +241,7 @@ def _pin_of(file: Path) -> str:
 
 def _read(file: Path) -> Sequence[Written]:
     try:
-        return from_file(file.read_bytes())
-    except OSError as error:
-        raise Problem(f"{file} cannot be read: {error.strerror}", "name a file of receipts") from error
+        return from_file(content_of(file, "name a file of receipts"))
     except SignatureProblem as error:
         raise Problem(str(error), "ask for the file again, as `p2pnode receipt export` wrote it") from error
 
@@ -250,13 +250,11 @@ def _kept(directory: Path, session_id: str) -> Sequence[ReceiptRecord]:
     """The receipts of a session. Raises Problem where there is none."""
 
     async def read() -> Sequence[ReceiptRecord]:
-        async with SqlStore.open(load_node(directory).store.path) as store:
+        async with SqlStore.open(config_of(directory).store.path) as store:
             return await store.receipts(session_key(session_id))
 
     try:
         found = asyncio.run(read())
-    except ConfigError as error:
-        raise Problem(str(error), "name the node's directory with --dir") from error
     except StoreError as error:
         raise Problem(f"the store cannot be used: {error}", "see store.path in the configuration") from error
     if not found:

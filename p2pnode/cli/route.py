@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from p2pnode.cli.directory import config_of, peers_of
 from p2pnode.cli.options import directory_option, example, json_option, one_of_many
 from p2pnode.cli.output import say, show_json, show_table
-from p2pnode.config import ConfigError, load_node, load_peers
 from p2pnode.oicp.operations import BY_NAME
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.explain import Question, explain
@@ -94,12 +94,10 @@ async def _ask(directory: Path, question: Question) -> Mapping[str, Any]:
 
 async def _ask_directory(directory: Path, question: Question) -> Mapping[str, Any]:
     """What the node would do if it ran now."""
+    config, peers = config_of(directory), peers_of(directory)
     try:
-        config, peers = load_node(directory), load_peers(directory)
         own = OwnParty(config.node.operators, config.node.providers)
         async with SqlStore.open(config.store.path) as store:
             return asdict(await explain(question, own, peers, store, relay=config.node.relay))
-    except ConfigError as error:
-        raise Problem(str(error), "name the node's directory with --dir, or correct the file") from error
     except StoreError as error:
         raise Problem(f"the store cannot be used: {error}", "see store.path in the configuration") from error

@@ -1,15 +1,14 @@
 """`p2pnode sessions`: the sessions of a running node."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from p2pnode.cli.directory import got
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import show_json, show_pairs, show_table
-from p2pnode.web.client import AdminClient
 
 
 @click.command(epilog=example("p2pnode sessions --dir my-node", "p2pnode sessions SESSION-ID --dir my-node"))
@@ -18,7 +17,7 @@ from p2pnode.web.client import AdminClient
 @json_option
 def sessions(session_id: str | None, directory: Path, *, as_json: bool) -> None:
     """List a running node's sessions, or show one with its history."""
-    told = asyncio.run(_ask(directory, f"/api/sessions/{session_id}" if session_id else "/api/sessions"))
+    told = got(directory, f"/api/sessions/{session_id}" if session_id else "/api/sessions")
     if as_json:
         show_json(told)
     elif session_id:
@@ -39,11 +38,6 @@ def sessions(session_id: str | None, directory: Path, *, as_json: bool) -> None:
                 for session in told["sessions"]
             ],
         )
-
-
-async def _ask(directory: Path, path: str) -> Any:  # noqa: ANN401 - JSON
-    async with AdminClient.of(directory) as client:
-        return await client.get(path)
 
 
 def _party(session: Mapping[str, Any], side: str, identifier: str) -> str:

@@ -1,16 +1,15 @@
 """`p2pnode status`: a running node at a glance."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from p2pnode.cli.directory import got
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs, show_table
 from p2pnode.config.pins import spoken
-from p2pnode.web.client import AdminClient
 
 
 @click.command(epilog=example("p2pnode status --dir my-node"))
@@ -18,7 +17,7 @@ from p2pnode.web.client import AdminClient
 @json_option
 def status(directory: Path, *, as_json: bool) -> None:
     """Show a running node, its peers and what it has exchanged with them."""
-    told = asyncio.run(_ask(directory))
+    told = got(directory, "/api/status")
     if as_json:
         show_json(told)
         return
@@ -67,12 +66,6 @@ def status(directory: Path, *, as_json: bool) -> None:
             if cell["sent"] or cell["received"]
         ],
     )
-
-
-async def _ask(directory: Path) -> Mapping[str, Any]:
-    async with AdminClient.of(directory) as client:
-        told: Mapping[str, Any] = await client.get("/api/status")
-        return told
 
 
 def _peer_row(peer: Mapping[str, Any]) -> tuple[object, ...]:

@@ -1,16 +1,14 @@
 """`p2pnode validate`: what is wrong with a message, and where."""
 
-import sys
 from collections import Counter
-from pathlib import Path
 
 import click
 
+from p2pnode.cli.files import content_of
 from p2pnode.cli.options import example, json_option, one_of_many
 from p2pnode.cli.output import say, show_json, show_table
 from p2pnode.oicp.rules import errors_in
 from p2pnode.oicp.validation import KINDS, Validation
-from p2pnode.web.problem import Problem
 
 INVALID = 1
 UNREADABLE = 2
@@ -37,20 +35,12 @@ def validate(kind: str, file: str, *, as_json: bool) -> int:
     answer, or evse-data or evse-status for a file of records. FILE is JSON; without it, or with `-`, stdin is read.
     The exit code is 0 where the message is valid, warnings or not, 1 where it is not, 2 where there is none.
     """
-    found = KINDS[kind](_read(file))
+    found = KINDS[kind](content_of(file, "name a file with one JSON message", exit_code=UNREADABLE))
     if as_json:
         show_json(_json(kind, found))
     else:
         _show(kind, found)
     return 0 if found.is_valid else INVALID
-
-
-def _read(file: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        hint = "name a file with one JSON message"
-        raise Problem(f"{file} cannot be read: {error.strerror}", hint, exit_code=UNREADABLE) from error
 
 
 def _show(kind: str, found: Validation) -> None:
