@@ -1,8 +1,9 @@
-"""Pins: what a peer's public key is known by."""
+"""Certificates as they are read from files and connections, and pins: what a public key is known by."""
 
 import hashlib
 import re
 from base64 import b64decode
+from pathlib import Path
 from typing import TypeGuard
 
 from cryptography import x509
@@ -19,6 +20,30 @@ SPOKEN = re.compile(rf"[0-9]{{{DIGITS}}}([ -]?[0-9]{{{DIGITS}}}){{{GROUPS - 1}}}
 
 SigningPublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 PIN = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def read_certificates(file: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM file, at least one, of keys that can be read. Raises ValueError with a sentence."""
+    try:
+        found = x509.load_pem_x509_certificates(file.read_bytes())
+        for certificate in found:
+            public_key_pin(certificate)
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror}"
+        raise ValueError(message) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        message = f"{file} holds no certificate in PEM form, or one with a key of a kind that is not known"
+        raise ValueError(message) from error
+    return found
+
+
+def read_certificate(der: bytes) -> tuple[x509.Certificate, str] | None:
+    """The certificate in DER form and the pin of its key; None where it is none, or of a key that cannot be read."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return certificate, public_key_pin(certificate)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def public_key_pin(certificate: x509.Certificate) -> str:

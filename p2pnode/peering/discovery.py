@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Self
 
 from cryptography import x509
@@ -31,13 +32,13 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 from p2pnode import __version__
 from p2pnode.config import ConfigError
 from p2pnode.config.settings import is_loopback
-from p2pnode.oicp.operations import BASE_PATH
+from p2pnode.oicp.operations import BASE_PATH, Role
 from p2pnode.peering.admission import Admission, NotAccepted
 from p2pnode.peering.card import EVERYWHERE, Card
 from p2pnode.peering.meeting import NotMet, meet
 from p2pnode.peering.parts import NodeParts
 from p2pnode.peering.pending import Pending, Source
-from p2pnode.peering.trust import TrustError, names_in, read_chain
+from p2pnode.peering.trust import TrustError, is_party_in, read_chain
 from p2pnode.roaming.background import Background
 
 SERVICE = "_oicp._tcp.local."
@@ -219,26 +220,10 @@ class Discovery:
         """Make a node of our lab a peer."""
         try:
             met = await meet(pending.url or "")
-            self._require_issued(met.card, pending)
+            require_issued(met.card, pending, self._ca, self._parts.now())
             await self._admission.enter(met.card, met.card.name, met.url)
         except (NotMet, NotAccepted, ConfigError, TrustError) as error:
             self._parts.log.info("not_accepted", name=pending.name, problem=str(error))
-
-    def _require_issued(self, card: Card, pending: Pending) -> None:
-        """Raise NotAccepted unless it is who was announced, with a certificate of our lab's CA that names its ids."""
-        if not card.pin.startswith(pending.pin):
-            raise NotAccepted("it has another key than was announced")
-        leaf = x509.load_pem_x509_certificates(card.certificate.encode())[0]
-        for ca in self._ca:
-            with contextlib.suppress(Exception):  # whatever is wrong with it, this CA did not issue it
-                leaf.verify_directly_issued_by(ca)
-                break
-        else:
-            raise NotAccepted("its certificate is not of the lab's CA")
-        if not leaf.not_valid_before_utc <= self._parts.now() <= leaf.not_valid_after_utc:
-            raise NotAccepted("its certificate is not valid now")
-        if missing := {*card.operators, *card.providers} - set(names_in(leaf)):
-            raise NotAccepted(f"its certificate does not name {', '.join(sorted(missing))}")
 
     async def _watch(self) -> None:
         """Ask those discovered again before their announcement ends, and forget those that do not answer.
@@ -303,6 +288,25 @@ class Discovery:
                 again.add(pending.key)
         for name in again:
             self._heard(self._zeroconf.zeroconf, SERVICE, name, ServiceStateChange.Updated)
+
+
+def require_issued(card: Card, pending: Pending, authorities: Sequence[x509.Certificate], at: datetime) -> None:
+    """Raise NotAccepted unless it is who was announced, with a certificate of our lab's CA that names its ids."""
+    if not card.pin.startswith(pending.pin):
+        raise NotAccepted("it has another key than was announced")
+    leaf = x509.load_pem_x509_certificates(card.certificate.encode())[0]
+    for ca in authorities:
+        with contextlib.suppress(Exception):  # whatever is wrong with it, this CA did not issue it
+            leaf.verify_directly_issued_by(ca)
+            break
+    else:
+        raise NotAccepted("its certificate is not of the lab's CA")
+    if not leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc:
+        raise NotAccepted("its certificate is not valid now")
+    claims = ((Role.CPO, card.operators), (Role.EMP, card.providers))
+    missing = [text for role, ids in claims for text in ids if not is_party_in(leaf, role, text)]
+    if missing:
+        raise NotAccepted(f"its certificate does not name {', '.join(missing)}: OperatorIDs with *, ProviderIDs with -")
 
 
 def _listed(ids: tuple[str, ...]) -> str:

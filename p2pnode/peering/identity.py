@@ -16,13 +16,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from p2pnode.config.peers import PeerEntry, PeerTable
+from p2pnode.config.pins import read_certificate
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import Role
 from p2pnode.oicp.status import Code
 from p2pnode.peering.connection import Connection
 from p2pnode.peering.table import PeerTableHolder
-from p2pnode.peering.trust import pin_of
 
 
 class CallerPolicy(ABC):
@@ -83,9 +83,10 @@ class ByCertificate(CallerPolicy):
         if der is None:
             raise _nobody("No client certificate was shown.")
         peer = self._peers.trust.peer_of(der)
-        if peer is None:
-            raise _nobody(f"The client certificate with the public key {pin_of(der)} is no peer's.")
-        until = x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+        read = read_certificate(der)
+        if peer is None or read is None:
+            raise _nobody(f"The client certificate with the public key {read and read[1]} is no peer's.")
+        until = read[0].not_valid_after_utc.timestamp()
         if self._clock() > until:
             raise _nobody("The client certificate has ended.")
         return peer, until

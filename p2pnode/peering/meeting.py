@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from p2pnode.config.pins import read_certificate
 from p2pnode.oicp.codec import encode, members_in, members_of
 from p2pnode.peering.bodies import gathered
 from p2pnode.peering.card import CARD_LIMIT, CARD_PATH, PAIRING_PATH, Card, CardError, read_card
 from p2pnode.peering.reply import SOFTWARE
-from p2pnode.peering.trust import pin_of
 
 SECONDS = 10.0
 SHOWN = 200
@@ -53,7 +53,8 @@ class _Witness(aiohttp.Fingerprint):
         """Raise NotMet where the key is not the expected one."""
         tls = transport.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
-        self.pin = (pin_of(der) if der is not None else None) or ""
+        read = read_certificate(der) if der is not None else None
+        self.pin = read[1] if read is not None else ""
         self.own_address = str(transport.get_extra_info("sockname")[0])
         if not self.pin or (self._expected is not None and self.pin != self._expected):
             transport.abort()

@@ -12,8 +12,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from p2pnode.config.peers import PeerEntry, PeerTable
-from p2pnode.config.pins import is_signing_key, public_key_pin, read_signing_key
+from p2pnode.config.pins import (
+    is_signing_key,
+    public_key_pin,
+    read_certificate,
+    read_certificates,
+    read_signing_key,
+)
 from p2pnode.oicp.identifiers import operator_key, provider_key
+from p2pnode.oicp.operations import Role
 from p2pnode.peering.http_signatures import VerifyKey
 
 
@@ -102,9 +109,10 @@ class PeerTrust:
 
         A certificate that names several peers of its CA is nobody's.
         """
-        certificate, pin = _parsed(der)
-        if certificate is None:
+        read = read_certificate(der)
+        if read is None:
             return None
+        certificate, pin = read
         if at is not None and not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
             return None
         if (peer := self._by_pin.get(pin)) is not None:
@@ -122,18 +130,11 @@ class PeerTrust:
 
 
 def read_chain(file: Path) -> list[x509.Certificate]:
-    """The certificates of a PEM file of our own, at least one, of keys that can be read. Raises TrustError."""
+    """As `read_certificates`. Raises TrustError."""
     try:
-        chain = x509.load_pem_x509_certificates(file.read_bytes())
-        for certificate in chain:
-            public_key_pin(certificate)
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror}"
-        raise TrustError(message) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        message = f"{file} holds no certificate in PEM form, or one of a key of a kind that is not known"
-        raise TrustError(message) from error
-    return chain
+        return read_certificates(file)
+    except ValueError as error:
+        raise TrustError(str(error)) from error
 
 
 def to_pem(certificates: Iterable[x509.Certificate]) -> str:
@@ -144,27 +145,7 @@ def to_pem(certificates: Iterable[x509.Certificate]) -> str:
 
 def read_anchors(file: Path) -> str:
     """The certificates of a PEM file, in PEM form. Raises TrustError."""
-    try:
-        return to_pem(x509.load_pem_x509_certificates(file.read_bytes()))
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror}"
-        raise TrustError(message) from error
-    except ValueError as error:
-        message = f"{file} holds no certificate in PEM form"
-        raise TrustError(message) from error
-
-
-def pin_of(der: bytes) -> str | None:
-    """The pin of a certificate in DER form: `sha256:` and the digest of its public key. None where it is not one."""
-    return _parsed(der)[1] or None
-
-
-def _parsed(der: bytes) -> tuple[x509.Certificate | None, str]:
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        return certificate, public_key_pin(certificate)
-    except (ValueError, UnsupportedAlgorithm):
-        return None, ""
+    return to_pem(read_chain(file))
 
 
 def _signing_keys(credentials: Credentials) -> Mapping[str, VerifyKey]:
@@ -176,13 +157,8 @@ def _signing_keys(credentials: Credentials) -> Mapping[str, VerifyKey]:
 
 def credentials_of(peer: PeerEntry) -> Credentials:
     """How a peer is known. Reads its files; raises TrustError."""
-    own = _read(peer, peer.certificate)
-    try:
-        pins = frozenset((*peer.pins, *_pins(own)))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        message = f"peer {peer.name!r}: {peer.certificate} has a key of a kind that is not known"
-        raise TrustError(message) from error
-    return Credentials(peer, pins, own, _read(peer, peer.ca))
+    own, authorities = (() if file is None else _read(peer, file) for file in (peer.certificate, peer.ca))
+    return Credentials(peer, frozenset((*peer.pins, *_pins(own))), own, authorities)
 
 
 def _pins(certificates: Sequence[x509.Certificate]) -> Iterator[str]:
@@ -194,16 +170,11 @@ def _pins(certificates: Sequence[x509.Certificate]) -> Iterator[str]:
             yield pin
 
 
-def _read(peer: PeerEntry, file: Path | None) -> tuple[x509.Certificate, ...]:
-    if file is None:
-        return ()
+def _read(peer: PeerEntry, file: Path) -> tuple[x509.Certificate, ...]:
     try:
-        return tuple(x509.load_pem_x509_certificates(file.read_bytes()))
-    except OSError as error:
-        message = f"peer {peer.name!r}: {file} cannot be read: {error.strerror}"
-        raise TrustError(message) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        message = f"peer {peer.name!r}: {file} holds no certificate in PEM form"
+        return tuple(read_chain(file))
+    except TrustError as error:
+        message = f"peer {peer.name!r}: {error}"
         raise TrustError(message) from error
 
 
@@ -250,13 +221,29 @@ _UNREADABLE = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueEr
 
 def names_in(certificate: x509.Certificate) -> list[str]:
     """The DNS names, common names, organizations and organizational units in a certificate."""
-    names = [
-        str(attribute.value)
-        for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)
-        for attribute in certificate.subject.get_attributes_for_oid(oid)
-    ]
+    names = [*_texts(certificate, NameOID.COMMON_NAME), *_parties_in(certificate)]
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, *_UNREADABLE):
         return names
     return [*alternative.get_values_for_type(x509.DNSName), *names]
+
+
+def is_party_in(certificate: x509.Certificate, role: Role, identifier: str) -> bool:
+    """Whether an organization or organizational unit in the certificate is this id, and one of this role.
+
+    An OperatorID is written with `*` there, a ProviderID with `-`: `DEABC` might be either, and says nothing.
+    """
+    key, separator = (operator_key, "*") if role is Role.CPO else (provider_key, "-")
+    return any(separator in text and key(text) == key(identifier) for text in _parties_in(certificate))
+
+
+def _parties_in(certificate: x509.Certificate) -> list[str]:
+    return [
+        *_texts(certificate, NameOID.ORGANIZATION_NAME),
+        *_texts(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME),
+    ]
+
+
+def _texts(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[str]:
+    return [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)]

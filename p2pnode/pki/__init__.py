@@ -14,7 +14,7 @@ from p2pnode.pki.identity import (
     renew,
 )
 from p2pnode.pki.inspection import CertificateInfo, inspect
-from p2pnode.pki.keys import PkiError, load_key, spki_pin
+from p2pnode.pki.keys import PkiError, load_key
 
 __all__ = [
     "Authority",
@@ -32,5 +32,4 @@ __all__ = [
     "load_key",
     "prepare_key",
     "renew",
-    "spki_pin",
 ]

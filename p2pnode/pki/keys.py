@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from p2pnode.config.files import PRIVATE, write_file
 from p2pnode.config.passphrase import PASSPHRASE, PASSPHRASE_FILE, key_passphrase
-from p2pnode.config.pins import pin_of_key, public_key_pin
+from p2pnode.config.pins import pin_of_key, read_certificates
 
 
 class PkiError(Exception):
@@ -70,21 +70,8 @@ def key_pin(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 def load_certificates(path: Path) -> list[x509.Certificate]:
-    """The certificates of a PEM file, at least one. Raises PkiError."""
+    """As `read_certificates`. Raises PkiError."""
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise PkiError(message) from error
+        return read_certificates(path)
     except ValueError as error:
-        message = f"{path} holds no certificate in PEM form"
-        raise PkiError(message) from error
-
-
-def spki_pin(der: bytes) -> str:
-    """The pin of a certificate in DER form. Raises PkiError where it is not one."""
-    try:
-        return public_key_pin(x509.load_der_x509_certificate(der))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        message = "not a certificate with a usable public key"
-        raise PkiError(message) from error
+        raise PkiError(str(error)) from error

@@ -11,7 +11,7 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.config.pins import public_key_pin
 from p2pnode.peering.line import Proof
 from p2pnode.peering.tls import ServerTls, client_context
-from p2pnode.peering.trust import Credentials, TrustError, read_anchors, to_pem
+from p2pnode.peering.trust import Credentials, read_anchors, read_chain, to_pem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +58,4 @@ class FaceTls:
         return read_anchors(self._client_ca) + to_pem([self._leaf()])
 
     def _leaf(self) -> x509.Certificate:
-        try:
-            return x509.load_pem_x509_certificates(self._certificate.read_bytes())[0]
-        except (OSError, ValueError) as error:
-            message = f"{self._certificate} is not a certificate that can be read"
-            raise TrustError(message) from error
+        return read_chain(self._certificate)[0]

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,16 +20,18 @@ from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS
 from p2pnode.peering.admission import PENDING_FILE, Admission, NotAccepted
 from p2pnode.peering.card import CARD_PATH, PAIRING_PATH, CardError, node_card, read_card
+from p2pnode.peering.discovery import require_issued
 from p2pnode.peering.meeting import NotMet, ask, meet
 from p2pnode.peering.pairing import REQUEST_LIMIT, make_request
 from p2pnode.peering.parts import NodeParts
-from p2pnode.peering.pending import MOST, MOST_OF_ONE, PER_MINUTE, PER_MINUTE_OF_ONE, Pending
+from p2pnode.peering.pending import MOST, MOST_OF_ONE, PER_MINUTE, PER_MINUTE_OF_ONE, Pending, Source
 from p2pnode.peering.server import PeerFace
 from p2pnode.peering.signing import read_key
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.pki import Identity, Leaf, create_identity, issue, load_key, prepare_key
 from tests.peering.peering_kit import (
     NODE,
+    NOW,
     Notes,
     Pki,
     Reply,
@@ -391,3 +394,26 @@ def test_nothing_of_a_discovered_node_moves_the_terminal(changes: dict[str, str]
     assert Pending.model_validate(known).key == "k"
     with pytest.raises(ValidationError, match="should match pattern"):
         Pending.model_validate(known | changes)
+
+
+@pytest.mark.parametrize(
+    ("named", "claimed", "is_taken"),
+    [
+        ("DE*ABC", {"operators": ("DE*ABC",)}, True),
+        ("DE*ABC", {"operators": ("DEABC",)}, True),
+        ("DE-ABC", {"providers": ("DE-ABC",)}, True),
+        ("DE*ABC", {"providers": ("DE*ABC",)}, False),
+        ("DE*ABC", {"providers": ("DE-ABC",)}, False),
+        ("DE-ABC", {"operators": ("DE-ABC",)}, False),
+        ("DEABC", {"operators": ("DEABC",)}, False),
+        ("DE*ABC", {"operators": ("DE*ABC", "DE*ABD")}, False),
+    ],
+)
+async def test_the_ids_of_an_unasked_peer_stand_in_its_certificate_in_the_role_it_claims(
+    pki: Pki, tmp_path: Path, named: str, claimed: dict[str, tuple[str, ...]], *, is_taken: bool
+) -> None:
+    made = await asyncio.to_thread(issue, pki.ca, tmp_path / "pki", Leaf("de-abd", (named,)), NOW)
+    card = read_card(await card_of(made) | {"operators": ()} | claimed)
+    announced = Pending(key="it", source=Source.DISCOVERY, name="it", pin=made.pin[:23], at=NOW)
+    with nullcontext() if is_taken else pytest.raises(NotAccepted, match="does not name"):
+        require_issued(card, announced, [pki.ca.certificate], NOW)

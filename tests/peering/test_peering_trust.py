@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from p2pnode.config import PeerEntry, PeerTable
+from p2pnode.config.pins import read_certificate
 from p2pnode.peering.table import PeerTableHolder
-from p2pnode.peering.trust import PeerTrust, TrustError, pin_of
+from p2pnode.peering.trust import PeerTrust, TrustError
 from p2pnode.pki import Identity
 from tests.peering.peering_kit import NOW, Pki
 
@@ -78,7 +79,7 @@ def test_a_moment_outside_its_lifetime_makes_a_certificate_nobodys(pki: Pki) -> 
 def test_what_is_no_certificate_is_nobodys(pki: Pki, der: bytes) -> None:
     trust = _trust(PeerEntry(name="a", ca=pki.ca.certificate_file, operators=("DE*ABC",)))
     assert trust.peer_of(der) is None
-    assert pin_of(der) is None
+    assert read_certificate(der) is None
 
 
 def test_two_peers_with_one_key_are_refused(pki: Pki) -> None:

@@ -30,9 +30,9 @@ def unknown_curve(pki: Pki, file: Path) -> Path:
 
 def test_a_certificate_with_a_key_of_an_unknown_kind_is_named(pki: Pki, tmp_path: Path) -> None:
     file = unknown_curve(pki, tmp_path / "odd.pem")
-    with pytest.raises(TrustError, match=r"peer 'a': .*odd.pem has a key of a kind that is not known"):
+    with pytest.raises(TrustError, match=r"peer 'a': .*odd.pem .*a key of a kind that is not known"):
         PeerTrust(PeerTable([PeerEntry(name="a", certificate=file)]))
-    with pytest.raises(TrustError, match="of a key of a kind that is not known"):
+    with pytest.raises(TrustError, match="a key of a kind that is not known"):
         read_chain(file)
 
 
