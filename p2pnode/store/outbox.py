@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, literal, select, update
 
 from p2pnode.roaming.outbox_records import (
     BreakerRecord,
@@ -118,28 +118,31 @@ class OutboxWriting(SessionLookups):
         self._writing.run(_PUT_REACHED, REACHED.encode(record))
 
 
+def _is(state: QueueState) -> ColumnElement[bool]:
+    """The condition of the partial indexes, which the database knows by its text only."""
+    return _TABLE.c.state == literal(state.value, literal_execute=True)
+
+
 def waiting(connection: Connection, peer: str, lane: str, after: int, limit: int) -> list[QueuedRecord]:
     """The messages that wait in a lane behind this id, oldest first."""
     c = _TABLE.c
-    query = select(*OUTBOX.columns).where(
-        c.peer == peer, c.lane == lane, c.id > after, c.state == QueueState.WAITING.value
-    )
+    query = select(*OUTBOX.columns).where(c.peer == peer, c.lane == lane, c.id > after, _is(QueueState.WAITING))
     return records(connection, OUTBOX, query.order_by(c.id).limit(limit))
 
 
 def lanes(connection: Connection) -> list[tuple[str, str]]:
     """The lanes in which something waits, as peer and lane."""
-    query = select(_TABLE.c.peer, _TABLE.c.lane).where(_TABLE.c.state == QueueState.WAITING.value).distinct()
+    query = select(_TABLE.c.peer, _TABLE.c.lane).where(_is(QueueState.WAITING)).distinct()
     return [(str(row[0]), str(row[1])) for row in connection.execute(query)]
 
 
-def listed(connection: Connection, peer: str | None, state: str | None, limit: int) -> list[QueuedRecord]:
+def listed(connection: Connection, peer: str | None, state: QueueState | None, limit: int) -> list[QueuedRecord]:
     """The messages of the outbox, oldest first."""
     query = select(*OUTBOX.columns).order_by(_TABLE.c.id).limit(limit)
     if peer is not None:
         query = query.where(_TABLE.c.peer == peer)
     if state is not None:
-        query = query.where(_TABLE.c.state == state)
+        query = query.where(_is(state))
     return records(connection, OUTBOX, query)
 
 
@@ -162,17 +165,14 @@ def one(connection: Connection, number: int) -> QueuedRecord | None:
 
 def counts(connection: Connection) -> dict[str, QueueCount]:
     """How much is in the outbox for each peer."""
-    oldest = func.min(_TABLE.c.created_at)
-    query = select(_TABLE.c.peer, _TABLE.c.state, func.count(), oldest).group_by(_TABLE.c.peer, _TABLE.c.state)
-    found: dict[str, QueueCount] = {}
-    for peer, state, count, since in connection.execute(query):
-        so_far = found.get(peer, QueueCount())
-        found[peer] = (
-            QueueCount(so_far.waiting, count, so_far.oldest)
-            if state == QueueState.DEAD.value
-            else QueueCount(count, so_far.dead, from_us(since))
-        )
-    return found
+    c = _TABLE.c
+    each = select(c.peer, func.count(), func.min(c.id)).group_by(c.peer)
+    dead = {peer: count for peer, count, _ in connection.execute(each.where(_is(QueueState.DEAD)))}
+    waiting = connection.execute(each.where(_is(QueueState.WAITING))).all()
+    oldest = select(c.peer, c.created_at).where(c.id.in_([first for _, _, first in waiting]))
+    since = {peer: from_us(at) for peer, at in connection.execute(oldest)}
+    found = {peer: QueueCount(count, dead.pop(peer, 0), since.get(peer)) for peer, count, _ in waiting}
+    return found | {peer: QueueCount(0, count) for peer, count in dead.items()}
 
 
 def breakers(connection: Connection) -> list[BreakerRecord]:

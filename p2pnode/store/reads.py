@@ -177,7 +177,7 @@ def _cdrs(
             outbox.session_key == cdr.c.key,
             outbox.peer == peer,
             outbox.lane == lane,
-            outbox.state == QueueState.WAITING.value,
+            outbox.state != QueueState.DEAD.value,  # "waits" would have the whole lane read for each CDR
         )
         conditions.append(~exists(tables.outbox.c.id).where(*waits))
     query = select(*columns).where(*conditions).order_by(cdr.c.received_at, cdr.c.key)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from p2pnode.roaming.outbox_records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, ReachedRecord
+from p2pnode.roaming.outbox_records import (
+    BreakerRecord,
+    DeliveryRecord,
+    QueueCount,
+    QueuedRecord,
+    QueueState,
+    ReachedRecord,
+)
 from p2pnode.roaming.published_records import (
     AuthenticationRecord,
     EvseFilter,
@@ -210,7 +217,7 @@ class SqlStore:
         return await self._reader.search(outbox.lanes)
 
     async def outbox(
-        self, peer: str | None = None, state: str | None = None, limit: int = 100
+        self, peer: str | None = None, state: QueueState | None = None, limit: int = 100
     ) -> Sequence[QueuedRecord]:
         """The messages of the outbox, oldest first."""
         return await self._reader.search(lambda connection: outbox.listed(connection, peer, state, limit))

@@ -19,6 +19,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    text,
 )
 
 
@@ -158,6 +159,18 @@ outbox = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
 )
+WAITING, DEAD = text("state = 'waiting'"), text("state = 'dead'")
+Index(
+    "ix_outbox_waiting",
+    outbox.c.peer,
+    outbox.c.lane,
+    outbox.c.id,
+    outbox.c.state,
+    sqlite_where=WAITING,
+    postgresql_where=WAITING,
+)
+Index("ix_outbox_dead", outbox.c.peer, outbox.c.id, outbox.c.state, sqlite_where=DEAD, postgresql_where=DEAD)
+# The state is in them so that counts read nothing else.
 
 breaker = Table(
     "breaker",

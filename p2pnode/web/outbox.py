@@ -37,7 +37,7 @@ class OutboxRoutes:
         state = request.query.get("state")
         if state is not None and state not in set(QueueState):
             raise Refusal(HTTPStatus.BAD_REQUEST, f"there is no state {state!r}", "state is waiting or dead")
-        found = await self._node.store.outbox(request.query.get("peer"), state, LISTED)
+        found = await self._node.store.outbox(request.query.get("peer"), QueueState(state) if state else None, LISTED)
         return _json({"messages": [queued_shape(record) for record in found]})
 
     async def _show(self, request: web.Request) -> web.Response:

@@ -1,14 +1,21 @@
 """The outbox in the store: its order, its dead letters, and what a database without one still had to deliver."""
 
+# pyright: reportPrivateUsage=false
+# One test looks at how the database goes about it.
+
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from msgspec.structs import replace
+from sqlalchemy import event
 
-from p2pnode.roaming.outbox_records import QueuedRecord, QueueState
+from p2pnode.roaming.outbox_records import QueueCount, QueuedRecord, QueueState
+from p2pnode.roaming.records import CdrFilter, PageRequest
 from p2pnode.store.database import SESSIONS, Database, migrations
 from p2pnode.store.store import SqlStore
+from p2pnode.store.values import from_us
 from tests.store.store_kit import START, OpenStore
 
 
@@ -53,7 +60,45 @@ async def test_a_dead_letter_is_counted_and_not_read_as_waiting(open_store: Open
         assert [found.id for found in await store.waiting("stromer", "ChargeDetailRecord", 0, 9)] == [record.id + 1]
         (count,) = (await store.outbox_counts()).values()
         assert (count.waiting, count.dead, count.oldest) == (1, 1, START)
-        assert [found.reason for found in await store.outbox(state="dead")] == ["too old"]
+        assert [found.reason for found in await store.outbox(state=QueueState.DEAD)] == ["too old"]
+
+
+async def test_no_lane_and_no_count_reads_what_waits_for_others(tmp_path: Path) -> None:
+    database = Database.at(tmp_path / "p2pnode.db", 1.0)
+    with database.writing().connect() as connection:
+        command.upgrade(migrations(connection, SESSIONS), "0006")
+        connection.exec_driver_sql(
+            "INSERT INTO outbox SELECT 7, 'stromer', 'L', 's', 'O', '', '', '', '', x'', 5, 0, NULL, 'waiting', ''"
+        )
+        connection.commit()
+    asked: list[tuple[str, Any]] = []
+    async with SqlStore.open(tmp_path / "p2pnode.db") as store:
+        engine = store._reader._engine
+        event.listen(engine, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+        assert [found.id for found in await store.waiting("stromer", "L", 0, 9)] == [7]
+        assert await store.lanes() == [("stromer", "L")]
+        assert await store.outbox_counts() == {"stromer": QueueCount(1, 0, from_us(5))}
+        assert await store.outbox("stromer", QueueState.DEAD) == []
+        assert len(await store.outbox_about("stromer", "L", ["s"])) == 1
+        wanted = CdrFilter(None, None, from_us(0), from_us(9), told=("stromer", "L"))
+        assert (await store.cdr_page(wanted, PageRequest())).total == 0
+        with engine.connect() as read:
+            plans = [
+                " ".join(row[3] for row in read.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given))
+                for statement, given in list(asked)
+                if statement.startswith("SELECT")
+            ]
+    assert "SEARCH outbox USING INDEX ix_outbox_session_key (session_key=?)" in plans.pop()
+    assert "SEARCH outbox USING INDEX ix_outbox_session_key (session_key=?)" in plans.pop()
+    assert plans == [
+        "SEARCH outbox USING INDEX ix_outbox_waiting (peer=? AND lane=? AND id>?)",
+        "SCAN outbox USING COVERING INDEX ix_outbox_waiting",
+        "SCAN outbox USING COVERING INDEX ix_outbox_dead",
+        "SCAN outbox USING COVERING INDEX ix_outbox_waiting",
+        "SEARCH outbox USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH outbox USING INDEX ix_outbox_dead (peer=?)",
+        "SEARCH outbox USING INDEX ix_outbox_session_key (session_key=?)",
+    ]
 
 
 async def test_what_a_database_without_an_outbox_had_to_deliver_is_carried_over(tmp_path: Path) -> None:
