@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp.web import BaseRequest
@@ -14,9 +13,8 @@ from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.errors import PeerError, ProtocolError
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH
-from p2pnode.oicp.status import Code
 from p2pnode.peering.face import FaceParts, OicpFace, Receive
-from p2pnode.peering.identity import CallerPolicy, shows_certificate
+from p2pnode.peering.identity import CallerPolicy, shows_certificate, unauthorized
 from p2pnode.peering.tls import ServerTls
 from p2pnode.peering.trust import read_anchors
 from p2pnode.roaming.ports import Outgoing, Received, onward
@@ -47,7 +45,7 @@ class OwnBackend(CallerPolicy):
         if self._asks_certificate:
             _require_certificate(request)
         if "Origin" in request.headers:
-            raise _refusal("A page in a browser does not speak for this party.")
+            raise unauthorized("A page in a browser does not speak for this party.")
         return self._party
 
 
@@ -98,18 +96,14 @@ def passed_on(deliver: Deliver) -> Receive:
     return receive
 
 
-def _refusal(reason: str) -> ProtocolError:
-    return ProtocolError(Code.UNAUTHORIZED_ACCESS, reason, http=HTTPStatus.UNAUTHORIZED)
-
-
 def _require_token(request: BaseRequest, token: str) -> None:
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     same = hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), token.encode())
     if scheme.lower() != "bearer" or not same:
-        raise _refusal("The bearer token is missing or wrong.")
+        raise unauthorized("The bearer token is missing or wrong.")
 
 
 def _require_certificate(request: BaseRequest) -> None:
     """The handshake has accepted none but those the CAs vouch for; here it matters that one was shown."""
     if not shows_certificate(request):
-        raise _refusal("No client certificate was shown.")
+        raise unauthorized("No client certificate was shown.")

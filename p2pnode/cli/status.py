@@ -31,7 +31,6 @@ def status(directory: Path, *, as_json: bool) -> None:
             ("pin", told["pin"]),
             ("pin, spoken", spoken(told["pin"]) if told["pin"] else ""),
             ("certificate until", told["certificate_until"]),
-            ("sessions", ", ".join(f"{count} {state}" for state, count in told["sessions"].items())),
         )
     )
     own = told["outbox"]

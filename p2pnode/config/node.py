@@ -10,19 +10,12 @@ from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection, r
 from p2pnode.config.discovery import DiscoverySection
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import Url
-from p2pnode.config.settings import Port, Settings, is_loopback
+from p2pnode.config.settings import Id, Port, Settings, is_loopback
 from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, Role
 
 FEWEST_SESSION_DAYS = 62
 """A CDR that has been forgotten would be taken for a new one if it came again."""
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        message = "an identifier is not empty"
-        raise ValueError(message)
-    return value
 
 
 def _network(text: str) -> str:
@@ -34,7 +27,6 @@ def _network(text: str) -> str:
 
 
 ProxyAddress = Annotated[str, AfterValidator(_network)]
-OwnId = Annotated[str, AfterValidator(_not_blank)]
 
 
 class NodeSection(Settings):
@@ -44,10 +36,10 @@ class NodeSection(Settings):
         pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
         description="The node's name: lower-case letters, digits, `.`, `_`, `-`.",
     )
-    operators: tuple[OwnId, ...] = Field(
+    operators: tuple[Id, ...] = Field(
         default=(), description="Our OperatorIDs, the principal one first. None: the node plays no CPO."
     )
-    providers: tuple[OwnId, ...] = Field(
+    providers: tuple[Id, ...] = Field(
         default=(), description="Our ProviderIDs, the principal one first. None: the node plays no EMP."
     )
     relay: bool = Field(

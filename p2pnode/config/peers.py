@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from p2pnode.config.pins import PIN, read_signing_key
-from p2pnode.config.settings import Settings, is_loopback
+from p2pnode.config.settings import Id, Settings, is_loopback
 from p2pnode.oicp.dialects import Dialect
 from p2pnode.oicp.identifiers import evse_prefix_key, operator_key, provider_key
 from p2pnode.oicp.operations import BY_NAME, PULL_AUTHENTICATION_DATA, AnyOperation, Role
@@ -22,13 +22,6 @@ def _pin(text: str) -> str:
         message = "a pin is `sha256:` and 64 hexadecimal digits"
         raise ValueError(message)
     return pin
-
-
-def _id(text: str) -> str:
-    if not text.strip():
-        message = "an identifier is not empty"
-        raise ValueError(message)
-    return text
 
 
 def _url(text: str) -> str:
@@ -69,7 +62,6 @@ def _signing_key(text: str) -> str:
 
 Pin = Annotated[str, AfterValidator(_pin)]
 SigningKeyText = Annotated[str, AfterValidator(_signing_key)]
-Id = Annotated[str, AfterValidator(_id)]
 Url = Annotated[str, AfterValidator(_url)]
 AllOrSome = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_all_or_list)]
 

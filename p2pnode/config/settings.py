@@ -3,9 +3,20 @@
 import ipaddress
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        message = "an identifier is not empty"
+        raise ValueError(message)
+    return text
+
+
+Id = Annotated[str, AfterValidator(_not_blank)]
+"""An identifier, as it is written."""
 
 
 class Settings(BaseModel):

@@ -15,6 +15,7 @@ from p2pnode.config.node import PeerFaceSection
 from p2pnode.config.settings import is_loopback
 from p2pnode.oicp.codec import read
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, AUTHORIZE_START
+from p2pnode.peering.card import EVERYWHERE
 from p2pnode.pki import Authority, Identity, Leaf, PkiError, create_identity, issue
 from p2pnode.store.errors import StoreError
 from p2pnode.store.store import SqlStore
@@ -22,7 +23,6 @@ from p2pnode.web.problem import Problem
 from p2pnode.web.samples import OPERATOR, PROVIDER, sample_request
 
 PKI = "pki"
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened at
 PEERS_TEXT = """\
 # The peers of this node, one [[peer]] each. `p2pnode peer list` shows them.
 #

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from p2pnode.config.virtual import VirtualChargePoint
-from p2pnode.lab.stage import Actor, Checks, Crossing, Stage
+from p2pnode.lab.stage import CAPACITY, Actor, Checks, Crossing, Stage
 from p2pnode.oicp.operations import (
     AUTHORIZE_REMOTE_RESERVATION_START,
     AUTHORIZE_REMOTE_RESERVATION_STOP,
@@ -24,8 +24,6 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import SessionState
 
 RESERVED_MINUTES = 60
-CAPACITY = 600
-"""kWh: an electric lorry, so that no battery is full before its driver stops, however slow this machine is."""
 ERROR_INFO = "The latch of the plug does not close."
 
 

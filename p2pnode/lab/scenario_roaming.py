@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from p2pnode.config.virtual import VirtualDriver
 from p2pnode.lab.parties import Party
-from p2pnode.lab.stage import GLANCE_SECONDS, GLANCES, Actor, Checks, Crossing, Named, Stage
+from p2pnode.lab.stage import CAPACITY, GLANCE_SECONDS, GLANCES, Actor, Checks, Crossing, Named, Stage
 from p2pnode.oicp.operations import (
     AUTHORIZE_REMOTE_START,
     AUTHORIZE_REMOTE_STOP,
@@ -22,9 +22,6 @@ from p2pnode.oicp.operations import (
     AnyOperation,
 )
 from p2pnode.oicp.status import Code
-
-CAPACITY = 600
-"""kWh: no battery is full before its driver stops."""
 
 
 class Player(Named, Protocol):

@@ -21,6 +21,8 @@ from p2pnode.oicp.status import Code
 from p2pnode.web.client import AdminClient, AdminRefused, Called
 from p2pnode.web.problem import Problem
 
+CAPACITY = 600
+"""kWh: an electric lorry, so that no battery is full before its driver stops, however slow this machine is."""
 PATIENCE = 5.0
 """Seconds until a message that should have crossed is missed."""
 SHOWN = 400

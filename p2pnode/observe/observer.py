@@ -1,7 +1,7 @@
 """The one place that hears of every message on the wire: it logs, counts, tells, and notes who is alive."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from p2pnode.observe.audit import AuditLog
 
 
-@dataclass(slots=True)
-class _Pulse:
-    heard_at: datetime | None = None
-    failed_at: datetime | None = None
-    failure: str = ""
-    refused_at: datetime | None = None
-    refusal: str = ""
-    sent: int = 0
-    received: int = 0
-
-
 AUDITED: Final = frozenset(
     {Code.UNAUTHORIZED_ACCESS, Code.INCONSISTENT_EVSE_ID, Code.INCONSISTENT_EVCO_ID, Code.SESSION_INVALID}
 )
@@ -46,7 +35,7 @@ class Observer:
         self.metrics = metrics
         self.events = events
         self._now = now
-        self._pulses: dict[str, _Pulse] = {}
+        self._health: dict[str, PeerHealth] = {}
         self.audit_log: AuditLog | None = None
 
     def call(self, outcome: CallOutcome) -> None:
@@ -84,22 +73,22 @@ class Observer:
         self.events.publish(Event("backend", outcome.at, outcome))
 
     def _feel(self, outcome: CallOutcome) -> None:
-        pulse = self._pulses.get(outcome.peer)
-        if pulse is None:
-            pulse = self._pulses[outcome.peer] = _Pulse()
+        health = self._health.get(outcome.peer)
+        if health is None:
+            health = self._health[outcome.peer] = PeerHealth()
         if outcome.verb is Verb.SEND:
-            pulse.sent += 1
+            health.sent += 1
         else:
-            pulse.received += 1
+            health.received += 1
         if outcome.http:
-            pulse.heard_at = outcome.at
+            health.heard_at = outcome.at
             if outcome.code != Code.SUCCESS:
                 way = "sent" if outcome.verb is Verb.SEND else "received"
-                pulse.refused_at = outcome.at
-                pulse.refusal = f"{outcome.operation or 'request'} {way}: {_told(outcome)}"
+                health.refused_at = outcome.at
+                health.refusal = f"{outcome.operation or 'request'} {way}: {_told(outcome)}"
         else:
-            pulse.failed_at = outcome.at
-            pulse.failure = f"{outcome.operation}: {_told(outcome)}"
+            health.failed_at = outcome.at
+            health.failure = f"{outcome.operation}: {_told(outcome)}"
 
     def cdr_checked(self, session_id: str, violations: Sequence[Violation]) -> None:
         """Note what the pre-flight of a CDR of our own has found."""
@@ -125,18 +114,8 @@ class Observer:
 
     def health(self, peer: str) -> PeerHealth:
         """What messages of and to a peer have told since the start."""
-        pulse = self._pulses.get(peer)
-        if pulse is None:
-            return PeerHealth()
-        return PeerHealth(
-            pulse.heard_at,
-            pulse.failed_at,
-            pulse.failure,
-            pulse.refused_at,
-            pulse.refusal,
-            pulse.sent,
-            pulse.received,
-        )
+        health = self._health.get(peer)
+        return PeerHealth() if health is None else replace(health)
 
 
 def _told(outcome: CallOutcome) -> str:

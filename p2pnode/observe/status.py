@@ -14,7 +14,7 @@ NOTHING = QueueCount()
 CLOSED = BreakerRecord(OWN)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PeerHealth:
     """What the messages of and to one peer told. Times are UTC.
 
@@ -40,7 +40,7 @@ class PeerStatus:
     enabled: bool
     operators: tuple[str, ...]
     providers: tuple[str, ...]
-    health: PeerHealth = PeerHealth()
+    health: PeerHealth = field(default_factory=PeerHealth)
     outbox: QueueCount = NOTHING
     breaker: BreakerRecord = CLOSED
 
@@ -70,13 +70,7 @@ class NodeStatus:
     peers: tuple[PeerStatus, ...] = ()
     outbox: QueueCount = NOTHING
     """What our own backend is to get."""
-    sessions: Mapping[str, int] = field(default_factory=dict[str, int])
     cells: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
-
-    @property
-    def uptime(self) -> float:
-        """Seconds since the start."""
-        return (self.at - self.started_at).total_seconds()
 
     def to_json(self) -> bytes:
         """The status as a JSON object, times in ISO 8601."""

@@ -12,11 +12,10 @@ from decimal import Decimal
 from types import UnionType
 from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
+from p2pnode.oicp.codec import MOST_VIOLATIONS
 from p2pnode.oicp.constraints import Constraint, Grammar, Length, OneOf, Places, Range
 from p2pnode.oicp.errors import Violation
 from p2pnode.oicp.model import OicpModel
-
-MOST_VIOLATIONS = 1000
 
 Predicate = Callable[[Any], object]
 Keeps = Callable[[OicpModel], bool]

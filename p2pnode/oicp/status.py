@@ -127,3 +127,7 @@ class StatusCode(OicpModel):
 def _standard(code: Code) -> StatusCode:
     """Made once for each code, because nearly every answer holds one."""
     return StatusCode(code=code, description=code.description)
+
+
+DONE = StatusCode.of(Code.SUCCESS)
+"""What an answer says that went well."""

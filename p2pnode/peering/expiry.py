@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from p2pnode.peering.trust import PeerTrust, read_chain
+from p2pnode.roaming.records import OWN
 
 WARNED = timedelta(days=30)
-OWN = ""
 
 
 @dataclass(frozen=True, slots=True)

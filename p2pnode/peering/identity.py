@@ -47,7 +47,8 @@ def shows_certificate(request: BaseRequest) -> bool:
     return tls is not None and tls.getpeercert(binary_form=True) is not None
 
 
-def _nobody(reason: str) -> ProtocolError:
+def unauthorized(reason: str) -> ProtocolError:
+    """The refusal of a caller who is nobody we know: 017, HTTP 401."""
     return ProtocolError(Code.UNAUTHORIZED_ACCESS, reason, http=HTTPStatus.UNAUTHORIZED)
 
 
@@ -81,14 +82,14 @@ class ByCertificate(CallerPolicy):
         tls = request.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
         if der is None:
-            raise _nobody("No client certificate was shown.")
+            raise unauthorized("No client certificate was shown.")
         peer = self._peers.trust.peer_of(der)
         read = read_certificate(der)
         if peer is None or read is None:
-            raise _nobody(f"The client certificate with the public key {read and read[1]} is no peer's.")
+            raise unauthorized(f"The client certificate with the public key {read and read[1]} is no peer's.")
         until = read[0].not_valid_after_utc.timestamp()
         if self._clock() > until:
-            raise _nobody("The client certificate has ended.")
+            raise unauthorized("The client certificate has ended.")
         return peer, until
 
 
@@ -146,16 +147,16 @@ class ByProxyHeader(CallerPolicy):
     def by_connection(self, request: BaseRequest) -> PeerEntry | None:
         """As in `CallerPolicy`. The header counts only where it comes from a listed proxy, and only once."""
         if not self._is_listed(request.remote):
-            raise _nobody("The connection does not come from a listed proxy.")
+            raise unauthorized("The connection does not come from a listed proxy.")
         values = request.headers.getall(self._header, [])
         if len(values) != 1:
-            raise _nobody("No client certificate was shown.")
+            raise unauthorized("No client certificate was shown.")
         der = self._certificate(values[0])
         if der is None:
-            raise _nobody("The header of the proxy holds no certificate.")
+            raise unauthorized("The header of the proxy holds no certificate.")
         peer = self._peers.trust.peer_of(der, self._now())
         if peer is None:
-            raise _nobody("The client certificate is no peer's, or not valid now.")
+            raise unauthorized("The client certificate is no peer's, or not valid now.")
         return peer
 
 
@@ -168,7 +169,7 @@ class ByIdentifier(CallerPolicy):
     def by_connection(self, request: BaseRequest) -> PeerEntry | None:
         """Nobody yet: plain HTTP tells nothing, but for a browser that a web page sends here."""
         if hdrs.ORIGIN in request.headers:
-            raise _nobody("A page in a browser does not speak for a peer.")
+            raise unauthorized("A page in a browser does not speak for a peer.")
         return None
 
     def by_id(self, role: Role, identifier: str | None) -> PeerEntry | None:

@@ -9,9 +9,10 @@ from p2pnode.config import ConfigError, load_peers
 from p2pnode.config.load import PEERS_DIRECTORY, PEERS_FILE
 from p2pnode.config.peers import PeerTable
 from p2pnode.config.pins import NEXT_IDENTITY_FILE
-from p2pnode.peering.expiry import OWN, Expiry, expiries
+from p2pnode.peering.expiry import Expiry, expiries
 from p2pnode.peering.parts import NodeParts
 from p2pnode.peering.trust import TrustError
+from p2pnode.roaming.records import OWN
 
 EXPIRY_INTERVAL = 21600.0
 """Seconds between two looks for certificates that end soon."""

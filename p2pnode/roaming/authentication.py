@@ -27,7 +27,7 @@ from p2pnode.oicp.identifiers import provider_key
 from p2pnode.oicp.operations import PULL_AUTHENTICATION_DATA, PUSH_AUTHENTICATION_DATA, Role
 from p2pnode.oicp.rules import check, contracts_of_others, errors_in
 from p2pnode.oicp.scalars import ActionType
-from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.oicp.status import DONE, Code
 from p2pnode.roaming.asking import ask_each
 from p2pnode.roaming.evse_rows import Rows
 from p2pnode.roaming.media import medium_of, without_pin
@@ -45,7 +45,6 @@ from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import own_keys
 
-DONE = StatusCode.of(Code.SUCCESS)
 RECORDS = "/ProviderAuthenticationData/AuthenticationDataRecord"
 
 

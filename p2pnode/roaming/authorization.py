@@ -12,7 +12,7 @@ from p2pnode.oicp.authorization import (
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP
-from p2pnode.oicp.status import Code
+from p2pnode.oicp.status import DONE, Code
 from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.asking import ask_counterpart, own_answer, with_session_id
 from p2pnode.roaming.authorize_start import StartSender
@@ -23,7 +23,6 @@ from p2pnode.roaming.ports import Outgoing, Received
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, SessionState, Verb
 from p2pnode.roaming.sessions import Event, moved, note_stop, require_between
 from p2pnode.roaming.starts import (
-    DONE,
     Mint,
     from_reservation,
     same_start,

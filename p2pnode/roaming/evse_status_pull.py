@@ -22,7 +22,7 @@ from p2pnode.oicp.evse_types import SearchCenter
 from p2pnode.oicp.identifiers import evse_key, operator_key, operator_of_evse
 from p2pnode.oicp.mending import read_status_record
 from p2pnode.oicp.operations import Role
-from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.oicp.status import DONE
 from p2pnode.roaming.asking import Reply, ask_each
 from p2pnode.roaming.evse_pull import center_of
 from p2pnode.roaming.merged import Shown, first_hand, shown_to
@@ -35,7 +35,6 @@ from p2pnode.roaming.router import Knowledge, is_foreign_to, resolve
 from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import is_visible, own_keys, visible_prefixes
 
-DONE = StatusCode.of(Code.SUCCESS)
 NEARBY_AT_ONCE = 2000
 
 

@@ -24,6 +24,7 @@ from p2pnode.oicp.operations import (
 )
 from p2pnode.oicp.pricing import EvsePricingType
 from p2pnode.oicp.rules_session import ENERGY_TOLERANCE
+from p2pnode.oicp.scalars import ANY_PROVIDER
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.records import OWN, SessionEvent, SessionRecord, Verb
@@ -35,7 +36,6 @@ PREFLIGHT = f"{CHARGE_DETAIL_RECORD.name} (pre-flight)"
 SLACK = Decimal("1.1")
 """How far above the power of its record a charging point may be: power is published in whole kW."""
 SLACK_SECONDS = 60
-ANY_PROVIDER = "*"
 WARNING = Severity.WARNING
 
 

@@ -17,7 +17,7 @@ from p2pnode.oicp.pricing import (
     PullPricingProductData,
 )
 from p2pnode.oicp.scalars import ANY_PROVIDER
-from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.oicp.status import DONE
 from p2pnode.roaming.asking import ask_each
 from p2pnode.roaming.merged import first_hand, shown_to
 from p2pnode.roaming.party import Party, caller_of
@@ -27,7 +27,6 @@ from p2pnode.roaming.router import Knowledge, resolve
 from p2pnode.roaming.store_ports import Publication
 from p2pnode.roaming.visibility import is_visible
 
-DONE = StatusCode.of(Code.SUCCESS)
 PRODUCTS = "PricingProductDataRecords"
 
 

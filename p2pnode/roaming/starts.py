@@ -13,14 +13,13 @@ from p2pnode.oicp.authorization import (
 )
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.identifiers import evse_key, session_key
-from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.oicp.status import DONE, Code
 from p2pnode.roaming.media import Medium, medium_of, medium_of_stored, stored_identification
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import SessionRecord, SessionState
 from p2pnode.roaming.sessions import Event, moved, require_between, state_at
 
-DONE = StatusCode.of(Code.SUCCESS)
 STARTED = frozenset({SessionState.AUTHORIZED, SessionState.CHARGING})
 
 

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from p2pnode.roaming.outbox_records import (
     BreakerRecord,
@@ -26,11 +25,9 @@ from p2pnode.roaming.published_records import (
     EvsePricingRecord,
     EvseRecord,
     EvseVersions,
-    HistoryGone,
     ProductRecord,
     StatusRecord,
 )
-from p2pnode.roaming.recent import Recent
 from p2pnode.roaming.records import (
     CdrFilter,
     CdrPage,
@@ -44,28 +41,21 @@ from p2pnode.roaming.records import (
     SessionRecord,
     SessionState,
 )
-from p2pnode.store import outbox, reads, retention, search, tables
+from p2pnode.store import outbox, reads, retention, search
 from p2pnode.store.clock import LogicalClock
 from p2pnode.store.connection import WriteConnection
 from p2pnode.store.database import Database
 from p2pnode.store.publication import SqlPublication, changed_mark
 from p2pnode.store.reader import SEARCHES, ReadConnection, Reader
+from p2pnode.store.snapshots import Snapshots
 from p2pnode.store.transaction import Keep, SqlTransaction, Start
 from p2pnode.store.values import from_us, to_us
 from p2pnode.store.writer import Writer
 
 T = TypeVar("T")
-Made = TypeVar("Made")
 
 PURGED_AT_ONCE = 2000
 """How many versions one transaction of `purge` removes, so that nobody else waits long for theirs."""
-
-
-EARLIEST = to_us(datetime.min.replace(tzinfo=UTC))
-BOOKMARKS = 4096
-"""How many ends of pages are remembered: the next page begins there instead of counting from the first record."""
-
-ReadPage = Callable[[Connection, EvseFilter, PageRequest, search.Place | None], tuple[T, search.Place | None]]
 
 
 def utc_now() -> datetime:
@@ -105,8 +95,7 @@ class SqlStore:
         publication = SqlPublication(connections.publishing, self._clock)
         self._publisher = Writer("store-publisher", connections.publishing, publication, self._clock.settle)
         self._reader = Reader(connections.searching, connections.looking_up, connections.glancing)
-        # Where pages end that have been read lately: the state they are cut from never changes.
-        self._ends: Recent[tuple[EvseFilter, PageRequest], search.Place] = Recent(BOOKMARKS)
+        self._snapshots = Snapshots(self._reader, self._clock)
 
     @classmethod
     @asynccontextmanager
@@ -261,16 +250,15 @@ class SqlStore:
 
     async def evse_page(self, wanted: EvseFilter, page: PageRequest) -> Sequence[EvseRecord]:
         """One page of EVSE data records, by operator, EVSE and owner. Raises HistoryGone."""
-        return await self._evse_page(wanted, page, search.page, list)
+        return await self._snapshots.page(wanted, page, search.page, list)
 
     async def evse_versions(self, wanted: EvseFilter, page: PageRequest, made: Callable[[EvseVersions], T]) -> T:
         """What `made` makes, off the event loop, of what an answer needs of `evse_page`. Raises HistoryGone."""
-        return await self._evse_page(wanted, page, search.versions, made)
+        return await self._snapshots.page(wanted, page, search.versions, made)
 
     async def evse_count(self, wanted: EvseFilter) -> int:
         """How many EVSE data records the filter selects. Raises HistoryGone."""
-        wanted = self._settled(wanted)
-        return await self._search_evses(wanted, lambda connection: search.count(connection, wanted))
+        return await self._snapshots.count(wanted)
 
     async def lacks_evse(self, owner: str, evse_key: str, operator_key: str | None = None) -> bool:
         """Whether the owner has published EVSE data (for the operator), and none of this EVSE."""
@@ -299,7 +287,7 @@ class SqlStore:
     ) -> Sequence[ProductRecord]:
         """Pricing products, ordered by operator, provider and product."""
         self._clock.read()  # what changes from here on does so later
-        changed_since = self._seen_before(changed_since)
+        changed_since = self._snapshots.seen_before(changed_since)
         return await self._reader.search(lambda c: reads.products(c, owners, operator_keys, changed_since, product_id))
 
     async def evse_pricing(
@@ -312,7 +300,7 @@ class SqlStore:
     ) -> Sequence[EvsePricingRecord]:
         """EVSE pricing, ordered by operator and EVSE."""
         self._clock.read()  # as above
-        since = self._seen_before(changed_since)
+        since = self._snapshots.seen_before(changed_since)
         return await self._reader.search(lambda c: reads.evse_pricing(c, owners, operator_keys, since, evse_key))
 
     async def authentication(self, kind: str, key: str) -> Sequence[AuthenticationRecord]:
@@ -364,42 +352,6 @@ class SqlStore:
     async def check(self) -> Sequence[str]:
         """What is wrong with the database files, in sentences; empty where nothing is. Reads all of them."""
         return await self._reader.search(reads.faults)
-
-    async def _evse_page(
-        self, wanted: EvseFilter, page: PageRequest, read: ReadPage[T], made: Callable[[T], Made]
-    ) -> Made:
-        wanted = self._settled(wanted)
-        after = self._ends.get((wanted, PageRequest(page.page - 1, page.size)))
-
-        def work(connection: Connection) -> tuple[Made, search.Place | None]:
-            found, end = read(connection, wanted, page, after)
-            return made(found), end
-
-        found, end = await self._search_evses(wanted, work)
-        if end is not None:
-            self._ends.put((wanted, page), end)
-        return found
-
-    def _settled(self, wanted: EvseFilter) -> EvseFilter:
-        """The filter with moments whose state has been decided, and was there to be seen."""
-        as_of = min(wanted.as_of, self.clock())
-        since = self._seen_before(wanted.changed_since)
-        return replace(wanted, as_of=as_of, changed_since=None if since is None else min(since, as_of))
-
-    def _seen_before(self, called: datetime | None) -> datetime | None:
-        """A moment whose state somebody has seen who called then."""
-        return None if called is None else from_us(max(self._clock.before(to_us(called)), EARLIEST))
-
-    async def _search_evses(self, wanted: EvseFilter, work: Callable[[Connection], T]) -> T:
-        oldest = to_us(wanted.changed_since or wanted.as_of)
-
-        def run(connection: Connection) -> T:
-            kept_since = reads.mark(connection, tables.HISTORY)
-            if oldest < kept_since:
-                raise HistoryGone(from_us(kept_since))
-            return work(connection)
-
-        return await self._reader.search(run)
 
 
 def _connect(database: Database, left_out: Callable[[str], None]) -> Connections:
