@@ -12,15 +12,18 @@ from typing import Any
 
 import pytest
 
-from p2pnode.config.load import NODE_FILE
+from p2pnode.config.files import Place, changed
+from p2pnode.config.load import NODE_FILE, load_node
 from p2pnode.store.checking import KINDS
 from p2pnode.store.tables import published, sessions
 from tests.child_node import ChildNode, child_node, command
-from tests.hostile_target import UID
+from tests.hostile_target import EVCO_ID, PIN, UID
 from tests.peering.peering_kit import until
 from tests.whole_nodes import databases, rows_of
 
 TAKEN = "backup.tar.gz"
+TOKEN = "a token of thirty-two characters"
+LEFT_OUT = ["private keys", "backend_face.token", "admin_face.token", "emp.virtual.drivers.0.pin"]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -63,7 +66,7 @@ async def test_a_backup_under_load_has_everything_acknowledged_before_and_can_be
             stream.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
     taken = told(capsys)
-    assert (taken["files"], taken["has_key"], taken["rows"]["evse"]) == ([], False, 2)
+    assert (taken["files"], taken["has_secrets"], taken["rows"]["evse"]) == ([], False, 2)
     assert (tmp_path / TAKEN).stat().st_mode & 0o777 == 0o600
 
     assert await command("store", "restore", tmp_path / TAKEN, node.directory) == 1
@@ -104,27 +107,44 @@ async def test_what_was_written_after_the_backup_is_kept_beside_what_is_put_back
     assert not list(node.directory.glob("*-wal"))
 
 
-async def test_a_node_is_moved_with_its_backup_and_without_its_key_unless_that_is_asked_for(
+async def test_a_node_is_moved_with_its_backup_and_without_its_secrets_unless_they_are_asked_for(
     node: ChildNode, tmp_path: Path, capsys: Capture
 ) -> None:
     await node.whole_session(1)
     bare, whole, secret = (tmp_path / name for name in ("bare.tar.gz", "whole.tar.gz", "secret.tar.gz"))
     await node.process.stop()
+    file = node.directory / NODE_FILE
+    changes: dict[Place, object] = {
+        ("admin_face", "token"): TOKEN,
+        ("backend_face", "token"): TOKEN[::-1],
+        ("emp", "virtual", "drivers"): [{"evco_id": EVCO_ID, "pin": PIN}],
+    }
+    file.write_text(f"# by hand\n{changed(file.read_text(), changes)}")
     assert await command("store", "backup", bare, "--dir", node.directory) == 0
     assert await command("store", "backup", whole, "--dir", node.directory, "--with-config") == 0
-    assert await command("store", "backup", secret, "--dir", node.directory, "--with-config", "--with-key") == 0
+    assert f"left out, as --with-secrets was not said: {', '.join(LEFT_OUT)}" in capsys.readouterr().err
+    assert await command("store", "backup", secret, "--dir", node.directory, "--with-config", "--with-secrets") == 0
     with tarfile.open(whole) as archive:
-        files = [archive.extractfile(member) for member in archive]
-        assert not any(b"PRIVATE KEY" in file.read() for file in files if file is not None)
+        contents = [opened.read() for member in archive if (opened := archive.extractfile(member)) is not None]
+        for kept_back in (b"PRIVATE KEY", TOKEN.encode(), TOKEN[::-1].encode(), PIN.encode()):
+            assert not any(kept_back in content for content in contents)
         assert "node/peers.d/partner.toml" in archive.getnames()
     assert await command("store", "restore", bare, tmp_path / "elsewhere") == 1
     capsys.readouterr()
-    for file, lacks_key in ((whole, True), (secret, False)):
-        place = tmp_path / f"from {file.name}"
-        assert await command("store", "restore", file, place, "--json") == 0
-        assert told(capsys)["lacks_key"] is lacks_key
-        assert (place / NODE_FILE).read_bytes() == (node.directory / NODE_FILE).read_bytes()
+    for taken, is_whole in ((whole, False), (secret, True)):
+        place = tmp_path / f"from {taken.name}"
+        assert await command("store", "restore", taken, place, "--json") == 0
+        found = told(capsys)
+        assert found["lacks_key"] is not is_whole
+        assert ((place / NODE_FILE).read_bytes() == file.read_bytes()) is is_whole
         assert rows_of(place / node.store.name) == rows_of(node.store)
+        if not is_whole:
+            assert (found["new_tokens"], found["missing"]) == (LEFT_OUT[1:3], LEFT_OUT[3:])
+            tokens = [load_node(place).admin_face.token, load_node(place).backend_face.token]
+            assert None not in tokens
+            assert len({*tokens, TOKEN, TOKEN[::-1]}) == 4
+    assert await command("store", "restore", whole, node.directory, "--with-config", "--json") == 0
+    assert (told(capsys)["new_tokens"], load_node(node.directory).admin_face.token) == ([], TOKEN)
 
 
 async def test_a_backup_that_is_not_whole_puts_nothing_in_place(

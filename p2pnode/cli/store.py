@@ -23,29 +23,36 @@ def store() -> None:
 @store.command(
     epilog=example(
         "p2pnode store backup monday.tar.gz --dir my-node",
-        "p2pnode store backup whole.tar.gz --dir my-node --with-config --with-key",
+        "p2pnode store backup whole.tar.gz --dir my-node --with-config --with-secrets",
     )
 )
 @click.argument("file", type=FILE)
 @click.option("--with-config", is_flag=True, help="Also the configuration, the peer table and the certificates.")
-@click.option("--with-key", is_flag=True, help="Also the private keys of the directory: keep such a file like them.")
+@click.option(
+    "--with-secrets",
+    is_flag=True,
+    help="Also private keys, and tokens and PINs of the configuration: keep it like them.",
+)
 @directory_option
 @json_option
-def backup(file: Path, *, with_config: bool, with_key: bool, directory: Path, as_json: bool) -> None:
+def backup(file: Path, *, with_config: bool, with_secrets: bool, directory: Path, as_json: bool) -> None:
     """Write a copy of the store to FILE while the node runs, or when it does not.
 
     The copy is consistent and has been checked; everything the node has acknowledged before is in it. FILE is a
     tar.gz readable by its owner only. Without --with-config it holds the two databases alone.
     """
-    taken = archive.take(directory, file, datetime.now(UTC), with_config=with_config, with_key=with_key)
+    taken = archive.take(directory, file, datetime.now(UTC), with_config=with_config, with_secrets=with_secrets)
     if as_json:
         show_json(asdict(taken) | {"file": str(taken.file)})
         return
     say(f"{taken.file} holds {_counted(taken.rows)}; {taken.size} bytes")
     if taken.files:
         say(f"also {', '.join(taken.files)}")
-    if taken.has_key:
-        say("it holds the node's private key: whoever has the file can speak for this node")
+    if taken.has_secrets:
+        say("it holds private keys, tokens and PINs: whoever has the file can speak for this node")
+    elif with_config:
+        left_out = ", ".join(("private keys", *taken.left_out))
+        say(f"left out, as --with-secrets was not said: {left_out}")
     _tell_unreadable(taken.unreadable)
     say(f"put it back with: p2pnode store restore {taken.file} {directory}")
 
@@ -71,6 +78,10 @@ def restore(file: Path, directory: Path, *, with_config: bool, as_json: bool) ->
     for path in restored.former:
         say(f"  kept: {path}")
     _tell_unreadable(restored.unreadable)
+    for setting in restored.new_tokens:
+        say(f"hint: the file holds no {setting}; p2pnode.toml has a new one, to be told to whoever shows it")
+    for setting in restored.missing:
+        say(f"hint: the file holds no {setting}; set it in p2pnode.toml")
     if restored.lacks_key:
         say("hint: the file holds no private key; put the node's key where peer_face.key in p2pnode.toml says")
     say(f"start the node with: p2pnode run {directory}")

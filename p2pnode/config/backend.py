@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from p2pnode.config.peers import Url
-from p2pnode.config.settings import Port, Settings, is_loopback
+from p2pnode.config.settings import SECRET, Port, Settings, is_loopback
 from p2pnode.config.virtual import VirtualCpo, VirtualEmp
 
 VIRTUAL = "virtual"
@@ -22,7 +22,11 @@ class BackendFaceSection(Settings):
     host: str = Field(default="127.0.0.1", description="The address to listen at.")
     port: Port = Field(default=7001, description="The port to listen at; 0 for any free one.")
     token: str | None = Field(
-        default=None, min_length=16, repr=False, description="The bearer token the backend shows with every message."
+        default=None,
+        min_length=16,
+        repr=False,
+        json_schema_extra=SECRET,
+        description="The bearer token the backend shows with every message.",
     )
     certificate: Path | None = Field(
         default=None, description="The TLS certificate of the face, PEM, with its issuers after it. None: plain HTTP."
@@ -78,7 +82,12 @@ class BackendSection(Settings):
     insecure: bool = Field(
         default=False, description="For `http`: allow plain HTTP to a host that is not this machine."
     )
-    settings: dict[str, Any] = Field(default={}, repr=False, description="For a plug-in: whatever it wants to be told.")
+    settings: dict[str, Any] = Field(
+        default={},
+        repr=False,
+        json_schema_extra=SECRET,
+        description="For a plug-in: whatever it wants to be told, secrets among it.",
+    )
 
     @model_validator(mode="after")
     def _fits_the_backend(self) -> "BackendSection":

@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,32 @@ def write_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
 def write_toml(file: Path, document: dict[str, Any]) -> None:
     """Write the document so that the file is there whole or not at all, readable by its owner only."""
     write_file(file, tomli_w.dumps(document).encode())
+
+
+def changed(text: str, changes: Mapping[Place, object]) -> str:
+    """The document with some settings changed, or for None taken out; the rest keeps its form where that can be."""
+    document = tomllib.loads(text)
+    lines, known = text.splitlines(), _lines(text)
+    for place, value in changes.items():
+        *tables, key = place
+        table: Any = document
+        for step in tables:
+            table = table.setdefault(step, {}) if isinstance(step, str) else table[step]
+        is_there = (number := known.get(place)) is not None
+        at = known.get(tuple(tables), 0) if number is None else number
+        if value is None:
+            table.pop(key, None)
+            written = ""
+        else:
+            table[key] = value
+            written = tomli_w.dumps({str(key): value}).strip()
+        if at:
+            lines[at - 1] = written if is_there else f"{lines[at - 1]}\n{written}"
+    try:
+        draft = "\n".join(lines) + "\n"
+        return draft if tomllib.loads(draft) == document else tomli_w.dumps(document)
+    except tomllib.TOMLDecodeError:  # it did not stand on one line
+        return tomli_w.dumps(document)
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int | None:

@@ -10,7 +10,7 @@ from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection, r
 from p2pnode.config.discovery import DiscoverySection
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import Url
-from p2pnode.config.settings import Id, Port, Settings, is_loopback
+from p2pnode.config.settings import SECRET, Id, Port, Settings, is_loopback
 from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, Role
 
 FEWEST_SESSION_DAYS = 62
@@ -135,6 +135,7 @@ class AdminFaceSection(Settings):
         default=None,
         min_length=16,
         repr=False,
+        json_schema_extra=SECRET,
         description="The bearer token callers show; off loopback this or `client_ca` is needed.",
     )
     tls: Literal["on", "off"] = Field(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from p2pnode.config.settings import Settings
+from p2pnode.config.settings import SECRET, Settings
 from p2pnode.oicp.constraints import Grammar
 from p2pnode.oicp.scalars import COUNTRY_CODE, CURRENCY_ID, EVCO_ID, EVSE_ID, UID
 
@@ -84,7 +84,12 @@ class VirtualDriver(Settings):
         default=None, repr=False, description="The EvcoID of the driver's contract."
     )
     pin: str | None = Field(
-        default=None, repr=False, min_length=1, max_length=72, description="The PIN that goes with the EvcoID."
+        default=None,
+        repr=False,
+        json_schema_extra=SECRET,
+        min_length=1,
+        max_length=72,
+        description="The PIN that goes with the EvcoID.",
     )
     plug_and_charge: bool = Field(default=False, description="Whether the car itself may present the EvcoID.")
     locked: bool = Field(default=False, description="Whether the contract is locked (status code 200).")

@@ -16,12 +16,14 @@ from typing import Any, cast
 
 from p2pnode import __version__
 from p2pnode.config import ConfigError, load_node
+from p2pnode.config.files import Place, write_file
 from p2pnode.config.load import NODE_FILE, PEERS_DIRECTORY, PEERS_FILE
 from p2pnode.oicp.codec import members_of
 from p2pnode.store import backup, checking
 from p2pnode.store.checking import Checked
 from p2pnode.store.database import Database
 from p2pnode.store.errors import StoreError
+from p2pnode.web.archived_settings import completed, read_places, shown, stripped
 from p2pnode.web.problem import Problem
 from p2pnode.web.serving import held
 
@@ -30,6 +32,7 @@ MANIFEST = "manifest.json"
 SESSIONS, PUBLISHED = "store/sessions.db", "store/published.db"
 OF_NODE = "node/"
 """What the names of files of the node's directory begin with in an archive."""
+NODE_MEMBER = f"{OF_NODE}{NODE_FILE}"
 CERTIFICATES = frozenset({".pem", ".crt", ".cer"})
 PRIVATE_KEY = b"PRIVATE KEY-----"
 KEY_FILES = frozenset({".key", ".p12", ".pfx", ".der"})
@@ -48,13 +51,17 @@ class Taken:
     size: int
     rows: Mapping[str, int]
     files: tuple[str, ...]
-    has_key: bool
+    has_secrets: bool
+    left_out: tuple[str, ...]
     unreadable: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore has put in place, what it has kept of what was there, and rows of the archive nobody can read."""
+    """What a restore has put in place, what it has kept of what was there, and rows of the archive nobody can read.
+
+    `new_tokens` are the settings of tokens that were made anew, `missing` those of other secrets the archive lacks.
+    """
 
     made_at: str
     rows: Mapping[str, int]
@@ -62,13 +69,15 @@ class Restored:
     former: tuple[str, ...]
     unreadable: tuple[str, ...]
     lacks_key: bool
+    new_tokens: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
-def take(directory: Path, file: Path, now: datetime, *, with_config: bool, with_key: bool) -> Taken:
+def take(directory: Path, file: Path, now: datetime, *, with_config: bool, with_secrets: bool) -> Taken:
     """Write the archive of the node in this directory, which may be running. Raises Problem; then there is none.
 
-    With its configuration come the peer table and the certificates of the directory, never a private key: that takes
-    `with_key`.
+    With its configuration come the peer table and the certificates of the directory, but never a secret of these, nor
+    a private key: that takes `with_secrets`.
     """
     database = store_of(directory)
     if file.exists():
@@ -78,26 +87,34 @@ def take(directory: Path, file: Path, now: datetime, *, with_config: bool, with_
             copies = backup.copy(database, Path(work))
             checked = _require_sound(checking.check(Database.at(copies[0], LOCK_SECONDS)), "the store")
             members = dict(zip((SESSIONS, PUBLISHED), copies, strict=True))
-            members |= _files_of(directory, with_config=with_config, with_key=with_key)
+            members |= _files_of(directory, with_config=with_config, with_secrets=with_secrets)
+            left_out: list[Place] = []
+            if NODE_MEMBER in members and not with_secrets:
+                members[NODE_MEMBER] = Path(work) / NODE_FILE
+                text, left_out = stripped(directory)
+                write_file(members[NODE_MEMBER], text.encode())
             manifest = {
                 "format": FORMAT,
                 "version": __version__,
                 "made_at": now.isoformat(),
                 "revisions": [each.revision for each in checked],
                 "files": {name: _digest(path) for name, path in members.items()},
+                "left_out": left_out,
             }
             draft = Path(work) / "archive"
             _write(draft, manifest, members)
             draft.replace(file)
+    except ConfigError as error:
+        raise Problem(str(error), "correct the file") from error
     except StoreError as error:
         raise Problem(f"no backup was made: {error}", "`p2pnode store check` tells what is wrong with it") from error
     except OSError as error:
         raise Problem(
             f"{file} cannot be written: {error.strerror}", "is the place writable, with room left?"
         ) from error
-    has_key = any(_is_key(path) for name, path in members.items() if name.startswith(OF_NODE))
     named = tuple(name.removeprefix(OF_NODE) for name in members if name.startswith(OF_NODE))
-    return Taken(file, file.stat().st_size, _rows(checked), named, has_key, _unreadable(checked))
+    without = tuple(shown(place) for place in left_out)
+    return Taken(file, file.stat().st_size, _rows(checked), named, with_secrets, without, _unreadable(checked))
 
 
 def put_back(file: Path, directory: Path, now: datetime, *, with_config: bool) -> Restored:
@@ -111,7 +128,7 @@ def put_back(file: Path, directory: Path, now: datetime, *, with_config: bool) -
     with tempfile.TemporaryDirectory(prefix="p2pnode-restore-") as work, _opened(file) as archive:
         manifest = _manifest(archive, file)
         names = [name for name in manifest["files"] if name.startswith(OF_NODE)]
-        if is_new and f"{OF_NODE}{NODE_FILE}" not in names:
+        if is_new and NODE_MEMBER not in names:
             raise Problem(
                 f"there is no node in {directory}, and {file} holds no configuration",
                 "name the directory of a node, or make one with `p2pnode init`",
@@ -123,7 +140,13 @@ def put_back(file: Path, directory: Path, now: datetime, *, with_config: bool) -
         (source / SESSIONS).rename(copies.path)
         (source / PUBLISHED).rename(copies.published.path)
         checked = _require_sound(checking.check(copies), str(file))
+        made: list[Place] = []
+        missing: list[Place] = []
         try:
+            if NODE_MEMBER in names and (is_new or with_config):
+                places = read_places(manifest.get("left_out"))
+                text, made, missing = completed(source / NODE_MEMBER, places, directory)
+                write_file(source / NODE_MEMBER, text.encode())
             if is_new:
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             with held(directory):
@@ -131,6 +154,8 @@ def put_back(file: Path, directory: Path, now: datetime, *, with_config: bool) -
                 database = store_of(directory)
                 swapped = backup.swap(database, copies, suffix)
                 config = load_node(directory)
+        except ConfigError as error:
+            raise Problem(str(error), "correct the file") from error
         except StoreError as error:
             raise Problem(f"nothing was restored: {error}", "stop what uses it, then restore again") from error
         except OSError as error:
@@ -142,6 +167,8 @@ def put_back(file: Path, directory: Path, now: datetime, *, with_config: bool) -
             (*(str(path) for path in swapped.former), *former),
             _unreadable(checked),
             config.peer_face.tls == "on" and not config.peer_face.key.exists(),
+            tuple(shown(place) for place in made),
+            tuple(shown(place) for place in missing),
         )
 
 
@@ -170,18 +197,17 @@ def _require_sound(checked: Sequence[Checked], what: str) -> Sequence[Checked]:
     return checked
 
 
-def _files_of(directory: Path, *, with_config: bool, with_key: bool) -> dict[str, Path]:
+def _files_of(directory: Path, *, with_config: bool, with_secrets: bool) -> dict[str, Path]:
     """The files of the directory that an archive takes along, by their names in it."""
     found: list[Path] = []
     if with_config:
         found = [directory / NODE_FILE, directory / PEERS_FILE, *(directory / PEERS_DIRECTORY).glob("*.toml")]
         found += [path for path in directory.rglob("*") if path.suffix in CERTIFICATES]
-    if with_key:
+    if with_secrets:
         found += [path for path in directory.rglob("*") if path.suffix in CERTIFICATES | KEY_FILES and _is_key(path)]
     files = sorted({path for path in found if path.is_file() and path.stat().st_size <= LARGEST_FILE})
-    return {
-        f"{OF_NODE}{path.relative_to(directory).as_posix()}": path for path in files if with_key or not _is_key(path)
-    }
+    taken = (path for path in files if with_secrets or not _is_key(path))
+    return {f"{OF_NODE}{path.relative_to(directory).as_posix()}": path for path in taken}
 
 
 def _is_key(path: Path) -> bool:

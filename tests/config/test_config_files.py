@@ -1,11 +1,13 @@
 """`peers.toml` and `peers.d/`: read together, written one by one, wrong entries named."""
 
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from p2pnode.config import ConfigError, PeerEntry, load_peers, remove_peer, save_peer
+from p2pnode.config.files import changed
 
 PIN = "sha256:" + "0b" * 32
 LISTED = """
@@ -104,3 +106,17 @@ def test_nothing_is_left_behind_where_writing_fails(tmp_path: Path) -> None:
     with pytest.raises((ConfigError, OSError)):
         save_peer(tmp_path, PeerEntry(name="c"))
     assert [file.name for file in (tmp_path / "peers.d").iterdir()] == ["c.toml"]
+
+
+def test_a_setting_is_changed_in_its_line_and_the_rest_keeps_its_form() -> None:
+    text = '# by hand\n[admin_face]\nport = 7002   # as ever\ntoken = "a"\n\n[node]\nname = "n"\n'
+    assert changed(text, {("admin_face", "token"): None}) == text.replace('token = "a"\n', "\n")
+    assert changed(text, {("admin_face", "token"): "b"}) == text.replace('"a"', '"b"')
+    assert changed(text, {("node", "token"): "c"}) == text.replace("[node]\n", '[node]\ntoken = "c"\n')
+
+
+@pytest.mark.parametrize(
+    "text", ['a = {token = "x", b = 1}\n', '[a]\nb = 1\ntoken = """x\n"""\n', 'a.token = "x"\na.b = 1\n']
+)
+def test_what_does_not_stand_on_a_line_of_its_own_is_taken_out_too(text: str) -> None:
+    assert tomllib.loads(changed(text, {("a", "token"): None})) == {"a": {"b": 1}}
