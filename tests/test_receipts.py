@@ -160,6 +160,16 @@ def test_by_another_key_nothing_is_proved(exported: Path) -> None:
     assert run(["receipt", "verify", str(exported)]) == 1
 
 
+def test_by_ones_own_key_nothing_is_proved_and_that_is_said(
+    parties: Parties, exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for made, pin in ((parties.cpo, parties.cpo_pin), (parties.emp, parties.emp_pin)):
+        command = ["receipt", "verify", str(exported), "--dir", str(made.directory), "--pin"]
+        capsys.readouterr()
+        assert run([*command, pin]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {pin} is this node's own key")
+
+
 def test_the_key_may_be_given_as_a_certificate(parties: Parties, exported: Path) -> None:
     key = parties.cpo.identity.trust
     assert run(["receipt", "verify", str(exported), "--key", str(key)]) == 0

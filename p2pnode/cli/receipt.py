@@ -18,9 +18,10 @@ from msgspec import Struct, field
 from p2pnode.cli.directory import config_of
 from p2pnode.cli.files import content_of
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import say, show_json, show_table
+from p2pnode.cli.output import counted, moment, say, show_json, show_table
+from p2pnode.cli.peer_add import own_card
 from p2pnode.config import ConfigError, load_peers
-from p2pnode.config.pins import PIN, read_signing_key
+from p2pnode.config.pins import PIN, pin_of_key, read_signing_key
 from p2pnode.oicp.authorization import AuthorizationStatus
 from p2pnode.oicp.codec import BOM
 from p2pnode.oicp.identifiers import session_key
@@ -34,6 +35,8 @@ from p2pnode.store.store import SqlStore
 from p2pnode.web.problem import Problem
 
 NOT_PROVED = 1
+PIN_SHOWN = len("sha256:") + 12
+"""How much of a pin a table shows: enough to tell two apart; `--json` has all of it."""
 
 
 class _Answer(Struct):
@@ -70,7 +73,7 @@ def show(session_id: str, directory: Path, *, as_json: bool) -> None:
     for number, record in enumerate(found):
         if number:
             click.echo()
-        say(f"{record.operation}, {record.verb.value}, {record.peer}, {record.at.isoformat()}")
+        say(f"{record.operation}, {record.verb.value}, {record.peer}, {moment(record.at)}")
         click.echo(record.request.decode(errors="replace").replace("\r\n", "\n"))
         click.echo()
         click.echo(record.answer.decode(errors="replace").replace("\r\n", "\n"))
@@ -101,7 +104,8 @@ def export(session_id: str, file: Path, directory: Path, *, as_json: bool) -> No
         raise Problem(f"{file} cannot be written: {error.strerror}", "name another file") from error
     if as_json:
         show_json({"file": str(file), "receipts": len(found)})
-    say(f"wrote {len(found)} receipts to {file}; next: p2pnode receipt verify {file} --pin PIN-OF-THE-OTHER-PARTY")
+    say(f"wrote {counted(len(found), 'receipt')} to {file}")
+    say(f"next: p2pnode receipt verify {file} --pin PIN-OF-THE-OTHER-PARTY")
 
 
 @receipt.command(
@@ -128,6 +132,9 @@ def verify(what: str, pins: tuple[str, ...], key: Path | None, directory: Path, 
     them, by the peer table. The exit code is 0 where every receipt holds and the other party has signed, 1 otherwise.
     """
     trusted = _pins(pins, key)
+    for own in trusted & _own(directory):
+        told = f"{own} is this node's own key: it proves nothing about the other party"
+        raise Problem(told, "`p2pnode peer show NAME` shows the other party's", exit_code=2)
     if Path(what).is_file():
         if not trusted:
             raise Problem("whose signature is to be proved is not told", "add --pin or --key of the other party")
@@ -138,7 +145,9 @@ def verify(what: str, pins: tuple[str, ...], key: Path | None, directory: Path, 
     if as_json:
         show_json([each.as_json() for each in checked])
     else:
-        show_table(("operation", "made", "result", "signed by"), [each.row() for each in checked])
+        show_table(
+            ("path", "made", "result", "request signed by", "answer signed by"), [each.row() for each in checked]
+        )
     return 0 if all(each.is_proved for each in checked) else NOT_PROVED
 
 
@@ -168,7 +177,7 @@ class _Checked:
         return self.proof.request.message.target if self.proof else ""
 
     def made(self) -> str:
-        return datetime.fromtimestamp(self.proof.answer.created, UTC).isoformat() if self.proof else ""
+        return moment(datetime.fromtimestamp(self.proof.answer.created, UTC)) if self.proof else ""
 
     def pins(self) -> dict[str, str]:
         if self.proof is None:
@@ -176,8 +185,9 @@ class _Checked:
         return {"request": self.proof.request.key.pin, "answer": self.proof.answer.key.pin}
 
     def row(self) -> Sequence[object]:
-        signed = ", ".join(f"{name} {pin}" for name, pin in self.pins().items())
-        return (self.target, self.made(), self.result, signed)
+        pins = self.pins()
+        signed = (f"{pins[name][:PIN_SHOWN]}…" if name in pins else "" for name in ("request", "answer"))
+        return (self.target, self.made(), self.result, *signed)
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -261,6 +271,15 @@ def _kept(directory: Path, session_id: str) -> Sequence[ReceiptRecord]:
         hint = 'receipts are kept of peers whose entry says signatures = "send" or "require"'
         raise Problem(f"no receipt of a session {session_id} is kept", hint)
     return found
+
+
+def _own(directory: Path) -> frozenset[str]:
+    """The pins of the keys of the node in the directory; none where there is no node."""
+    with suppress(Problem):
+        card = own_card(directory, config_of(directory))
+        signs = card.get("signing_key")
+        return frozenset({str(card["pin"]), *([pin_of_key(read_signing_key(str(signs)))] if signs else [])})
+    return frozenset()
 
 
 def _known(directory: Path, peer: str) -> frozenset[str]:

@@ -8,7 +8,9 @@ import click
 
 from p2pnode.cli.directory import got
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import show_json, show_pairs, show_table
+from p2pnode.cli.output import moment, show_json, show_pairs, show_table
+from p2pnode.oicp.status import described
+from p2pnode.roaming.records import Verb
 
 
 @click.command(epilog=example("p2pnode sessions --dir my-node", "p2pnode sessions SESSION-ID --dir my-node"))
@@ -33,7 +35,7 @@ def sessions(session_id: str | None, directory: Path, *, as_json: bool) -> None:
                     _party(session, "cpo", "operator_id"),
                     _party(session, "emp", "provider_id"),
                     session["energy"],
-                    session["updated_at"],
+                    moment(session["updated_at"]),
                 )
                 for session in told["sessions"]
             ],
@@ -55,17 +57,23 @@ def _show(session: Mapping[str, Any]) -> None:
             ("emp", _party(session, "emp", "provider_id")),
             ("identification", session["identification"]),
             ("energy, kWh", session["energy"]),
-            ("began", session["created_at"]),
-            ("charging since", session["charging_start"]),
-            ("changed", session["updated_at"]),
-            ("expires", session["expires_at"]),
+            ("began", moment(session["created_at"])),
+            ("charging since", moment(session["charging_start"])),
+            ("changed", moment(session["updated_at"])),
+            ("expires", moment(session["expires_at"])),
         )
     )
     click.echo()
     show_table(
-        ("at", "operation", "verb", "peer", "code"),
+        ("at", "operation", "direction", "peer", "answer"),
         [
-            (event["at"], event["operation"], event["verb"], event["peer"] or "own", event["code"])
+            (
+                moment(event["at"]),
+                event["operation"],
+                "received from" if event["verb"] == Verb.RECEIVE else "sent to",
+                event["peer"] or "own backend",
+                f"{event['code']} {described(event['code'])}",
+            )
             for event in session["history"]
         ],
     )

@@ -1,6 +1,6 @@
 """`p2pnode status`: a running node at a glance."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import click
 
 from p2pnode.cli.directory import got
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import say, show_json, show_pairs, show_table
+from p2pnode.cli.output import counted, moment, say, show_json, show_pairs, show_table
 from p2pnode.config.pins import spoken
 
 
@@ -26,36 +26,30 @@ def status(directory: Path, *, as_json: bool) -> None:
             ("node", f"{told['name']}, p2pnode {told['version']}"),
             ("operators", ", ".join(told["operators"])),
             ("providers", ", ".join(told["providers"])),
-            ("running since", told["started_at"]),
+            ("running since", moment(told["started_at"])),
             *((f"{face} face", url) for face, url in told["faces"].items()),
             ("pin", told["pin"]),
             ("pin, spoken", spoken(told["pin"]) if told["pin"] else ""),
-            ("certificate until", told["certificate_until"]),
+            ("certificate until", moment(told["certificate_until"])),
         )
     )
     own = told["outbox"]
     if own["waiting"] or own["dead"]:
-        say(f"our own backend is to get {own['waiting']} messages, and {own['dead']} have been given up")
+        dead = f", and {own['dead']} could not be delivered" if own["dead"] else ""
+        say(f"our own backend is to get {counted(own['waiting'], 'message')}{dead}; p2pnode outbox list --own")
     for warning in told["warnings"]:
         say(f"warning: {warning}")
     click.echo()
-    show_table(
-        (
-            "peer",
-            "operators",
-            "providers",
-            "url",
-            "heard",
-            "sent",
-            "received",
-            "waiting",
-            "dead",
-            "state",
-            "last failure",
-            "last refusal",
-        ),
-        [_peer_row(peer) for peer in told["peers"]],
-    )
+    if not told["peers"]:
+        say("no peers yet; p2pnode peer add URL makes a partner's node one")
+    else:
+        show_table(
+            ("peer", "ids", "heard", "sent", "received", "waiting", "dead", "state"), map(_peer_row, told["peers"])
+        )
+    troubles = [trouble for peer in told["peers"] for trouble in _troubles(peer)]
+    if troubles:
+        click.echo()
+        show_table(("peer", "at", "last", "what"), troubles)
     click.echo()
     show_table(
         ("operation", "sent", "received"),
@@ -68,18 +62,24 @@ def status(directory: Path, *, as_json: bool) -> None:
 
 
 def _peer_row(peer: Mapping[str, Any]) -> tuple[object, ...]:
-    health = peer["health"]
+    health, outbox = peer["health"], peer["outbox"]
+    away = "away" if peer["breaker"]["state"] == "open" else ""
     return (
         peer["name"],
-        ", ".join(peer["operators"]),
-        ", ".join(peer["providers"]),
-        peer["url"] if peer["enabled"] else "disabled",
-        health["heard_at"],
+        ", ".join((*peer["operators"], *peer["providers"])),
+        moment(health["heard_at"]),
         health["sent"],
         health["received"],
-        peer["outbox"]["waiting"],
-        peer["outbox"]["dead"],
-        "away" if peer["breaker"]["state"] == "open" else "",
-        health["failure"],
-        health["refusal"],
+        outbox["waiting"],
+        outbox["dead"],
+        away if peer["enabled"] else "disabled",
     )
+
+
+def _troubles(peer: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    """The last failure and the last refusal of a peer, where there was one."""
+    health = peer["health"]
+    for what in ("failure", "refusal"):
+        if health[what]:
+            at = health["failed_at" if what == "failure" else "refused_at"]
+            yield (peer["name"], moment(at), what, health[what])

@@ -114,7 +114,7 @@ class Cdrs:
             if session is None:
                 return None, None
             require_between(session, cpo=peer.name, emp=OWN)
-            kept = _kept(transaction, session, message, given.body, at=at, verb=Verb.RECEIVE, peer=peer.name)
+            kept = _kept(transaction, session, message, given.body, at=at, peer=peer.name)
             return kept, self._queued(transaction, session, kept, given)
 
         kept, _ = await self._outbox.write(work)
@@ -173,7 +173,7 @@ class Cdrs:
             nonlocal going
             session = require_between(transaction.session(key) or adoptable, cpo=outgoing.sender)
             bundled = with_hub_partners(message, outgoing.body, session)
-            kept = _kept(transaction, session, *bundled, at=at, verb=Verb.SEND, peer=session.emp)
+            kept = _kept(transaction, session, *bundled, at=at, peer=outgoing.sender)
             going = replace(outgoing, message=bundled[0], body=kept.record.body)
             return kept, self._queued(transaction, session, kept, outgoing)
 
@@ -254,10 +254,12 @@ def _kept(  # noqa: PLR0913 - what one CDR writes
     body: bytes,
     *,
     at: datetime,
-    verb: Verb,
     peer: str,
 ) -> Kept:
-    """The CDR as it is stored now, or was before. A second, different one is kept for a person."""
+    """The CDR of `peer` as it is stored now, or was before. A second, different one is kept for a person.
+
+    The history says that it came and was stored; that it was sent on is noted when it was (`Outbox`).
+    """
     known = transaction.cdr(session.key)
     if known is not None:
         is_different = read_stored(ChargeDetailRecord, known.body).wire() != message.wire()
@@ -286,9 +288,10 @@ def _kept(  # noqa: PLR0913 - what one CDR writes
     transaction.put_session(settled)
     transaction.add_cdr(record)
     kept = body_without_pin(message.identification, body)
-    transaction.add_event(SessionEvent(session.key, at, CHARGE_DETAIL_RECORD.name, verb, peer, Code.SUCCESS, kept))
+    name = CHARGE_DETAIL_RECORD.name
+    transaction.add_event(SessionEvent(session.key, at, name, Verb.RECEIVE, peer, Code.SUCCESS, kept))
     if state_at(session, at) is SessionState.EXPIRED:
-        transaction.add_event(SessionEvent(session.key, at, AFTER_EXPIRY, verb, peer, Code.SUCCESS, b""))
+        transaction.add_event(SessionEvent(session.key, at, AFTER_EXPIRY, Verb.RECEIVE, peer, Code.SUCCESS, b""))
     return Kept(record, is_new=True)
 
 

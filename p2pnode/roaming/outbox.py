@@ -283,8 +283,7 @@ class Outbox:
             transaction.unqueue(record.id)
             if record.operation == ops.CHARGE_DETAIL_RECORD.name and done:
                 transaction.mark_cdr_forwarded(record.session_key, at)
-            else:
-                _note(transaction, record, outcome.code, at)
+            _note(transaction, record, outcome.code, at)
 
         await self._party.store.write(work)
 

@@ -137,7 +137,7 @@ class Preflight:
         if any(event.operation == PREFLIGHT and event.body == body for event in history):
             return
         code = Code.DATA_ERROR if stopped else Code.SUCCESS
-        line = SessionEvent(session.key, self._party.now(), PREFLIGHT, Verb.SEND, session.emp, code, body)
+        line = SessionEvent(session.key, self._party.now(), PREFLIGHT, Verb.RECEIVE, OWN, code, body)
 
         def work(transaction: Transaction) -> None:
             if transaction.session(session.key) is not None:

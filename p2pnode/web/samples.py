@@ -1,11 +1,16 @@
 """A sample message of every operation, in the names of two given parties."""
 
+from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
 from typing import Final
+from uuid import uuid4
 
-from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.codec import encode, members_in, replace_members
 from p2pnode.oicp.operations import (
+    AUTHORIZE_REMOTE_RESERVATION_START,
+    AUTHORIZE_REMOTE_START,
+    AUTHORIZE_START,
     GET_CHARGE_DETAIL_RECORDS,
     PULL_EVSE_DATA,
     PULL_EVSE_PRICING,
@@ -26,18 +31,36 @@ UNFILTERED: Final = {
     GET_CHARGE_DETAIL_RECORDS: ("ProviderID", "From", "To"),
 }
 """What is left of the sample of a pull that asks for everything."""
+STARTS: Final = (AUTHORIZE_START, AUTHORIZE_REMOTE_START, AUTHORIZE_REMOTE_RESERVATION_START)
+"""What a session begins with."""
+_PARTNER_ID: Final = 12
+"""How much of the end of a SessionID the partners' own ids of the session are made of."""
 
 
-def first_request(operation: AnyOperation, operator_id: str, provider_id: str, now: datetime) -> bytes:
-    """The sample request, or for a pull one that asks for everything until now: the sample's filters fit no party."""
+def first_request(
+    operation: AnyOperation, operator_id: str, provider_id: str, now: datetime, new_id: Callable[[], object] = uuid4
+) -> bytes:
+    """The sample request, of a new session where it starts one: the sample's own would be started once only.
+
+    For a pull it is one that asks for everything until now, because the sample's filters fit no party.
+    """
     sample = sample_request(operation, operator_id, provider_id)
     kept = UNFILTERED.get(operation)
     if kept is None:
-        return sample
-    members = decode(sample)
-    if not isinstance(members, dict):
-        raise TypeError(f"the sample of {operation.name} is no object")
-    return encode({name: now.isoformat() if name == "To" else members[name] for name in kept})
+        started = of_session(sample, str(new_id())) if operation in STARTS else None
+        return started or sample
+    members = members_in(sample)
+    return encode({name: f"{now:%Y-%m-%dT%H:%M:%SZ}" if name == "To" else members[name] for name in kept})
+
+
+def of_session(sample: bytes, session_id: str) -> bytes | None:
+    """The sample as a message of this session, with what both parties call it; None where it names no session."""
+    members = members_in(sample)
+    if not isinstance(members.get("SessionID"), str):
+        return None
+    theirs = {"CPOPartnerSessionID": "cpo", "EMPPartnerSessionID": "emp"}
+    partner_ids = {name: f"{side}-{session_id[-_PARTNER_ID:]}" for name, side in theirs.items() if name in members}
+    return replace_members(sample, {"SessionID": session_id, **partner_ids})
 
 
 def sample_request(operation: AnyOperation, operator_id: str, provider_id: str) -> bytes:

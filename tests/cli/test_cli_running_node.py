@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 
 Directories = dict[str, Path]
+SCREEN = 100
+"""Columns of a terminal."""
 
 WITHOUT_SESSION = {
     "AuthorizeStop",
@@ -48,6 +51,36 @@ def test_every_operation_can_be_called_with_its_sample_and_is_answered(
     assert told["code"] == EXPECTED.get(name, Code.SUCCESS)
     assert exit_code == (0 if told["code"] == Code.SUCCESS else 3)
     assert set(told) == {"http", "answer", "code", "ms"}
+
+
+def test_a_call_can_be_looked_at_before_it_is_made(
+    directories: Directories, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["call", "AuthorizeStart", "--dir", str(directories["alpine"]), "--to", "rhine"]
+    assert run([*call, "--print"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["OperatorID"], printed["EvseID"]) == ("CH*ALP", "CH*ALP*E1234*1")
+    assert run(["sessions", printed["SessionID"], "--dir", str(directories["alpine"])]) == 1
+    assert "there is no such session" in capsys.readouterr().err
+
+
+def test_a_sample_that_belongs_to_a_session_is_told_which(
+    directories: Directories, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--dir", str(directories["alpine"]), "--to", "rhine"]
+    run(["call", "AuthorizeStart", *at, "--print"])
+    start = json.loads(capsys.readouterr().out)
+    start["Identification"] = {"RFIDMifareFamilyIdentification": {"UID": "04B7C6D5E4F390"}}
+    (tmp_path / "start.json").write_text(json.dumps(start))
+    assert run(["call", "AuthorizeStart", *at, "--file", str(tmp_path / "start.json")]) == 0
+    capsys.readouterr()
+    assert run(["call", "ChargeDetailRecord", *at, "--session", start["SessionID"]]) == 0
+    assert json.loads(capsys.readouterr().out)["SessionID"] == start["SessionID"]
+
+    assert run(["call", "ChargeDetailRecord", *at]) == 3
+    assert capsys.readouterr().err.splitlines()[-1].startswith("hint: ")
+    assert run(["call", "PullEvseStatus", *at, "--session", start["SessionID"]]) == 2
+    assert "PullEvseStatus is a message of no session" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("to", ["rhine", "DE*RHN", "DERHN", "DE-RHN"])
@@ -126,8 +159,13 @@ def test_the_status_of_a_node_tells_of_its_peer(directories: Directories, capsys
     assert [peer["name"] for peer in told["peers"]] == ["rhine"]
     assert list(told["cells"]) == list(BY_NAME)
 
+    assert run(["call", "AuthorizeRemoteStart", "--dir", str(directories["alpine"]), "--to", "rhine"]) == 3
+    capsys.readouterr()
     assert run(["status", "--dir", str(directories["alpine"])]) == 0
-    assert "DE*RHN" in capsys.readouterr().out
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert [len(line) <= SCREEN for line in lines if "DE*RHN" in line] == [True]
+    (refusal,) = (line for line in lines if line.startswith("rhine ") and " refusal " in line)
+    assert re.fullmatch(r"rhine +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  refusal  AuthorizeRemoteStart sent: 603 .*", refusal)
 
 
 def test_a_file_is_imported_with_each_refusal_and_its_reason(

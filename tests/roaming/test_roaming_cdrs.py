@@ -50,6 +50,12 @@ async def state(party: Party) -> SessionState:
     return session.state
 
 
+async def told_of_cdrs(party: Party) -> list[tuple[str, str, str]]:
+    """The lines about CDRs in the history of the session: direction, peer and code."""
+    history = await party.store.history(session_key(SESSION))
+    return [(line.verb, line.peer, line.code) for line in history if line.operation == CHARGE_DETAIL_RECORD.name]
+
+
 async def test_a_cdr_is_stored_on_both_sides_as_it_came_and_settles_the_session(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
     await authorized(cpo)
@@ -62,6 +68,20 @@ async def test_a_cdr_is_stored_on_both_sides_as_it_came_and_settles_the_session(
         assert kept.energy == Decimal("11.5")
         assert kept.forwarded_at == NOON
         assert await state(party) is SessionState.SETTLED
+
+
+async def test_the_history_tells_when_a_cdr_came_and_when_it_was_sent_on(pair: tuple[Party, Party]) -> None:
+    cpo, emp = pair
+    await authorized(cpo)
+    cpo.wire.down.add("emp")
+    assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr())).result
+    waiting = [("receive", OWN, "000"), ("send", "emp", "320")]
+    assert await told_of_cdrs(cpo) == waiting
+    cpo.wire.down.clear()
+    await cpo.roaming.deliver_pending()
+    assert await told_of_cdrs(cpo) == [*waiting, ("send", "emp", "000")]
+    await emp.roaming.settle()
+    assert await told_of_cdrs(emp) == [("receive", "cpo", "000")]
 
 
 async def test_the_same_cdr_again_gets_the_same_answer(pair: tuple[Party, Party]) -> None:
