@@ -100,29 +100,16 @@ class Node:
         return self
 
     async def _start(self) -> None:
-        config = self.config
-        own = OwnParty(config.node.operators, config.node.providers)
+        config, enter = self.config, self._stack.enter_async_context
         if self.directory is not None:
             self._stack.enter_context(self.auditing)
-        self.store = await self._stack.enter_async_context(
+        self.store = await enter(
             SqlStore.open(
                 config.store.path, now=self.now, lock_timeout=config.store.lock_seconds, left_out=self._row_left_out
             )
         )
-        shown = config.peer_face.shows_identity
-        signatures = Signatures(self.peers, config, self.store.keep_receipt, self.now, self.library_log)
-        await self._stack.enter_async_context(signatures)
-        self.client = await self._stack.enter_async_context(
-            PeerClient(
-                self.observer.call,
-                limits=config.limits,
-                certificate=config.peer_face.certificate if shown else None,
-                key=config.peer_face.key if shown else None,
-                signatures=signatures,
-                now=self.now,
-                logger=self.library_log,
-            )
-        )
+        signatures = await enter(Signatures(self.peers, config, self.store.keep_receipt, self.now, self.library_log))
+        self.client = await enter(self._client(signatures))
         self._stack.callback(self.peers.listen(self.client.reload))
         self._stack.callback(self.peers.listen(self._tell_of_peers))
         parts = BackendParts(
@@ -131,60 +118,82 @@ class Node:
         self.cpo = make_cpo(parts)
         self.emp = make_emp(parts)
         await self._enter_backends(that_send=False)
-        self.roaming = await self._stack.enter_async_context(
-            Roaming(
-                own,
-                peers=self.peers.current,
-                store=self.store,
-                caller=self.client,
-                cpo=self.cpo,
-                emp=self.emp,
-                now=self.now,
-                limits=Limits.of(config.roaming, config.outbox),
-                relay=config.node.relay,
-                checked=self.observer.cdr_checked,
-                caught_up=self.observer.caught_up,
-            )
-        )
-        self.face = PeerFace(
-            config,
-            self.peers,
-            FaceParts(
-                receive=self.auditing.receiving(self.roaming.receive),
-                offered=tuple(self.roaming.receivers),
-                on_call=self.observer.call,
-                limits=config.limits,
-                now=self.now,
-                logger=self.library_log,
-                signatures=signatures,
-                limiter=PeerLimiter(config.limits),
-                on_stranger=lambda reason: self.observer.audit("handshake_refused", reason=reason),
-            ),
-        )
+        self.roaming = await enter(self._roaming())
+        self.face = self._peer_face(signatures)
         await self._enter_backends(that_send=True)
+        await self._listen()
+        if isinstance(self.cpo, VirtualCpoBackend):
+            resumed = self.cpo.resume(await self.store.sessions(LATEST_SESSIONS))
+            self.log.info("resumed", sessions=resumed)
+        self._begin_background()
+        gc.collect()
+        gc.freeze()
+        self.log.info("started", version=__version__, peers=len(self.peers.current().peers), url=self.peer_url)
+
+    def _client(self, signatures: Signatures) -> PeerClient:
+        face = self.config.peer_face
+        return PeerClient(
+            self.observer.call,
+            limits=self.config.limits,
+            certificate=face.certificate if face.shows_identity else None,
+            key=face.key if face.shows_identity else None,
+            signatures=signatures,
+            now=self.now,
+            logger=self.library_log,
+        )
+
+    def _roaming(self) -> Roaming:
+        config = self.config
+        return Roaming(
+            OwnParty(config.node.operators, config.node.providers),
+            peers=self.peers.current,
+            store=self.store,
+            caller=self.client,
+            cpo=self.cpo,
+            emp=self.emp,
+            now=self.now,
+            limits=Limits.of(config.roaming, config.outbox),
+            relay=config.node.relay,
+            checked=self.observer.cdr_checked,
+            caught_up=self.observer.caught_up,
+        )
+
+    def _peer_face(self, signatures: Signatures) -> PeerFace:
+        parts = FaceParts(
+            receive=self.auditing.receiving(self.roaming.receive),
+            offered=tuple(self.roaming.receivers),
+            on_call=self.observer.call,
+            limits=self.config.limits,
+            now=self.now,
+            logger=self.library_log,
+            signatures=signatures,
+            limiter=PeerLimiter(self.config.limits),
+            on_stranger=lambda reason: self.observer.audit("handshake_refused", reason=reason),
+        )
+        return PeerFace(self.config, self.peers, parts)
+
+    async def _listen(self) -> None:
+        """Resume what was under way, then open the faces, and be found."""
+        config, enter = self.config, self._stack.enter_async_context
         if config.peer_face.pairing and config.peer_face.shows_identity:
             await self.admission.load()
             self.face.pairing = self.admission
         await self.client.prepare(self.peers.current().peers)
         await self.roaming.resume()
-        await self._stack.enter_async_context(self.face)
+        await enter(self.face)
         if config.discovery.enabled and config.peer_face.shows_identity:
-            await self._stack.enter_async_context(self._discovery())
+            await enter(self._discovery())
         if config.backend_face.enabled:
-            self.backend_face = await self._stack.enter_async_context(self._backend_face())
+            self.backend_face = await enter(self._backend_face())
             self._stack.callback(self.peers.listen(self.backend_face.reload))
-        if isinstance(self.cpo, VirtualCpoBackend):
-            resumed = self.cpo.resume(await self.store.sessions(LATEST_SESSIONS))
-            self.log.info("resumed", sessions=resumed)
+
+    def _begin_background(self) -> None:
         self._stack.push_async_callback(self._background.aclose)
         self._background.start(self._publish_pending(), "delivery of what peers have missed")
-        purging = keep_purging(self.store, config.store, self.now, self.log)
+        purging = keep_purging(self.store, self.config.store, self.now, self.log)
         self._background.start(purging, "forgetting what is old")
         self._background.start(self.upkeep.watch_expiry(), "watching for certificates that end")
         self._background.start(self.upkeep.watch_files(), "watching the peer table and certificates")
-        gc.collect()
-        gc.freeze()
-        self.log.info("started", version=__version__, peers=len(self.peers.current().peers), url=self.peer_url)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

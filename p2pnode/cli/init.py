@@ -11,7 +11,7 @@ import click
 from p2pnode.cli.options import example, json_option
 from p2pnode.cli.output import say, show_json
 from p2pnode.config.pins import spoken
-from p2pnode.lab.directory import make_directory, make_store, name_from, sample_parties
+from p2pnode.lab.directory import Made, make_directory, make_store, name_from, sample_parties
 from p2pnode.oicp.constraints import Grammar
 from p2pnode.oicp.scalars import OPERATOR_ID, PROVIDER_ID
 
@@ -62,7 +62,6 @@ def init(  # noqa: PLR0913 - one parameter for each option
         settings |= sample_parties(operators, providers)
     made = make_directory(directory, settings, datetime.now(UTC))
     asyncio.run(make_store(made.config))
-    face, backend = made.config.peer_face, made.config.backend_face
     if as_json:
         show_json(
             {
@@ -75,7 +74,13 @@ def init(  # noqa: PLR0913 - one parameter for each option
                 "identity": str(made.identity.trust),
             }
         )
-        return
+    else:
+        _tell(made)
+
+
+def _tell(made: Made) -> None:
+    """Say what there is now, and what comes next."""
+    directory, face, backend = made.directory, made.config.peer_face, made.config.backend_face
     say(f"made the node {made.config.node.name!r} in {directory}")
     say(f"  {directory / 'p2pnode.toml'}: its configuration; peers reach it at {face.host}:{face.port}")
     say(f"    your own backend at {backend.host}:{backend.port}, in Hubject's place (`[cpo]` and `[emp]` say how back)")

@@ -12,7 +12,6 @@ gets everything.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from random import SystemRandom
 from typing import Any
@@ -22,6 +21,7 @@ from p2pnode.oicp import operations as ops
 from p2pnode.oicp.errors import PeerError, ProtocolError, Refused
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.roaming.breaker import pause
+from p2pnode.roaming.deliveries import Delivery
 from p2pnode.roaming.outbox_records import BreakerRecord, DeliveryRecord
 from p2pnode.roaming.parcels import Parcel
 from p2pnode.roaming.party import Party
@@ -48,31 +48,6 @@ KINDS: Mapping[AnyOperation, str] = {
 """The table whose rows an operation publishes."""
 QUIET = 2.0
 """For how many seconds nothing is published before it is stored who has everything."""
-
-
-@dataclass(slots=True)
-class Delivery:
-    """How far a peer has what one operation publishes, and the pushes to it. Of this, `DeliveryRecord` is stored.
-
-    `refused` says that the peer did not take a full load either, `unsure` that the delivery is behind only because the
-    peer is new since the start of the node. Pushes are counted as they are `issued`; those up to
-    `covered` are in a full load, or left to one, and not sent any more. `dropped` is the last that was never queued.
-    `known` is the moment up to which the peer is known to have everything. `told` are the ids of direct peers that it
-    was told of with the last push, being a hub.
-    """
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: int = 0
-    behind: bool = False
-    refused: bool = False
-    unsure: bool = False
-    issued: int = 0
-    covered: int = 0
-    dropped: int = 0
-    known: datetime | None = None
-    failures: int = 0
-    told: frozenset[str] = frozenset()
-    timer: asyncio.TimerHandle | None = None
 
 
 class Publisher:
@@ -174,8 +149,7 @@ class Publisher:
         """Try nothing more, and store who has everything; where it cannot be stored they get it again."""
         self._resting = True
         for delivery in self._deliveries.values():
-            if delivery.timer is not None:
-                delivery.timer.cancel()
+            delivery.stop_timer()
         if self._quiet is not None:
             self._quiet.cancel()
             with suppress(StoreFault):
@@ -241,8 +215,7 @@ class Publisher:
 
     def _owe_everything(self, peer: PeerEntry) -> None:
         """The peer gets everything with its next delivery."""
-        delivery = self._deliveries.setdefault(peer.name, Delivery())
-        delivery.behind, delivery.refused, delivery.unsure, delivery.known = True, False, False, None
+        self._deliveries.setdefault(peer.name, Delivery()).owe_everything()
 
     def _owe_hubs(self) -> list[PeerEntry]:
         """The hubs that were told of a direct peer that is none now: with everything, they are told again."""
@@ -271,9 +244,7 @@ class Publisher:
     def _fall_behind(self, delivery: Delivery, peer: PeerEntry) -> None:
         """The peer has not got what was published: it will be brought up to date later."""
         delivery.behind, delivery.covered, delivery.failures = True, delivery.issued, delivery.failures + 1
-        if delivery.timer is not None:
-            delivery.timer.cancel()
-            delivery.timer = None
+        delivery.stop_timer()
         self._set_timer(delivery, peer)
 
     def _set_timer(self, delivery: Delivery, peer: PeerEntry) -> None:
@@ -296,9 +267,7 @@ class Publisher:
     def _try_again(self, name: str) -> None:
         peer = self._party.peers().get(name)
         delivery = self._deliveries[name]
-        if delivery.timer is not None:
-            delivery.timer.cancel()
-            delivery.timer = None
+        delivery.stop_timer()
         if peer is not None and peer.enabled and delivery.behind and not self._resting and not delivery.lock.locked():
             self._party.background.start(self.catch_up(peer), f"what {name} has missed")
 
