@@ -118,4 +118,4 @@ def test_a_directory_that_was_moved_gets_a_new_venv(checkout: Checkout) -> None:
     checkout.command("python3", 'case "$1" in -c) echo 3.12.1;; *) echo "python3:$*";; esac')
     done = checkout.run("ensure-venv", "dev")
     assert "this directory was moved\n" in done.stderr
-    assert f"python3:-m venv --clear -- {checkout.root}/.venv\n" in done.stderr
+    assert f"python3:-m venv --upgrade-deps --clear -- {checkout.root}/.venv\n" in done.stderr
