@@ -137,7 +137,9 @@ async def test_a_node_is_moved_with_its_backup_and_without_its_secrets_unless_th
         found = told(capsys)
         assert found["lacks_key"] is not is_whole
         assert ((place / NODE_FILE).read_bytes() == file.read_bytes()) is is_whole
-        assert rows_of(place / node.store.name) == rows_of(node.store)
+        rows = rows_of(place / node.store.name)
+        assert {row[0] for row in rows["delivery"]} == {"partner"}
+        assert rows | {"delivery": []} == rows_of(node.store)
         if not is_whole:
             assert (found["new_tokens"], found["missing"]) == (LEFT_OUT[1:3], LEFT_OUT[3:])
             tokens = [load_node(place).admin_face.token, load_node(place).backend_face.token]

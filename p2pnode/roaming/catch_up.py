@@ -225,7 +225,7 @@ class CatchUp:
         """Up to when we have everything of the peer's that the operation tells."""
         for record in await self._party.store.deliveries():
             if (record.peer, record.operation) == (peer.name, operation.name):
-                return record.known_at
+                return record.known_at if record.known_at > NOTHING_KNOWN else None
         return None
 
     async def _pull_evse_data(self, peer: PeerEntry, asker: Asker, known_at: datetime | None) -> int:

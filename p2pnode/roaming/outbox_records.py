@@ -79,8 +79,8 @@ class DeliveryRecord(Struct, frozen=True):
     known_at: datetime
 
 
-NOTHING_KNOWN = datetime(1970, 1, 1, tzinfo=UTC)
-"""The `known_at` of a peer that is to get everything."""
+NOTHING_KNOWN = datetime(1969, 1, 1, tzinfo=UTC)
+"""The `known_at` of a peer that is to get everything, also that there is nothing; before any moment of the store."""
 
 
 class ReachedRecord(Struct, frozen=True):

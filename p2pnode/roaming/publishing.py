@@ -22,7 +22,7 @@ from p2pnode.oicp.errors import PeerError, ProtocolError, Refused
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.roaming.breaker import pause
 from p2pnode.roaming.deliveries import Delivery
-from p2pnode.roaming.outbox_records import BreakerRecord, DeliveryRecord
+from p2pnode.roaming.outbox_records import NOTHING_KNOWN, BreakerRecord, DeliveryRecord
 from p2pnode.roaming.parcels import Parcel
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing, StoreFault
@@ -140,6 +140,9 @@ class Publisher:
             if record.operation == self._operation.name
         }
         for peer in new:
+            if stored.get(peer.name) == NOTHING_KNOWN:
+                self._owe_everything(peer)
+                continue
             delivery = self._deliveries.setdefault(peer.name, Delivery())
             delivery.known = delivery.known or stored.get(peer.name)
             delivery.unsure = not delivery.behind

@@ -3,15 +3,21 @@
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from p2pnode.oicp.operations import OPERATIONS, Delivery
+from p2pnode.roaming.outbox_records import NOTHING_KNOWN
 from p2pnode.store.database import SESSIONS, Database
 from p2pnode.store.errors import Locked, StoreError, Unopenable, store_error
+from p2pnode.store.values import to_us
 
 BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a database that is open."""
+PUBLISHED = tuple(operation for operation in OPERATIONS if operation.delivery is Delivery.LATEST)
+"""What peers are told and hold from then on."""
 
 
 def copy(database: Database, directory: Path) -> list[Path]:
@@ -47,12 +53,13 @@ class Swapped:
     former: tuple[Path, ...]
 
 
-def swap(database: Database, copies: Database, suffix: str) -> Swapped:
+def swap(database: Database, copies: Database, suffix: str, peers: Iterable[str] = ()) -> Swapped:
     """Put copies in the place of both databases of a store; the former stay beside them, with a suffix to their names.
 
     Up to when peers have everything, and we of them, is left out: they have been told what the copies do not know of.
-    The place holds a whole database at every moment. Raises Locked where a process has a database open, StoreError
-    where a file cannot be moved.
+    Those of the copies and these `peers` are to get all that we publish, also that it is nothing. The place holds a
+    whole database at every moment. Raises Locked where a process has a database open, StoreError where a file cannot be
+    moved.
     """
     each = (database, database.published)
     there = [one.path for one in each if one.path.exists()]
@@ -65,7 +72,7 @@ def swap(database: Database, copies: Database, suffix: str) -> Swapped:
             shutil.copyfile(source.path, draft)
             draft.chmod(0o600)
             if one.holds == SESSIONS:
-                _forget_deliveries(draft)
+                _owe_everything(draft, peers)
             _on_disk(draft)
             draft.replace(one.path)
         _on_disk(database.path.parent)
@@ -89,10 +96,15 @@ def _write(source: sqlite3.Connection, target: Path) -> None:
         connection.execute("PRAGMA journal_mode = DELETE").fetchall()  # one file, with nothing beside it
 
 
-def _forget_deliveries(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+def _owe_everything(path: Path, peers: Iterable[str]) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'delivery'").fetchone():
+            known = {row[0] for row in connection.execute("SELECT peer FROM delivery")}
             connection.execute("DELETE FROM delivery")
+            owed = [
+                (peer, operation.name, to_us(NOTHING_KNOWN)) for peer in known.union(peers) for operation in PUBLISHED
+            ]
+            connection.executemany("INSERT INTO delivery (peer, operation, known_at) VALUES (?, ?, ?)", owed)
 
 
 def _close_log(path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from p2pnode import __version__
-from p2pnode.config import ConfigError, load_node
+from p2pnode.config import ConfigError, NodeConfig, load_node, load_peers
 from p2pnode.config.files import Place, write_file
 from p2pnode.config.load import NODE_FILE, PEERS_DIRECTORY, PEERS_FILE
 from p2pnode.oicp.codec import members_of
@@ -152,8 +152,8 @@ def put_back(file: Path, directory: Path, now: datetime, *, with_config: bool) -
             with held(directory):
                 former, placed = _place(source, names, directory, suffix) if is_new or with_config else ([], [])
                 database = store_of(directory)
-                swapped = backup.swap(database, copies, suffix)
                 config = load_node(directory)
+                swapped = backup.swap(database, copies, suffix, _peers(directory, config))
         except ConfigError as error:
             raise Problem(str(error), "correct the file") from error
         except StoreError as error:
@@ -170,6 +170,14 @@ def put_back(file: Path, directory: Path, now: datetime, *, with_config: bool) -
             tuple(shown(place) for place in made),
             tuple(shown(place) for place in missing),
         )
+
+
+def _peers(directory: Path, config: NodeConfig) -> tuple[str, ...]:
+    """The names in the peer table; a table that cannot be read holds up no restore."""
+    try:
+        return tuple(peer.name for peer in load_peers(directory, config.node).peers)
+    except ConfigError:
+        return ()
 
 
 def check(directory: Path) -> list[Checked]:

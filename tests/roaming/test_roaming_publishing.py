@@ -14,15 +14,26 @@ from p2pnode.config.outbox import OutboxSection
 from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById
-from p2pnode.oicp.operations import PULL_EVSE_STATUS, PULL_EVSE_STATUS_BY_ID, PUSH_EVSE_DATA, PUSH_EVSE_STATUS
+from p2pnode.oicp.operations import (
+    PULL_EVSE_STATUS,
+    PULL_EVSE_STATUS_BY_ID,
+    PUSH_EVSE_DATA,
+    PUSH_EVSE_PRICING,
+    PUSH_EVSE_STATUS,
+)
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.ports import StoreFault
 from p2pnode.roaming.published_records import EvseFilter, StatusRecord
 from p2pnode.roaming.publishing import MOST_WAITING
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.store_ports import Publication
+from p2pnode.store import backup
+from p2pnode.store.database import Database
+from p2pnode.store.store import SqlStore
 from tests.roaming.roaming_world import LIMITS, Call, Party, World
+from tests.roaming.test_roaming_evse_data import ids as evse_ids
 from tests.roaming.test_roaming_evse_data import push as evse_push
+from tests.roaming.test_roaming_pricing import ALL, prices
 
 FAST = OutboxSection(base_seconds=0.02, cap_seconds=0.05, jitter=0)
 
@@ -359,3 +370,29 @@ async def test_a_node_ends_what_is_under_way_also_where_its_disk_is_full(
         patch.setattr(cpo.store, "write", full)
         await cpo.roaming.aclose()
     assert "emp" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_after_a_restore_peers_hold_what_the_restored_store_does_also_where_it_is_nothing(
+    world: World, pair: tuple[Party, Party]
+) -> None:
+    cpo, emp = pair
+    await cpo.send(PUSH_EVSE_DATA, evse_push("fullLoad", "DE*CPO*E1"))
+    kept = world.directory / "kept"
+    kept.mkdir()
+    copies = backup.copy(Database.at(world.directory / "cpo.db", 1), kept)
+    await cpo.send(PUSH_EVSE_DATA, evse_push("insert", "DE*CPO*E2"))
+    await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
+    await cpo.send(PUSH_EVSE_PRICING, prices("fullLoad", *ALL))
+    restored = Database.at(world.directory / "restored.db", 1)
+    backup.swap(restored, Database.at(copies[0], 1), "", ["emp"])
+    cpo.store = await world.enter(SqlStore.open(restored.path, now=world.clock))
+    for told in (3, 0):
+        await cpo.roaming.aclose()
+        cpo.restart()
+        world.wire.calls.clear()
+        assert await cpo.roaming.publish_pending() == []
+        await cpo.roaming.settle()
+        assert len(world.wire.to("emp")) == told
+        assert await evse_ids(emp, "cpo") == ["DE*CPO*E1"]
+        assert await statuses(emp) == {}
+        assert await emp.store.evse_pricing(("cpo",), None) == []
