@@ -151,13 +151,14 @@ class Lane:
 
     def add(self, entry: Entry) -> None:
         """Take up a message that is in the store."""
-        if entry.supersedes and not self._running:
-            self._drop_older(entry.record)
-        if self.complete and entry.record.id > self._last_id and len(self._entries) < MOST_HELD:
-            self._append(entry)
-        elif entry.record.id > self._last_id:
-            self.complete = False
-            self._missed += 1
+        if entry.record.id > self._last_id:
+            if entry.supersedes and not self._running:
+                self._drop_older(entry.record)
+            if self.complete and len(self._entries) < MOST_HELD:
+                self._append(entry)
+            else:
+                self.complete = False
+                self._missed += 1
         self.start()
 
     def holds(self, session_key: str) -> bool:

@@ -95,8 +95,8 @@ class Notifications:
         """eRoamingChargingNotifications of our CPO, or of a peer's, to the EMP of the session.
 
         The session moves whatever the EMP answers, since it tells what has happened. Where the EMP cannot be told now,
-        the notification is stored, acknowledged and sent again before any later one. Raises ProtocolError 400 for a
-        session that is not the sender's.
+        the notification is stored, acknowledged and sent again before any later one. One that came before, since the
+        answer to it was lost, goes out once. Raises ProtocolError 400 for a session that is not the sender's.
         """
         party, message = self._party, outgoing.message
         caller_id = party.own_id(outgoing, message.operator_id)
@@ -107,17 +107,24 @@ class Notifications:
         if outgoing.source is not None and await party.store.session(key) is None:
             adoptable = await adopted(party, outgoing.source, message, caller_id, party.now())
 
-        def work(transaction: Transaction) -> tuple[None, QueuedRecord | None]:
+        def work(transaction: Transaction) -> tuple[bool, QueuedRecord | None]:
             nonlocal going
             session = require_between(transaction.session(key) or adoptable, cpo=outgoing.sender)
-            following = _told(moved(session, event, party.now()), message)
-            transaction.put_session(following)
+            following = _told(session, message)
             going = _completed(outgoing, following, party.peers().get(following.emp))
             kept = _kept(message, going.body)
             row = self._outbox.row(following.emp, outgoing, following, caller_id=caller_id, body=kept)
-            return None, _queued(transaction, row)
+            if transaction.has_event(key, row.operation, kept):
+                return True, None
+            for same in transaction.queued(key, row.peer, row.lane):
+                if (same.operation, same.body) == (row.operation, kept):
+                    return False, same
+            transaction.put_session(moved(following, event, party.now()))
+            return False, _queued(transaction, row)
 
-        _, queued = await self._outbox.write(work, lambda: going)
+        is_delivered, queued = await self._outbox.write(work, lambda: going)
+        if is_delivered:
+            return acknowledge(message)
         return await self._answer(outgoing, queued, "stored, and not forwarded yet")
 
     async def _answer(

@@ -176,6 +176,29 @@ async def test_what_an_emp_does_not_take_now_a_relay_keeps_and_brings_later(worl
     assert emp.emp.cdrs == [cdr()]
 
 
+@pytest.mark.parametrize("away", [True, False])
+async def test_a_notification_that_is_sent_again_goes_on_from_a_relay_once(world: World, *, away: bool) -> None:
+    cpo, relay, emp = await world.star()
+    await cpo.send(ops.AUTHORIZE_START, START)
+    progress = told().wire() | {"Type": "Progress", "EventOccurred": NOON}
+    world.wire.down = {"emp"} if away else set()
+    for operation, body in (
+        (ops.CHARGING_NOTIFICATION_START, encode(told())),
+        (ops.CHARGING_NOTIFICATION_PROGRESS, encode(progress)),
+    ):
+        call = Call("cpo", "relay", operation, body, "DE*CPO", None)
+        answers = [await relay.answer(call, f"process {number}") for number in range(3)]
+        assert decoded(answers[0][1])["Result"] is True
+        assert answers[1:] == answers[:1] * 2
+    world.wire.down = set()
+    await relay.roaming.deliver_pending()
+    await emp.roaming.settle()
+    assert [message.type for message in emp.emp.notifications] == ["Start", "Progress"]
+    sent = [operation for operation in ops.OPERATIONS if operation.path == ops.NOTIFICATION_PATH]
+    times = 2 if away else 1
+    assert [len(world.wire.to("emp", operation)) for operation in sent[:2]] == [times, 1]
+
+
 async def test_a_session_of_other_parties_is_nobody_elses_at_a_relay(world: World) -> None:
     cpo, relay, _ = await world.star()
     stranger = await world.party("stranger", operators=("DE*STR",), providers=("DE-STR",))
