@@ -16,7 +16,8 @@ from p2pnode.lab.process import LOG, NodeProcess
 from p2pnode.oicp.operations import AUTHORIZE_START, CHARGE_DETAIL_RECORD, PUSH_EVSE_DATA, AnyOperation
 from p2pnode.pki import create_ca
 from tests.hostile_target import UID, of_session, start
-from tests.peering.peering_kit import Reply, own_id, sample_members
+from tests.peering.peering_kit import Reply, own_id
+from tests.samples import sample_members
 from tests.whole_nodes import Caller, node_settings, peer
 
 

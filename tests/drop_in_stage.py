@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from p2pnode.node import Node
 from p2pnode.oicp.operations import AnyOperation, Role
 from p2pnode.pki import Authority, Identity, Leaf, create_ca, issue
 from tests.plain_backend import Answer, PlainBackend
+from tests.samples import SAMPLES
 
 OPERATOR = "DE*ABC"
 PROVIDER = "DE-DCB"
@@ -21,12 +21,11 @@ SESSION = "b2688855-7f00-0002-6d8e-48d883f6abb6"
 OTHER_SESSION = "c3688855-7f00-0002-6d8e-48d883f6abb7"
 THIRD_SESSION = "d4688855-7f00-0002-6d8e-48d883f6abb8"
 TOKEN = "a-token-of-some-length"
-SAMPLES = files("p2pnode.oicp") / "samples"
 
 
 def sample(operation: AnyOperation, *changes: tuple[str, str]) -> bytes:
     """The sample request of an operation, indented as it stands in its file, with parts of its text replaced."""
-    text = (SAMPLES / f"{operation.name}.request.json").read_text(encoding="utf-8")
+    text = SAMPLES[f"{operation.name}.request"].decode()
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)

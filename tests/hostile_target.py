@@ -36,7 +36,8 @@ from p2pnode.oicp.operations import (
 )
 from p2pnode.pki import Authority, Identity, Leaf, create_ca, create_identity, issue
 from p2pnode.pki.keys import load_certificates
-from tests.peering.peering_kit import Reply, own_id, sample_members
+from tests.peering.peering_kit import Reply, own_id
+from tests.samples import sample_members
 from tests.whole_nodes import EVCO_ID as SAMPLE_EVCO_ID
 from tests.whole_nodes import MAIN_TABLES, Caller, Rows, count, node_settings, peer, rows_of
 from tests.whole_nodes import UID as SAMPLE_UID

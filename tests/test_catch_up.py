@@ -10,7 +10,8 @@ from p2pnode.lab.ports import ReservedPorts
 from p2pnode.node import Node
 from p2pnode.oicp.operations import PUSH_EVSE_STATUS
 from p2pnode.roaming.records import OWN
-from tests.peering.peering_kit import sample_members, until
+from tests.peering.peering_kit import until
+from tests.samples import sample_members
 from tests.whole_nodes import make_pair, peer
 
 

@@ -65,7 +65,8 @@ from tests.hostile_target import (
     succeeds,
     tells_nothing,
 )
-from tests.peering.peering_kit import JSON, Reply, own_id, path_of, read_reply, sample, sample_members, until
+from tests.peering.peering_kit import JSON, Reply, own_id, path_of, read_reply, until
+from tests.samples import sample, sample_members
 from tests.whole_nodes import Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

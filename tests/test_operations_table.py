@@ -48,7 +48,8 @@ from p2pnode.web.runfile import RunFile
 from spec_check.checks import check_paths, check_samples
 from spec_check.documents import Description
 from spec_check.report import Report
-from tests.peering.peering_kit import own_id, path_of, sample, sample_members
+from tests.peering.peering_kit import own_id, path_of
+from tests.samples import sample, sample_members
 from tests.whole_nodes import Caller, Pair, make_pair, rows_of
 
 ROWS = [pytest.param(row, id=row.name) for row in OPERATIONS]

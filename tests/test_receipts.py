@@ -29,7 +29,8 @@ from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP, BASE_PATH, 
 from p2pnode.peering.http_signatures import VerifyKey
 from p2pnode.roaming.records import ReceiptRecord, Verb
 from p2pnode.store.store import SqlStore
-from tests.peering.peering_kit import OPERATOR, PROVIDER, sample_members
+from tests.peering.peering_kit import OPERATOR, PROVIDER
+from tests.samples import sample_members
 from tests.whole_nodes import EVCO_ID, EVSE_ID, UID, node_settings, rows_of
 
 SESSION_ID = "f98efba4-02d8-4fa0-b810-9a9d50d2c527"

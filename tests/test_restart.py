@@ -32,7 +32,8 @@ from p2pnode.oicp.operations import (
 from p2pnode.web.client import AdminClient
 from tests.child_node import child_node
 from tests.hostile_target import of_session, start
-from tests.peering.peering_kit import path_of, sample_members, until
+from tests.peering.peering_kit import path_of, until
+from tests.samples import sample_members
 from tests.whole_nodes import Caller, Conversation, databases
 
 ROUNDS = 2

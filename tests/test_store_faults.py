@@ -13,8 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -35,8 +34,10 @@ from p2pnode.oicp.operations import (
 from p2pnode.roaming.records import SessionState
 from p2pnode.web.client import AdminRefused
 from tests.child_node import ChildNode, child_node, command, numbered
+from tests.clock import Clock
 from tests.hostile_target import INTERNALS
-from tests.peering.peering_kit import Reply, sample_members
+from tests.peering.peering_kit import Reply
+from tests.samples import sample_members
 from tests.whole_nodes import UID as CARD
 from tests.whole_nodes import Caller, databases, make_pair, rows_of
 
@@ -212,20 +213,6 @@ async def test_a_corrupt_row_spoils_its_own_session_only_and_does_not_keep_the_n
     assert (await node.settle(1)).code == "000"
 
 
-@dataclass
-class Clock:
-    """A node's clock that a person sets."""
-
-    at: datetime
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def step(self, **by: float) -> None:
-        """Set it by so much."""
-        self.at += timedelta(**by)
-
-
 async def test_a_clock_that_steps_back_an_hour_loses_nothing_and_refuses_nobody(tmp_path: Path) -> None:
     clock = Clock(datetime.now(UTC))
     pair = make_pair(tmp_path, receive=(operation.name for operation in OPERATIONS))
@@ -243,7 +230,7 @@ async def test_a_clock_that_steps_back_an_hour_loses_nothing_and_refuses_nobody(
 
         await publish("ABC technologies")
         called = clock().isoformat()
-        clock.step(hours=-1)
+        clock.advance(hours=-1)
         await publish("ABC renamed")
         pull = sample_members(PULL_EVSE_DATA)
         pull = {name: pull[name] for name in ("ProviderID", "GeoCoordinatesResponseFormat")} | {"LastCall": called}

@@ -16,7 +16,7 @@ from p2pnode.oicp import operations as ops
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
 from p2pnode.oicp.paths import select
-from tests.drop_in_stage import SAMPLES
+from tests.samples import SAMPLES
 
 OPERATOR = "DE*WCP"
 PROVIDER = "DE-WCP"
@@ -34,7 +34,7 @@ Members = dict[str, Any]
 
 def sample(operation: AnyOperation, kind: str) -> Members:
     """The members of a sample, with the stand-in in the part of the other party."""
-    text = (SAMPLES / f"{operation.name}.{kind}.json").read_text(encoding="utf-8")
+    text = SAMPLES[f"{operation.name}.{kind}"].decode()
     ours = operation.caller is Role.CPO
     old, new = ("DE-DCB", PROVIDER) if ours else ("DE*ABC", OPERATOR)
     members: Members = json.loads(text.replace(old, new))

@@ -29,8 +29,9 @@ from p2pnode.peering.trust import TrustError
 from p2pnode.pki import Identity, Leaf, create_ca, create_identity, issue
 from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import CallOutcome, PageRequest, Verb
-from tests.drop_in_stage import OPERATOR, PROVIDER, SAMPLES, TOKEN, own_path, sample
+from tests.drop_in_stage import OPERATOR, PROVIDER, TOKEN, own_path
 from tests.plain_backend import Answer
+from tests.samples import sample
 
 NODE = NodeSection(name="node", operators=("DE*XYZ", OPERATOR, "+49*810"), providers=("DE-XYZ", PROVIDER))
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
@@ -46,7 +47,7 @@ class World:
 
     async def deliver(self, outgoing: Outgoing[Any]) -> bytes:
         self.sent.append(outgoing)
-        return (SAMPLES / f"{outgoing.operation.name}.answer.json").read_bytes()
+        return sample(outgoing.operation, "answer")
 
 
 def _face(
@@ -83,7 +84,7 @@ async def test_every_operation_goes_out_with_the_bytes_that_came(operation: AnyO
     query = "?page=3&size=7" if operation.paged else ""
     async with _face(world) as face:
         answer = await _post(face, own_path(operation) + query, sample(operation))
-    assert (answer.status, answer.body) == (200, (SAMPLES / f"{operation.name}.answer.json").read_bytes())
+    assert (answer.status, answer.body) == (200, sample(operation, "answer"))
     (sent,) = world.sent
     assert (sent.operation, sent.body, sent.process_id) == (operation, sample(operation), answer.process_id)
     assert sent.caller_id == (OPERATOR if operation.caller is Role.CPO else PROVIDER)

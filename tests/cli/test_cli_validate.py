@@ -2,7 +2,6 @@
 
 import io
 import json
-from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,14 +11,13 @@ import pytest
 from p2pnode.cli import run
 from p2pnode.cli.validate import SHOWN
 from p2pnode.oicp.errata import ERRATA
-
-SAMPLES = resources.files("p2pnode.oicp") / "samples"
+from tests.samples import sample
 
 
 @pytest.fixture
 def message(tmp_path: Path) -> Path:
     file = tmp_path / "message.json"
-    file.write_bytes((SAMPLES / "ChargeDetailRecord.request.json").read_bytes())
+    file.write_bytes(sample("ChargeDetailRecord.request"))
     return file
 
 
@@ -54,7 +52,7 @@ def test_warnings_alone_leave_the_exit_code_0(message: Path, capsys: pytest.Capt
 
 def test_a_message_is_read_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["-"], []):
-        body = (SAMPLES / "AuthorizeStart.answer.json").read_bytes()
+        body = sample("AuthorizeStart.answer")
         monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(body)))
         assert run(["validate", "AuthorizeStart.answer", *arguments]) == 0
         assert "AuthorizeStart.answer is valid" in capsys.readouterr().err

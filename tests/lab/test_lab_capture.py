@@ -16,7 +16,8 @@ from p2pnode.oicp.operations import (
     AnyOperation,
 )
 from p2pnode.web.problem import Problem
-from tests.peering.peering_kit import Notes, face_over, hold, partner, path_of, post, sample, until
+from tests.peering.peering_kit import Notes, face_over, hold, partner, path_of, post, until
+from tests.samples import sample
 
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
 

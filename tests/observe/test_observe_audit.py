@@ -5,7 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +13,20 @@ import msgspec
 import pytest
 
 from p2pnode.observe.audit import BEGINNING, MOST_A_MINUTE, MOST_KINDS, AuditLog, Verdict, chain_of, lines_of, verify
+from tests.clock import Clock
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that goes on by as much as it is told."""
-
-    def __init__(self) -> None:
-        self.time = START
-
-    def __call__(self) -> datetime:
-        return self.time
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """The file, with five lines, the last one of a second time the log was opened."""
     made = tmp_path / "audit.jsonl"
-    log = AuditLog(made, Clock())
+    log = AuditLog(made, Clock(START))
     for number in range(4):
         log.write("refused", peer=f"peer-{number}", reason="not an id of the caller")
     log.close()
-    log = AuditLog(made, Clock())
+    log = AuditLog(made, Clock(START))
     log.write("stopped")
     log.close()
     return made
@@ -94,7 +85,7 @@ def test_a_line_that_a_crash_left_unfinished_is_told_and_breaks_nothing(path: Pa
     text = path.read_bytes()
     path.write_bytes(text[:-20])
     assert verify(path).fault == "the last line is unfinished"
-    log = AuditLog(path, Clock())
+    log = AuditLog(path, Clock(START))
     log.write("started")
     log.close()
     assert verify(path).fault is None
@@ -104,7 +95,7 @@ def test_a_line_that_a_crash_left_unfinished_is_told_and_breaks_nothing(path: Pa
 
 def test_what_a_crash_left_cannot_be_changed_either(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
-    AuditLog(path, Clock()).close()
+    AuditLog(path, Clock(START)).close()
     path.write_bytes(path.read_bytes().replace(b"stopped", b"started"))
     assert verify(path).fault == "line 5 is no line of an audit log"
 
@@ -115,7 +106,7 @@ def told(path: Path) -> list[dict[str, Any]]:
 
 
 def test_a_flood_is_counted_by_its_kind_and_hides_nothing_else(tmp_path: Path) -> None:
-    clock, path = Clock(), tmp_path / "audit.jsonl"
+    clock, path = Clock(START), tmp_path / "audit.jsonl"
     log = AuditLog(path, clock)
     for _ in range(1000):
         log.write("handshake_refused", reason="CERTIFICATE_VERIFY_FAILED")
@@ -123,7 +114,7 @@ def test_a_flood_is_counted_by_its_kind_and_hides_nothing_else(tmp_path: Path) -
         log.write("peers", added=["new"], changed=[], removed=[])
     log.write("handshake_refused", reason="UNSUPPORTED_PROTOCOL")
     log.write("refused", peer="partner", code="017")
-    clock.time += timedelta(minutes=1)
+    clock.advance(minutes=1)
     log.write("admin", path="/api/stop")
     log.close()
     lines = told(path)
@@ -145,7 +136,7 @@ def test_a_flood_is_counted_by_its_kind_and_hides_nothing_else(tmp_path: Path) -
 
 def test_many_kinds_are_one_kind(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    log = AuditLog(path, Clock())
+    log = AuditLog(path, Clock(START))
     for number in range(1000):
         log.write("handshake_refused", reason=f"reason {number}")
     log.close()
@@ -168,7 +159,7 @@ def room_for(size: int) -> Generator[None]:
 
 @pytest.mark.parametrize("room", [0, 40])
 def test_a_full_disk_costs_the_lines_it_does_not_take_and_no_other(path: Path, room: int) -> None:
-    log = AuditLog(path, Clock())
+    log = AuditLog(path, Clock(START))
     size = path.stat().st_size
     with room_for(size + room):
         log.write("peers", added=["lost"])
@@ -184,16 +175,16 @@ def test_a_file_that_others_may_read_becomes_the_owners_and_a_link_is_not_follow
     path, link = tmp_path / "audit.jsonl", tmp_path / "link.jsonl"
     path.touch(0o644)
     path.chmod(0o644)
-    AuditLog(path, Clock()).close()
+    AuditLog(path, Clock(START)).close()
     assert path.stat().st_mode & 0o777 == 0o600
     link.symlink_to(path)
     with pytest.raises(OSError, match="symbolic"):
-        AuditLog(link, Clock())
+        AuditLog(link, Clock(START))
 
 
 def test_a_path_that_is_no_text_is_told_too(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    log = AuditLog(path, Clock())
+    log = AuditLog(path, Clock(START))
     log.write("admin", path="/\udcff")
     log.close()
     assert told(path)[0]["path"] == "/\\udcff"
@@ -204,7 +195,7 @@ def files(tmp_path: Path) -> list[Path]:
     """The files of a log of several, the oldest first, the last one of a second time the log was opened."""
     path = tmp_path / "audit.jsonl"
     for start in (0, 30):
-        log = AuditLog(path, Clock(), most_bytes=4096)
+        log = AuditLog(path, Clock(START), most_bytes=4096)
         for number in range(start, start + 30):
             log.write("peers", added=[f"peer-{number}"], changed=["x" * 200])
         log.close()
@@ -246,7 +237,7 @@ def test_a_crash_between_two_files_breaks_nothing(files: list[Path], begun: byte
     path = files[-1]
     path.rename(path.with_name(f"{path.name}.{len(files)}"))
     path.write_bytes(begun)
-    log = AuditLog(path, Clock())
+    log = AuditLog(path, Clock(START))
     log.write("started")
     log.close()
     assert (verify(path).fault, verify(path).after) == (None, None)
@@ -254,5 +245,5 @@ def test_a_crash_between_two_files_breaks_nothing(files: list[Path], begun: byte
 
 
 def test_an_empty_log_holds(tmp_path: Path) -> None:
-    AuditLog(tmp_path / "audit.jsonl", Clock()).close()
+    AuditLog(tmp_path / "audit.jsonl", Clock(START)).close()
     assert verify(tmp_path / "audit.jsonl") == Verdict(0, BEGINNING)

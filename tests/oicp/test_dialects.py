@@ -2,7 +2,6 @@
 
 import json
 from http import HTTPStatus
-from importlib.resources import files
 from typing import Any, get_args
 
 import pytest
@@ -15,14 +14,11 @@ from p2pnode.oicp.errors import InvalidMessage, ProtocolError
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation
 from p2pnode.oicp.rules import check, errors_in
 from p2pnode.oicp.status import Code
+from tests.samples import sample
 
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 SIDES: tuple[Side, ...] = get_args(Side)
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
-
-
-def sample(operation: AnyOperation, side: Side) -> bytes:
-    return (files("p2pnode.oicp") / "samples" / f"{operation.name}.{side}.json").read_bytes()
 
 
 def written(dialect: Dialect, operation: AnyOperation, side: Side, body: bytes) -> bytes:

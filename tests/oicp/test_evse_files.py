@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,10 @@ from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.evse_files import iterate_evse_data_file, read_evse_data_file, read_evse_status_file
 from p2pnode.oicp.identifiers import operator_key
 from p2pnode.oicp.mends import MendKind
+from tests.samples import sample_members
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 AVAILABLE = {"EvseID": "DE*ABC*E1", "EvseStatus": "Available"}
-
-
-def sample(name: str) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads((resources.files("p2pnode.oicp") / "samples" / f"{name}.json").read_bytes())
-    return body
 
 
 def real(name: str) -> bytes:
@@ -35,8 +30,8 @@ def as_file(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-PUSH = sample("PushEvseData.request")
-PAGE = sample("PullEvseData.answer")
+PUSH = sample_members("PushEvseData.request")
+PAGE = sample_members("PullEvseData.answer")
 RECORDS: list[dict[str, Any]] = PUSH["OperatorEvseData"]["EvseDataRecord"]
 OPERATOR = PUSH["OperatorEvseData"]
 NATIONAL = {"EVSEData": [{"OperatorID": "DE*ABC", "OperatorName": "ABC technologies", "EVSEDataRecord": RECORDS}]}

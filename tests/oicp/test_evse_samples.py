@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from importlib import resources
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -32,6 +31,7 @@ from p2pnode.oicp.pricing import (
     PushPricingProductData,
 )
 from p2pnode.oicp.status import StatusCode
+from tests.samples import SAMPLES
 
 SPEC = Path(__file__).parents[3] / "shared" / "spec"
 CPO = "oicp-2.3-cpo.openapi.json"
@@ -71,8 +71,7 @@ NOT_SHOWN = {
 
 
 def sample(name: str) -> dict[str, Any]:
-    text = (resources.files("p2pnode.oicp") / "samples" / f"{name}.json").read_text(encoding="utf-8")
-    body: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    body: dict[str, Any] = json.loads(SAMPLES[name], parse_float=Decimal)
     return body
 
 

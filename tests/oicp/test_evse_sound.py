@@ -20,8 +20,8 @@ from p2pnode.oicp.mending import read_evse_record
 from p2pnode.oicp.mends import is_list, is_object
 from p2pnode.oicp.rules import check, errors_in
 from tests.oicp.mending_kit import PLAIN, plain
+from tests.samples import sample_members
 
-SAMPLES = Path(__file__).parents[2] / "p2pnode" / "oicp" / "samples"
 SWISS = Path(__file__).parents[3] / "shared" / "data" / "swiss-evse-data.json"
 
 
@@ -46,8 +46,8 @@ def decoded(raw: bytes) -> dict[str, Any]:
 
 
 def sample_records() -> list[dict[str, Any]]:
-    push = json.loads((SAMPLES / "PushEvseData.request.json").read_text(encoding="utf-8"))
-    page = json.loads((SAMPLES / "PullEvseData.answer.json").read_text(encoding="utf-8"))
+    push = sample_members("PushEvseData.request")
+    page = sample_members("PullEvseData.answer")
     return [*push["OperatorEvseData"]["EvseDataRecord"], *page["content"]]
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from typing import Any, get_args
 
 import pytest
@@ -15,14 +14,10 @@ from p2pnode.oicp.openapi import REFUSALS, openapi
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation
 from p2pnode.oicp.paths import by_path, select
 from p2pnode.oicp.rules_compile import Shape, shape_of
+from tests import samples
+from tests.samples import sample_members
 
-SAMPLES = {
-    f"{row.name}.{half}": json.loads(
-        (resources.files("p2pnode.oicp") / "samples" / f"{row.name}.{half}.json").read_text()
-    )
-    for row in OPERATIONS
-    for half in ("request", "answer")
-}
+SAMPLES = {name: sample_members(name) for name in samples.SAMPLES}
 DOCUMENT = openapi("1.2.3", title="a node", examples=SAMPLES)
 SCHEMAS: Mapping[str, Mapping[str, Any]] = DOCUMENT["components"]["schemas"]
 

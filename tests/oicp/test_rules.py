@@ -1,7 +1,6 @@
 """The rules: each breach is reported with its place, its code and its severity, and nothing else is."""
 
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any, cast
 
 import pytest
@@ -17,6 +16,7 @@ from p2pnode.oicp.rules import (
     repeated,
     repeated_evses,
 )
+from tests.samples import SAMPLES
 
 QR = {"EvcoID": "DE-DCB-C12345678-X"}
 HASHED = {"Value": "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy", "Function": "Bcrypt"}
@@ -29,8 +29,7 @@ GONE = object()
 
 
 def sample(name: str) -> dict[str, Any]:
-    text = (resources.files("p2pnode.oicp") / "samples" / f"{name}.json").read_bytes()
-    return cast("dict[str, Any]", decode(text))
+    return cast("dict[str, Any]", decode(SAMPLES[name]))
 
 
 def found(

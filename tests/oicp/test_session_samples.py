@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from p2pnode.oicp.codec import decode, encode, read
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BY_NAME, OPERATIONS
 from p2pnode.oicp.rules import check
+from tests.samples import SAMPLES, sample
 
 SPEC = Path(__file__).parents[3] / "shared" / "spec"
 DESCRIPTIONS = {"CPO": "oicp-2.3-cpo.openapi.json", "EMP": "oicp-2.3-emp.openapi.json"}
@@ -41,10 +41,6 @@ ANSWER_SCHEMAS = {
 }
 
 
-def text(name: str) -> bytes:
-    return (resources.files("p2pnode.oicp") / "samples" / f"{name}.json").read_bytes()
-
-
 def model_of(name: str) -> type[OicpModel]:
     operation, half = name.split(".")
     row = BY_NAME[operation]
@@ -70,19 +66,17 @@ def models_in(value: object) -> Iterator[OicpModel]:
 
 
 def test_every_operation_has_a_sample_of_its_request_and_of_its_answer() -> None:
-    present = {path.name for path in (resources.files("p2pnode.oicp") / "samples").iterdir()}
-    wanted = {f"{operation.name}.{half}.json" for operation in OPERATIONS for half in ("request", "answer")}
-    assert present == wanted
+    assert SAMPLES.keys() == {f"{row.name}.{half}" for row in OPERATIONS for half in ("request", "answer")}
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_sample_is_written_as_it_was_read(name: str) -> None:
-    assert decode(encode(read(model_of(name), text(name)))) == decode(text(name))
+    assert decode(encode(read(model_of(name), sample(name)))) == decode(sample(name))
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_sample_breaks_no_rule_and_has_no_unknown_member(name: str) -> None:
-    message = read(model_of(name), text(name))
+    message = read(model_of(name), sample(name))
     assert check(message) == ()
     assert [part.model_extra for part in models_in(message) if part.model_extra] == []
 
@@ -98,14 +92,14 @@ def test_a_sample_is_valid_against_both_descriptions_of_hubject(name: str, role:
     if schema not in components["schemas"]:
         pytest.skip(f"the {role} description has no schema for {name}")
     document = {"$ref": f"#/components/schemas/{schema}", "components": components}
-    errors = Draft4Validator(document).iter_errors(json.loads(text(name)))  # pyright: ignore[reportUnknownMemberType] - untyped overload
+    errors = Draft4Validator(document).iter_errors(json.loads(sample(name)))  # pyright: ignore[reportUnknownMemberType] - untyped overload
     assert [error.message for error in errors] == []
 
 
 def test_the_samples_together_show_every_member_of_every_type() -> None:
     shown: dict[type[OicpModel], set[str]] = {}
     for name in ALL:
-        for part in models_in(read(model_of(name), text(name))):
+        for part in models_in(read(model_of(name), sample(name))):
             filled = {attribute for attribute, value in part if value is not None}
             shown[type(part)] = shown.get(type(part), set()) | filled
     missing = {f"{model.__name__}.{field}" for model, seen in shown.items() for field in set(model.model_fields) - seen}

@@ -1,7 +1,6 @@
 """Everything there is to say about one message or file."""
 
 import json
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -10,13 +9,13 @@ from p2pnode.oicp.constraints import Severity
 from p2pnode.oicp.mends import MendKind
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.oicp.validation import KINDS, Validation
+from tests.samples import SAMPLES
 
 MESSAGES = [kind for kind in KINDS if kind not in {"evse-data", "evse-status"}]
 
 
 def sample(kind: str) -> bytes:
-    name = kind if kind.endswith(".answer") else f"{kind}.request"
-    return (resources.files("p2pnode.oicp") / "samples" / f"{name}.json").read_bytes()
+    return SAMPLES[kind if kind.endswith(".answer") else f"{kind}.request"]
 
 
 def members(kind: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
-from importlib import resources
 from typing import Any, cast
 
 import pytest
@@ -16,13 +15,10 @@ from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation
 from p2pnode.oicp.rules import check
+from tests.samples import sample
 
 Place = tuple[str | int, ...]
 HALVES = [(operation, half) for operation in OPERATIONS for half in ("request", "answer")]
-
-
-def sample(operation: AnyOperation, half: str) -> object:
-    return decode((resources.files("p2pnode.oicp") / "samples" / f"{operation.name}.{half}.json").read_bytes())
 
 
 def model_of(operation: AnyOperation, half: str) -> type[OicpModel]:
@@ -52,7 +48,7 @@ def replaced(value: Any, at: Place, new: object) -> object:  # noqa: ANN401 - an
     return [replaced(element, at[1:], new) if index == at[0] else element for index, element in enumerate(elements)]
 
 
-DOCUMENTS = {(operation.name, half): sample(operation, half) for operation, half in HALVES}
+DOCUMENTS = {(operation.name, half): decode(sample(operation, half)) for operation, half in HALVES}
 PLACES = {key: list(places(document)) for key, document in DOCUMENTS.items()}
 
 strange = st.sampled_from(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,11 @@ from p2pnode.peering.table import PeerTableHolder
 from p2pnode.pki import Authority, Identity
 from p2pnode.roaming.ports import Received
 from p2pnode.roaming.records import CallOutcome
+from tests.samples import sample
 
 NOW = datetime.now(UTC)
 OPERATOR = "DE*ABC"
 PROVIDER = "DE-DCB"
-SAMPLES = {
-    entry.name: entry.read_bytes()
-    for entry in (files("p2pnode.oicp") / "samples").iterdir()
-    if entry.name.endswith(".json")
-}
 NODE = NodeSection(name="node", operators=("DE*OWN",), providers=("DE-OWN",))
 
 
@@ -46,17 +41,6 @@ class Pki:
     expired: Identity
     ca: Authority
     issued: Identity
-
-
-def sample(operation: AnyOperation, kind: str = "request") -> bytes:
-    """The sample of an operation, `request` or `answer`."""
-    return SAMPLES[f"{operation.name}.{kind}.json"]
-
-
-def sample_members(operation: AnyOperation) -> dict[str, Any]:
-    """The members of an operation's sample request."""
-    members: dict[str, Any] = json.loads(sample(operation))
-    return members
 
 
 def own_id(operation: AnyOperation) -> str:

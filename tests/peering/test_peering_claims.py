@@ -4,7 +4,8 @@ from p2pnode.oicp.codec import read
 from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.operations import OPERATIONS
 from p2pnode.peering.claims import CLAIMS
-from tests.peering.peering_kit import own_id, sample
+from tests.peering.peering_kit import own_id
+from tests.samples import sample
 
 WITHOUT = {"PushEvsePricing", "ChargeDetailRecord", "PullPricingProductData"}
 """Their samples name the caller in the path only."""

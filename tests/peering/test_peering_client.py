@@ -29,7 +29,8 @@ from p2pnode.oicp.operations import (
 from p2pnode.peering.client import PeerClient
 from p2pnode.roaming.ports import PeerAnswer, PeerCaller
 from p2pnode.roaming.records import PageRequest, Verb
-from tests.peering.peering_kit import PROVIDER, Notes, face_over, hold, own_id, partner, sample, sample_members, until
+from tests.peering.peering_kit import PROVIDER, Notes, face_over, hold, own_id, partner, until
+from tests.samples import sample, sample_members
 
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -13,19 +13,8 @@ from p2pnode.oicp.errors import Unreachable
 from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS, AnyOperation
 from p2pnode.peering.client import PeerClient
 from p2pnode.pki import Identity, Leaf, create_identity, renew
-from tests.peering.peering_kit import (
-    NOW,
-    Notes,
-    Pki,
-    face_over,
-    hold,
-    no_path,
-    own_id,
-    partner,
-    sample,
-    tls_settings,
-    trusted,
-)
+from tests.peering.peering_kit import NOW, Notes, Pki, face_over, hold, no_path, own_id, partner, tls_settings, trusted
+from tests.samples import sample
 
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
 

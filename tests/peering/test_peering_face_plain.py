@@ -50,10 +50,9 @@ from tests.peering.peering_kit import (
     path_of,
     post,
     read_reply,
-    sample,
-    sample_members,
     until,
 )
+from tests.samples import sample, sample_members
 
 ROWS = [pytest.param(operation, id=operation.name) for operation in OPERATIONS]
 PLACES = [

@@ -32,12 +32,12 @@ from tests.peering.peering_kit import (
     path_of,
     post,
     read_reply,
-    sample,
     session,
     tls_client,
     tls_settings,
     trusted,
 )
+from tests.samples import sample
 
 PATH = path_of(AUTHORIZE_START)
 BODY = sample(AUTHORIZE_START)

@@ -39,10 +39,10 @@ from tests.peering.peering_kit import (
     hold,
     path_of,
     post,
-    sample,
     tls_client,
     tls_settings,
 )
+from tests.samples import sample
 
 
 @dataclass

@@ -42,11 +42,11 @@ from tests.peering.peering_kit import (
     hold,
     path_of,
     post,
-    sample,
     tls_client,
     tls_settings,
     trusted,
 )
+from tests.samples import sample
 
 PATH = path_of(AUTHORIZE_START)
 BODY = sample(AUTHORIZE_START)

@@ -23,11 +23,11 @@ from tests.peering.peering_kit import (
     path_of,
     post,
     read_reply,
-    sample,
     tls_client,
     tls_settings,
     trusted,
 )
+from tests.samples import sample
 
 PATH = path_of(AUTHORIZE_START)
 BODY = sample(AUTHORIZE_START)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -41,6 +41,7 @@ from p2pnode.roaming.ports import ChargingNotification, Outgoing, PeerAnswer, Re
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.services import Roaming
 from p2pnode.store.store import SqlStore
+from tests.clock import Clock
 
 Answer = TypeVar("Answer", bound=OicpModel)
 Model = TypeVar("Model", bound=BaseModel)
@@ -54,20 +55,6 @@ SESSION = "0195f3a0-0000-7000-8000-000000000001"
 LIMITS = Limits(authorize_deadline=0.3, learned_head_start=0.05, push_wait=1.0, pin_rounds=4)
 PATIENT = Limits(learned_head_start=5.0, push_wait=5.0, pin_rounds=4)
 """For ways over several parties, whoever is slow."""
-
-
-@dataclass
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    at: datetime = NOON
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def advance(self, **by: float) -> None:
-        """Move on by a duration, given as for timedelta."""
-        self.at += timedelta(**by)
 
 
 def make(kind: type[Model], **members: object) -> Model:
@@ -405,7 +392,7 @@ class World:
 
     directory: Path
     enter: Callable[[Any], Awaitable[Any]]
-    clock: Clock = field(default_factory=Clock)
+    clock: Clock = field(default_factory=lambda: Clock(NOON))
     wire: Wire = field(default_factory=Wire)
 
     async def party(

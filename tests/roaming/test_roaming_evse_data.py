@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -18,10 +17,9 @@ from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.published_records import EvseFilter, EvseRecord
 from p2pnode.roaming.records import OWN, PageRequest
 from tests.roaming.roaming_world import NOON, Call, Party, World, decoded, make, refused
+from tests.samples import sample_members
 
-SAMPLE: dict[str, Any] = json.loads((files("p2pnode.oicp") / "samples" / "PushEvseData.request.json").read_text())[
-    "OperatorEvseData"
-]["EvseDataRecord"][0]
+SAMPLE: dict[str, Any] = sample_members("PushEvseData.request")["OperatorEvseData"]["EvseDataRecord"][0]
 IDS = [f"DE*CPO*E{number}" for number in range(1, 6)]
 
 

@@ -21,9 +21,9 @@ from p2pnode.oicp.operations import (
     PUSH_PRICING_PRODUCT_DATA,
 )
 from p2pnode.roaming.preflight import PREFLIGHT
-from tests.peering.peering_kit import sample_members
 from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, make, refused, rfid
 from tests.roaming.test_roaming_cdrs import HOUR, authorized, cdr, stored
+from tests.samples import sample_members
 
 
 async def publish(cpo: Party, **members: object) -> None:

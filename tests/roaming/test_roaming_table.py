@@ -1,7 +1,5 @@
 """The two tables of 24 operations each, walked row by row."""
 
-from importlib.resources import files
-
 import pytest
 
 from p2pnode.oicp.answers import code_of, refusal
@@ -10,13 +8,9 @@ from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.operations import AUTHORIZE_START, OPERATIONS, AnyOperation, Role
 from p2pnode.oicp.status import Code
 from tests.roaming.roaming_world import Call, Party, World, refused
+from tests.samples import sample
 
 ROWS = pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.name for operation in OPERATIONS])
-SAMPLES = files("p2pnode.oicp") / "samples"
-
-
-def sample(operation: AnyOperation) -> bytes:
-    return (SAMPLES / f"{operation.name}.request.json").read_bytes()
 
 
 async def both(world: World) -> Party:

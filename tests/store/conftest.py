@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from p2pnode.store.store import SqlStore
-from tests.store.store_kit import Clock, OpenStore
+from tests.clock import Clock
+from tests.store.store_kit import START, OpenStore
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

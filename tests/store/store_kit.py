@@ -32,20 +32,6 @@ SECOND = timedelta(seconds=1)
 OpenStore = Callable[[], AbstractAsyncContextManager[SqlStore]]
 
 
-class Clock:
-    """A node's clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = START
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def pass_(self, seconds: float = 1) -> datetime:
-        self.time += timedelta(seconds=seconds)
-        return self.time
-
-
 def session(
     key: str = "a1", *, updated_at: datetime = START, state: SessionState = SessionState.AUTHORIZED
 ) -> SessionRecord:

@@ -16,7 +16,8 @@ from p2pnode.roaming.records import OWN, PageRequest
 from p2pnode.store import search
 from p2pnode.store.store import SqlStore
 from p2pnode.store.versions import BODY
-from tests.store.store_kit import START, Clock, OpenStore, bodies, everything, evse, status
+from tests.clock import Clock
+from tests.store.store_kit import START, OpenStore, bodies, everything, evse, status
 
 MOST = PageRequest(0, 2000)
 
@@ -108,20 +109,20 @@ async def test_of_a_record_that_stands_twice_the_last_one_counts(store: SqlStore
 async def test_a_full_load_replaces_what_the_owner_publishes_for_the_operator(store: SqlStore, clock: Clock) -> None:
     await put(store, evse("E1", operator="A"), evse("E2", operator="A"), evse("E3", operator="B"))
     await put(store, evse("E1", operator="A", owner="lader"))
-    at = clock.pass_()
+    at = clock.advance(seconds=1)
     new = [evse("E2", operator="A"), evse("E3", operator="A"), evse("E4", operator="A")]
     await store.publish(lambda publication: publication.replace_evses(OWN, "A", new, at))
     found = await store.evse_page(everything(store), MOST)
     assert [unchanged(record) for record in found] == new
     assert [record.changed_at for record in found] == [START, at, at]
     assert await store.evse("E1", "lader") is not None
-    await store.publish(lambda publication: publication.replace_evses(OWN, "A", [], clock.pass_()))
+    await store.publish(lambda publication: publication.replace_evses(OWN, "A", [], clock.advance(seconds=1)))
     assert await store.evse_count(everything(store)) == 0
 
 
 async def test_a_record_that_is_the_same_keeps_its_version(store: SqlStore, clock: Clock) -> None:
     await put(store, evse("E1"), evse("E2"))
-    at = clock.pass_()
+    at = clock.advance(seconds=1)
     await store.publish(lambda publication: publication.put_evses([evse("E1"), evse("E2", b"new")], at))
     found = await store.evse_page(everything(store), MOST)
     assert [record.changed_at for record in found] == [START, at]
@@ -135,7 +136,7 @@ async def test_a_record_with_another_value_beside_its_body_is_a_new_version(
     store: SqlStore, clock: Clock, change: dict[str, Any]
 ) -> None:
     await put(store, evse())
-    at = clock.pass_()
+    at = clock.advance(seconds=1)
     await store.publish(lambda publication: publication.put_evses([evse(**change)], at))
     (found,) = await store.evse_page(everything(store), MOST)
     assert found == structs.replace(evse(**change), changed_at=at)

@@ -22,7 +22,8 @@ from p2pnode.store.database import Database
 from p2pnode.store.publication import SqlPublication
 from p2pnode.store.store import SqlStore
 from p2pnode.store.values import from_us
-from tests.store.store_kit import START, Clock, OpenStore, bodies, everything, evse, product
+from tests.clock import Clock
+from tests.store.store_kit import START, OpenStore, bodies, everything, evse, product
 
 MOST = PageRequest(0, 2000)
 
@@ -43,7 +44,7 @@ async def test_a_difference_tells_inserts_updates_and_deletes(store: SqlStore, c
     old = [evse("E1", b"1"), evse("E2", b"2"), evse("E3", b"3")]
     await store.publish(lambda publication: publication.put_evses(old, clock()))
     then = store.clock()
-    at = clock.pass_()
+    at = clock.advance(seconds=1)
     new = [evse("E1", b"1"), evse("E2", b"two"), evse("E4", b"4")]
     await store.publish(lambda publication: publication.replace_evses(OWN, "DE*ABC", new, at))
     wanted = replace(everything(store), changed_since=then)
@@ -59,7 +60,7 @@ async def test_a_difference_tells_inserts_updates_and_deletes(store: SqlStore, c
 
 async def test_what_came_and_went_in_between_is_no_difference(store: SqlStore, clock: Clock) -> None:
     then = store.clock()
-    clock.pass_()
+    clock.advance(seconds=1)
     await store.publish(lambda publication: publication.put_evses([evse("E1")], clock()))
     await store.publish(lambda publication: publication.delete_evses(OWN, ["E1"], clock()))
     assert await changes(store, then) == []
@@ -78,8 +79,8 @@ async def test_what_is_again_as_it_was_is_no_difference(store: SqlStore, clock: 
 async def test_a_delete_carries_the_last_body(store: SqlStore, clock: Clock) -> None:
     await store.publish(lambda publication: publication.put_evses([evse("E1", b"old")], clock()))
     then = store.clock()
-    await store.publish(lambda publication: publication.put_evses([evse("E1", b"last")], clock.pass_()))
-    at = clock.pass_()
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"last")], clock.advance(seconds=1)))
+    at = clock.advance(seconds=1)
     await store.publish(lambda publication: publication.delete_evses(OWN, ["E1"], at))
     (gone,) = await store.evse_page(replace(everything(store), changed_since=then), MOST)
     assert (gone.delta_type, gone.body, gone.changed_at) == ("delete", b"last", at)
@@ -120,7 +121,7 @@ async def test_a_change_that_nobody_could_see_yet_is_told_to_who_called_meanwhil
 ) -> None:
     async with open_store() as store:
         await store.publish(lambda publication: publication.put_evses([evse("E1", b"old"), evse("E2")], clock()))
-        clock.pass_(600)
+        clock.advance(seconds=600)
         written, seen = threading.Event(), threading.Event()
 
         def slowly(publication: SqlPublication) -> None:
@@ -131,13 +132,13 @@ async def test_a_change_that_nobody_could_see_yet_is_told_to_who_called_meanwhil
 
         writing = asyncio.create_task(store.publish(slowly))
         assert await asyncio.to_thread(written.wait, 5)
-        called = clock.pass_()
+        called = clock.advance(seconds=1)
         assert set(await bodies(store, everything(store), MOST)) == {b"old", b"{}"}
         assert await store.products((OWN,), None) == []
-        clock.pass_()
+        clock.advance(seconds=1)
         seen.set()
         await writing
-        later = clock.pass_()
+        later = clock.advance(seconds=1)
         expected = [("E1", "update", b"new")]
         assert await changes(store, called) == expected
         assert len(await store.products((OWN,), None, called)) == 1
@@ -156,9 +157,9 @@ async def test_prices_that_change_after_the_clock_was_set_back_are_told_to_who_c
     store: SqlStore, clock: Clock
 ) -> None:
     await store.publish(lambda publication: publication.put_products([product(changed_at=clock())]))
-    called = clock.pass_()
+    called = clock.advance(seconds=1)
     assert len(await store.products((OWN,), None)) == 1
-    clock.pass_(-3600)
+    clock.advance(seconds=-3600)
     dearer = product(body=b'{"ProductID": "AC 1", "PricePerReferenceUnit": 2}', changed_at=clock())
     await store.publish(lambda publication: publication.put_products([dearer]))
     assert [found.body for found in await store.products((OWN,), None, called)] == [dearer.body]
@@ -168,7 +169,7 @@ async def test_a_clock_that_is_set_back_reorders_nothing(open_store: OpenStore, 
     async with open_store() as store:
         await store.publish(lambda publication: publication.put_evses([evse("E1", b"before")], clock()))
         then = store.clock()
-        clock.pass_(-3600)
+        clock.advance(seconds=-3600)
         await store.publish(lambda publication: publication.put_evses([evse("E1", b"after")], clock()))
         assert await bodies(store, everything(store), MOST) == [b"after"]
         assert await changes(store, then) == [("E1", "update", b"after")]
@@ -197,7 +198,7 @@ def test_readers_stay_before_a_change_that_is_not_committed() -> None:
 
 
 async def test_a_change_is_later_than_whatever_has_been_read(store: SqlStore, clock: Clock) -> None:
-    clock.pass_()
+    clock.advance(seconds=1)
     seen = store.clock()
     await store.publish(lambda publication: publication.put_evses([evse("E1")], START))
     assert await store.evse_count(EvseFilter((OWN,), seen)) == 0
@@ -207,10 +208,10 @@ async def test_a_change_is_later_than_whatever_has_been_read(store: SqlStore, cl
 async def test_purging_forgets_what_ended_and_keeps_what_holds(store: SqlStore, clock: Clock) -> None:
     await store.publish(lambda publication: publication.put_evses([evse("E1", b"1"), evse("E2", b"1")], clock()))
     first = store.clock()
-    clock.pass_()
+    clock.advance(seconds=1)
     await store.publish(lambda publication: publication.put_evses([evse("E1", b"2")], clock()))
     second = store.clock()
-    clock.pass_()
+    clock.advance(seconds=1)
     await store.publish(lambda publication: publication.put_evses([evse("E1", b"3")], clock()))
     assert await store.purge(second) == 1
     assert await changes(store, second) == [("E1", "update", b"3")]
@@ -228,7 +229,7 @@ async def test_purging_forgets_what_ended_and_keeps_what_holds(store: SqlStore, 
 
 async def test_purging_the_future_purges_until_now(store: SqlStore, clock: Clock) -> None:
     await store.publish(lambda publication: publication.put_evses([evse("E1", b"1")], clock()))
-    await store.publish(lambda publication: publication.put_evses([evse("E1", b"2")], clock.pass_()))
+    await store.publish(lambda publication: publication.put_evses([evse("E1", b"2")], clock.advance(seconds=1)))
     assert await store.purge(START + timedelta(days=9)) == 1
     assert await bodies(store, everything(store), MOST) == [b"2"]
 

@@ -25,9 +25,9 @@ from p2pnode.store.rows import AUTHENTICATION, CDRS, EVENTS, EVSE_PRICING, PRODU
 from p2pnode.store.store import SqlStore
 from p2pnode.store.transaction import SqlTransaction
 from p2pnode.store.values import from_us, to_us
+from tests.clock import Clock
 from tests.store.store_kit import (
     START,
-    Clock,
     bodies,
     cdr,
     event,
