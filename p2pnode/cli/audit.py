@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import say, show_json, show_table
+from p2pnode.cli.output import counted, say, show_json, show_table
 from p2pnode.config import load_node
 from p2pnode.observe.audit import chain_of, lines_of, verify
 from p2pnode.web.problem import Problem
@@ -47,9 +47,9 @@ def check(file: Path | None, expected: str | None, directory: Path, *, as_json: 
     if as_json:
         show_json({"lines": verdict.lines, "chain": verdict.chain, "fault": fault, "after": verdict.after})
     if fault is not None:
-        raise Problem(f"{path}: {fault}", f"{verdict.lines} lines before that hold")
+        raise Problem(f"{path}: {fault}", f"{counted(verdict.lines, 'line')} before that without a fault")
     if not as_json:
-        say(f"{verdict.lines} lines hold; the chain at the end is {verdict.chain}")
+        say(f"{counted(verdict.lines, 'line')} without a fault; the chain at the end is {verdict.chain}")
     if verdict.after is not None:
         say(f"the oldest file continues one that is not there; the chain at its end was {verdict.after}")
 

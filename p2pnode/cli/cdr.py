@@ -10,7 +10,7 @@ import click
 from p2pnode.cli.directory import got, posted
 from p2pnode.cli.files import content_of
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import say, show_json, show_pairs, show_table
+from p2pnode.cli.output import counted, moment, say, show_json, show_pairs, show_table
 from p2pnode.oicp.codec import members_of
 
 DIFFERS = 1
@@ -39,8 +39,8 @@ def cdr() -> None:
 )
 @click.option("--from", "from_", metavar=MOMENT, help="Received from this date or moment on.  [default: 7 days ago]")
 @click.option("--to", metavar=MOMENT, help="Received before this date or moment.  [default: now]")
-@click.option("--cpo", metavar="PEER", help="Of this peer's charging points; `own` is this node's.")
-@click.option("--emp", metavar="PEER", help="Of this peer's drivers; `own` is this node's.")
+@click.option("--cpo", metavar="PEER", help="Of the charging points of this peer, by name or id; `own` is this node's.")
+@click.option("--emp", metavar="PEER", help="Of the drivers of this peer, by name or id; `own` is this node's.")
 @click.option("--forwarded/--not-forwarded", default=None, help="Only those the EMP has acknowledged, or has not.")
 @click.option("--page", type=click.IntRange(0), default=0, show_default=True, help="The page, from 0.")
 @click.option("--size", type=click.IntRange(1, MOST), default=100, show_default=True, help="CDRs per page.")
@@ -77,9 +77,9 @@ def list_(  # noqa: PLR0913 - one parameter for each option
                 f"{found['operator_id']} ({found['cpo'] or 'own'})",
                 f"{found['provider_id']} ({found['emp'] or 'own'})",
                 found["energy"],
-                found["session_start"],
-                found["received_at"],
-                found["forwarded_at"] or "not yet",
+                moment(found["session_start"]),
+                moment(found["received_at"]),
+                moment(found["forwarded_at"]) or "not yet",
             )
             for found in told["cdrs"]
         ],
@@ -108,7 +108,9 @@ def show(session_id: str, *, directory: Path, as_json: bool) -> None:
         "p2pnode cdr reconcile --peer partner --from 2026-11-20 --fetch",
     )
 )
-@click.option("--peer", required=True, metavar="PEER", help="The peer to compare with, by its name.")
+@click.option(
+    "--peer", required=True, metavar="PEER", help="The peer to compare with: its name, OperatorID or ProviderID."
+)
 @click.option("--from", "from_", required=True, metavar=MOMENT, help="CDRs received from this date or moment on.")
 @click.option("--to", metavar=MOMENT, help="CDRs received before this date or moment.  [default: now]")
 @click.option("--fetch", is_flag=True, help="Also fetch and store what this node lacks.")
@@ -135,7 +137,7 @@ def reconcile(  # noqa: PLR0913 - one parameter for each option
         show_table(
             ("what", "session", "kWh", "started", "why"),
             [
-                (LISTS[name], entry["session_id"], entry["energy"], entry["session_start"], entry["reason"])
+                (LISTS[name], entry["session_id"], entry["energy"], moment(entry["session_start"]), entry["reason"])
                 for name, entry in rows
             ],
         )
@@ -192,7 +194,7 @@ def list_reviews(*, directory: Path, as_json: bool) -> None:
     show_table(
         ("number", "session", "sent by", "kWh", "received"),
         [
-            (each["id"], each["session_id"], each["peer"] or "own", each["energy"], each["received_at"])
+            (each["id"], each["session_id"], each["peer"] or "own", each["energy"], moment(each["received_at"]))
             for each in told["reviews"]
         ],
     )
@@ -210,7 +212,7 @@ def show_review(number: int, *, directory: Path, as_json: bool) -> None:
         return
     accepted, refused = members_of(told.get("accepted", {}).get("record")), members_of(told["record"])
     names = [name for name in {**accepted, **refused} if accepted.get(name) != refused.get(name)]
-    say(f"session {told['session_id']}, refused {told['received_at']}, sent by {told['peer'] or 'own'}")
+    say(f"session {told['session_id']}, refused {moment(told['received_at'])}, sent by {told['peer'] or 'own'}")
     show_table(("member", "accepted", "refused"), [(name, accepted.get(name), refused.get(name)) for name in names])
 
 
@@ -235,10 +237,10 @@ def _show(told: Mapping[str, Any]) -> None:
             ("cpo", f"{told['operator_id']} ({told['cpo'] or 'own'})"),
             ("emp", f"{told['provider_id']} ({told['emp'] or 'own'})"),
             ("energy, kWh", told["energy"]),
-            ("started", told["session_start"]),
-            ("ended", told["session_end"]),
-            ("received", told["received_at"]),
-            ("acknowledged by the EMP", told["forwarded_at"] or "not yet"),
+            ("started", moment(told["session_start"])),
+            ("ended", moment(told["session_end"])),
+            ("received", moment(told["received_at"])),
+            ("acknowledged by the EMP", moment(told["forwarded_at"]) or "not yet"),
         )
     )
     click.echo()
@@ -248,13 +250,13 @@ def _show(told: Mapping[str, Any]) -> None:
 def _summarize(found: Mapping[str, Any]) -> None:
     """The comparison in a few sentences."""
     if found["asked"]:
-        say(f"{found['equal']} CDRs are equal on both sides")
+        say(f"{counted(found['equal'], 'CDR')} the same on both sides")
     if found["acknowledged"] or found["not_acknowledged"]:
-        say(f"{found['acknowledged']} CDRs are acknowledged by the peer, {len(found['not_acknowledged'])} are not")
+        say(f"{counted(found['acknowledged'], 'CDR')} acknowledged by the peer, {len(found['not_acknowledged'])} not")
     if found["unreadable"]:
-        say(f"{found['unreadable']} CDRs of the peer cannot be read")
+        say(f"{counted(found['unreadable'], 'CDR')} of the peer that nobody can read")
     if found["fetched"]:
-        say(f"{found['fetched']} CDRs fetched and stored")
+        say(f"{counted(found['fetched'], 'CDR')} fetched and stored")
     elif found["missing_here"]:
         say("hint: --fetch stores what this node lacks")
     if found["to_review"]:

@@ -10,7 +10,7 @@ import click
 from p2pnode.cli.directory import got, posted
 from p2pnode.cli.files import content_of
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import say, show_json, show_table
+from p2pnode.cli.output import counted, say, show_json, show_table
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_status import EvseStatusRecord, EvseStatusType, OperatorEvseStatus, PushEvseStatus
 from p2pnode.oicp.identifiers import operator_key, operator_of_evse
@@ -20,6 +20,8 @@ from p2pnode.oicp.status import Code
 from p2pnode.oicp.status_mapping import from_ocpi, from_ocpp
 from p2pnode.web.client import AdminClient
 from p2pnode.web.problem import Problem
+
+REFUSED = 3
 
 
 @click.group()
@@ -41,28 +43,31 @@ def import_(file: Path, *, status: bool, directory: Path, as_json: bool) -> int:
     Read are a push, the answer to a pull or its pages in a list, and the form of national open data. Records of
     other operators are published under the node's first OperatorID, and the command tells how many. Records that
     are not quite right are mended, those that cannot be are refused, each with its reason. The exit code is 1 where
-    all are refused.
+    all are refused, 3 where a peer said no to what was published.
     """
     body = content_of(file, "name a JSON file")
     report = posted(directory, "/api/evses/import", body, kind="status" if status else "data")
     refused = report["refused"]
-    exit_code = 1 if refused and not report["taken"] else 0
+    exit_code = 1 if refused and not report["taken"] else REFUSED if report["refused_by_peers"] else 0
     if as_json:
         show_json(report)
         return exit_code
-    say(f"{report['taken']} records taken, {report['mended']} of them mended, {len(refused)} refused")
+    taken = counted(report["taken"], "record")
+    say(f"{taken} taken, {report['mended']} of them mended, {len(refused)} refused")
     for kind, count in report["mends"].items():
-        say(f"  mended: {kind}, {count} times")
+        say(f"  mended: {kind}, {counted(count, 'time')}")
     for operator_id, count in report["relisted"].items():
         say(f"  not this node's: {count} of {operator_id}, now published under this node's own first OperatorID")
     for problem in report["not_delivered"]:
         say(f"  not taken by every peer: {problem}")
+    if report["relisted"]:
+        say("hint: peers take EVSEs of others if their entry of this node lists `sub_operators` or `evse_prefixes`")
     if refused:
         show_table(
             ("refused", "place", "reason"),
             [(record["evse_id"], record["pointer"], " ".join(record["reasons"])) for record in refused],
         )
-    if exit_code:
+    if exit_code == 1:
         say(f"hint: a file of EVSE {'data is imported without' if status else 'status is imported with'} --status")
     return exit_code
 

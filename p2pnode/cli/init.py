@@ -13,7 +13,9 @@ from p2pnode.cli.output import say, show_json
 from p2pnode.config.pins import spoken
 from p2pnode.lab.directory import Made, make_directory, make_store, name_from, sample_parties
 from p2pnode.oicp.constraints import Grammar
+from p2pnode.oicp.identifiers import Standard, parse_provider
 from p2pnode.oicp.scalars import OPERATOR_ID, PROVIDER_ID
+from p2pnode.peering.card import in_url
 
 
 @click.command(epilog=example("p2pnode init my-node --operator DE*ABC --provider DE-ABC", "p2pnode run my-node"))
@@ -82,8 +84,11 @@ def _tell(made: Made) -> None:
     """Say what there is now, and what comes next."""
     directory, face, backend = made.directory, made.config.peer_face, made.config.backend_face
     say(f"made the node {made.config.node.name!r} in {directory}")
-    say(f"  {directory / 'p2pnode.toml'}: its configuration; peers reach it at {face.host}:{face.port}")
-    say(f"    your own backend at {backend.host}:{backend.port}, in Hubject's place (`[cpo]` and `[emp]` say how back)")
+    for provider in map(parse_provider, made.config.node.providers):
+        if provider.standard is Standard.DIN:
+            say(f"  ProviderID {provider.text}: DIN notation, the same party as {provider.key}; it is told as written")
+    say(f"  {directory / 'p2pnode.toml'}: its configuration; peers reach it at {_place(face.host, face.port)}")
+    say(f"    your own backend at {_place(backend.host, backend.port)}, in Hubject's place (see `[cpo]` and `[emp]`)")
     say(f"  {directory / 'peers.toml'}: its peers, none yet")
     say(f"  {made.identity.key_file}: its private key, for nobody else")
     say(f"  {made.identity.trust}: its identity, for its peers to trust")
@@ -92,6 +97,10 @@ def _tell(made: Made) -> None:
     say(f"  spoken  {spoken(made.identity.pin)}")
     say(f"then, with a partner's node: p2pnode peer add URL --dir {quote(str(directory))}")
     say(f"next: p2pnode run {quote(str(directory))}")
+
+
+def _place(host: str, port: int) -> str:
+    return f"{in_url(host)}:{port}" if port else f"{host}, a free port"
 
 
 def _require(kind: str, given: tuple[str, ...], grammar: Grammar, sample: str) -> None:

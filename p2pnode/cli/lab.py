@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from p2pnode.cli.options import example, json_option
-from p2pnode.cli.output import say, show_json
+from p2pnode.cli.output import counted, say, show_json
 from p2pnode.lab.playing import Options, play
 from p2pnode.lab.process import LOG
 from p2pnode.lab.report import Report
@@ -158,7 +158,9 @@ def _conclude(console: Console, report: Report, root: Path, names: Sequence[str]
             sentences.append(f"{len(report.missing)} cells of the table are empty, such as: {report.missing[0]}")
         raise Problem("; ".join(sentences), f"the nodes' logs are in {root}")
     messages = sum(row.verb == "send" for step in report.steps for row in step.rows)
-    console.print(f"All {len(report.steps)} steps came out as expected; {messages} messages crossed the wire.")
+    console.print(
+        f"All {len(report.steps)} steps came out as expected; {counted(messages, 'message')} crossed the wire."
+    )
 
 
 def _tell_logs(root: Path) -> None:

@@ -6,7 +6,7 @@ import click
 
 from p2pnode.cli.directory import got, posted
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import say, show_json, show_pairs, show_table
+from p2pnode.cli.output import moment, say, show_json, show_pairs, show_table
 
 NUMBER = click.IntRange(min=1)
 OWN_BACKEND = "own backend"
@@ -18,7 +18,7 @@ def outbox() -> None:
 
 
 @outbox.command("list", epilog=example("p2pnode outbox list --dir my-node", "p2pnode outbox list --state dead"))
-@click.option("--peer", help="Only what this peer is to get.")
+@click.option("--peer", metavar="ID", help="Only what this peer is to get: its name, OperatorID or ProviderID.")
 @click.option("--own", is_flag=True, help="Only what our own backend is to get.")
 @click.option("--state", type=click.Choice(["waiting", "dead"]), help="Only what waits, or has been given up.")
 @directory_option
@@ -38,10 +38,10 @@ def list_(peer: str | None, *, own: bool, state: str | None, directory: Path, as
                 message["peer"] or OWN_BACKEND,
                 message["operation"],
                 message["session"],
-                message["created_at"],
+                moment(message["created_at"]),
                 message["attempts"],
                 message["state"],
-                message["next_at"],
+                moment(message["next_at"]),
                 message["reason"],
             )
             for message in told["messages"]
@@ -68,9 +68,11 @@ def show(number: int, directory: Path, *, as_json: bool) -> None:
 @directory_option
 @json_option
 def requeue(number: int, directory: Path, *, as_json: bool) -> None:
-    """Try a message again: a dead letter behind what waits already, one that waits at once."""
+    """Try a message again: one that waits at once, a dead letter after those that wait already, as a new message."""
     told = posted(directory, f"/api/outbox/{number}/requeue")
-    _tell(told, f"message {number} is tried again", as_json=as_json)
+    again = told["number"]
+    waits = f"the dead letter {number} waits again, as message {again} and behind those that wait already"
+    _tell(told, f"message {number} is tried now" if again == number else waits, as_json=as_json)
 
 
 @outbox.command(epilog=example("p2pnode outbox drop 17 --dir my-node"))

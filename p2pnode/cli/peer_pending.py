@@ -9,12 +9,14 @@ import click
 from p2pnode.cli.comparison import Comparison, pin_option, yes_option
 from p2pnode.cli.directory import config_of, got, posted
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import say, show_json, show_table
+from p2pnode.cli.output import moment, say, show_json, show_table
 from p2pnode.cli.peer_add import add_met, show_card
 from p2pnode.config.pins import is_same_pin, spoken
 from p2pnode.peering.meeting import NotMet, meet
 from p2pnode.peering.pending import Pending
 from p2pnode.web.problem import Problem
+
+ASKS = "a partner asks to be a peer with `p2pnode peer add URL`"
 
 
 @click.command(epilog=example("p2pnode peer pending --dir my-node"))
@@ -29,6 +31,9 @@ def pending(directory: Path, *, as_json: bool) -> None:
     if as_json:
         show_json([one.model_dump(mode="json", exclude={"card"}) for one in waiting])
         return
+    if not waiting:
+        say(f"nobody is pending; {ASKS}")
+        return
     show_table(
         ("name", "operators", "providers", "url", "by", "since", "pin, spoken"),
         [
@@ -38,7 +43,7 @@ def pending(directory: Path, *, as_json: bool) -> None:
                 ", ".join(one.providers),
                 one.url,
                 one.source,
-                f"{one.at:%Y-%m-%d %H:%M} UTC",
+                moment(one.at),
                 spoken(one.pin) if one.card is not None else "not met yet",
             )
             for one in waiting
@@ -127,7 +132,7 @@ def _named(directory: Path, name: str) -> Pending:
     found = by_pin or [one for one in waiting if name in {one.name, one.key}]
     if not found:
         names = ", ".join(one.name for one in waiting)
-        raise Problem(f"no node called {name!r} is pending", f"pending are: {names}" if names else "nobody is")
+        raise Problem(f"no node called {name!r} is pending", f"pending are: {names}" if names else ASKS)
     if len(found) > 1:
         keys = "; ".join(spoken(one.pin) if one.card else one.key for one in found)
         raise Problem(f"{len(found)} pending nodes are called {name!r}", f"say which, by its pin: {keys}")

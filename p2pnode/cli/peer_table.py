@@ -13,7 +13,7 @@ from p2pnode.cli.reload import reload_if_running
 from p2pnode.config import ConfigError, PeerEntry, PeerTable, remove_peer
 from p2pnode.config.load import rename_peer
 from p2pnode.config.pins import spoken
-from p2pnode.oicp.identifiers import operator_key, provider_key
+from p2pnode.web.peer_names import no_such_peer, peer_called
 from p2pnode.web.problem import Problem
 
 
@@ -25,6 +25,9 @@ def list_(directory: Path, *, as_json: bool) -> None:
     peers = peers_of(directory).peers
     if as_json:
         show_json([entry.model_dump(mode="json") for entry in peers])
+        return
+    if not peers:
+        say("no peers yet; p2pnode peer add URL makes a partner's node one")
         return
     show_table(
         ("peer", "operators", "providers", "url", "state"),
@@ -47,11 +50,7 @@ def list_(directory: Path, *, as_json: bool) -> None:
 @json_option
 def show(name: str, directory: Path, *, as_json: bool) -> None:
     """Show everything the peer table says about the peer NAME."""
-    peers = peers_of(directory)
-    entry = peers.get(name)
-    if entry is None:
-        known = ", ".join(known.name for known in peers.peers)
-        raise Problem(f"there is no peer {name!r}", f"known are: {known}" if known else "the peer table is empty")
+    entry = entry_of(peers_of(directory), name)
     if as_json:
         show_json(entry.model_dump(mode="json"))
         return
@@ -69,7 +68,11 @@ def rename(name: str, new: str, directory: Path, *, as_json: bool) -> None:
     Its messages in the store keep the former one.
     """
     _changed(
-        directory, lambda: rename_peer(directory, name, new), as_json=as_json, told=f"peer {name!r} is {new!r} now"
+        directory,
+        name,
+        lambda: rename_peer(directory, name, new),
+        as_json=as_json,
+        told=f"peer {name!r} is {new!r} now",
     )
 
 
@@ -79,22 +82,21 @@ def rename(name: str, new: str, directory: Path, *, as_json: bool) -> None:
 @json_option
 def remove(name: str, directory: Path, *, as_json: bool) -> None:
     """Remove the peer NAME: its next request is refused."""
-    _changed(directory, lambda: remove_peer(directory, name), as_json=as_json, told=f"peer {name!r} is removed")
+    _changed(directory, name, lambda: remove_peer(directory, name), as_json=as_json, told=f"peer {name!r} is removed")
 
 
 def entry_of(peers: PeerTable, to: str) -> PeerEntry:
     """The peer of this name, OperatorID or ProviderID. Raises Problem."""
-    found = peers.get(to) or peers.by_operator(operator_key(to)) or peers.by_provider(provider_key(to))
+    found = peer_called(peers, to)
     if found is None:
-        known = ", ".join(peer.name for peer in peers.peers)
-        raise Problem(
-            f"no peer is called {to!r} or has this id", f"known are: {known}" if known else "enter it in peers.toml"
-        )
+        raise Problem(*no_such_peer(peers, to))
     return found
 
 
-def _changed(directory: Path, change: Callable[[], Path], *, as_json: bool, told: str) -> None:
-    peers_of(directory)
+def _changed(directory: Path, name: str, change: Callable[[], Path], *, as_json: bool, told: str) -> None:
+    peers = peers_of(directory)
+    if peers.get(name) is None:
+        raise Problem(*no_such_peer(peers, name))
     try:
         file = change()
     except ConfigError as error:

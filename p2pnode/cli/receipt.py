@@ -23,7 +23,7 @@ from p2pnode.cli.peer_add import own_card
 from p2pnode.config import ConfigError, load_peers
 from p2pnode.config.pins import PIN, pin_of_key, read_signing_key
 from p2pnode.oicp.authorization import AuthorizationStatus
-from p2pnode.oicp.codec import BOM
+from p2pnode.oicp.codec import BOM, time_text
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.peering.http_signatures import SignatureProblem, VerifyKey
 from p2pnode.peering.receipt_file import Written, from_file, to_file
@@ -140,6 +140,8 @@ def verify(what: str, pins: tuple[str, ...], key: Path | None, directory: Path, 
             raise Problem("whose signature is to be proved is not told", "add --pin or --key of the other party")
         checked = [_checked(written, trusted) for written in _read(Path(what))]
     else:
+        if Path(what).suffix:
+            raise Problem(f"there is no file {what}", "name a file that `p2pnode receipt export` wrote, or a SessionID")
         records = _kept(directory, what)
         checked = [_checked(Written.of(each), trusted or _known(directory, each.peer)) for each in records]
     if as_json:
@@ -269,7 +271,7 @@ def _kept(directory: Path, session_id: str) -> Sequence[ReceiptRecord]:
         raise Problem(f"the store cannot be used: {error}", "see store.path in the configuration") from error
     if not found:
         hint = 'receipts are kept of peers whose entry says signatures = "send" or "require"'
-        raise Problem(f"no receipt of a session {session_id} is kept", hint)
+        raise Problem(f"no receipt of a session {session_id!r:.100} is kept", hint)
     return found
 
 
@@ -297,7 +299,7 @@ def _as_json(record: ReceiptRecord) -> dict[str, object]:
         "operation": record.operation,
         "verb": record.verb.value,
         "peer": record.peer,
-        "at": record.at.isoformat(),
+        "at": time_text(record.at),
         "request": record.request.decode(errors="replace"),
         "answer": record.answer.decode(errors="replace"),
         "request_key": b64encode(record.request_key).decode(),

@@ -6,7 +6,7 @@ import click
 
 from p2pnode.cli.directory import posted
 from p2pnode.cli.options import directory_option, example, json_option
-from p2pnode.cli.output import say, show_json
+from p2pnode.cli.output import counted, say, show_json
 from p2pnode.web.runfile import running
 
 
@@ -22,7 +22,7 @@ def reload(directory: Path, *, as_json: bool) -> None:
     if as_json:
         show_json(told)
     else:
-        say(f"the node has {told['peers']} peers now")
+        say(f"the node has {counted(told['peers'], 'peer')} now")
 
 
 def reload_if_running(directory: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from p2pnode.cli.options import DIRECTORY, directory_option, example, json_option
-from p2pnode.cli.output import say, show_json, show_table
+from p2pnode.cli.output import counted, moment, say, show_json, show_table
 from p2pnode.web import archive
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -45,7 +45,7 @@ def backup(file: Path, *, with_config: bool, with_secrets: bool, directory: Path
     if as_json:
         show_json(asdict(taken) | {"file": str(taken.file)})
         return
-    say(f"{taken.file} holds {_counted(taken.rows)}; {taken.size} bytes")
+    say(f"{taken.file} holds {_counted(taken.rows)}; {counted(taken.size, 'byte')}")
     if taken.files:
         say(f"also {', '.join(taken.files)}")
     if taken.has_secrets:
@@ -72,7 +72,7 @@ def restore(file: Path, directory: Path, *, with_config: bool, as_json: bool) ->
     if as_json:
         show_json(asdict(restored))
         return
-    say(f"restored the state of {restored.made_at}: {_counted(restored.rows)}")
+    say(f"restored the state of {moment(restored.made_at)}: {_counted(restored.rows)}")
     for path in restored.files:
         say(f"  in place: {path}")
     for path in restored.former:

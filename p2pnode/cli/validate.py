@@ -6,7 +6,7 @@ import click
 
 from p2pnode.cli.files import content_of
 from p2pnode.cli.options import example, json_option, one_of_many
-from p2pnode.cli.output import say, show_json, show_table
+from p2pnode.cli.output import counted, say, show_json, show_table
 from p2pnode.oicp.rules import errors_in
 from p2pnode.oicp.validation import KINDS, Validation
 
@@ -58,7 +58,7 @@ def _show(kind: str, found: Validation) -> None:
         counts += [_count(found.records, "record"), _count(len(found.mends), "mend")]
     say(f"{kind} is {'valid' if found.is_valid else 'not valid'}: {', '.join(counts)}")
     for code, count in Counter(row[2] for row in rows).most_common() if len(rows) > SHOWN else ():
-        say(f"  {code}, {count} times")
+        say(f"  {code}, {counted(count, 'time')}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -209,4 +209,11 @@ def _refuse_own(entries: Sequence[_Placed], own: NodeSection) -> None:
 def _resolved(settings: S, directory: Path, *names: str) -> S:
     """The settings with these paths, where set, taken from the directory."""
     paths = {name: getattr(settings, name) for name in names}
-    return settings.model_copy(update={name: directory / path for name, path in paths.items() if path is not None})
+    return settings.model_copy(
+        update={name: _from(directory, path) for name, path in paths.items() if path is not None}
+    )
+
+
+def _from(directory: Path, path: Path) -> Path:
+    """The path taken from the directory, as it is shown: without `..`."""
+    return (directory / path).resolve() if ".." in path.parts else directory / path

@@ -24,7 +24,8 @@ from p2pnode.web.samples import OPERATOR, PROVIDER, sample_request
 
 PKI = "pki"
 PEERS_TEXT = """\
-# The peers of this node, one [[peer]] each. `p2pnode peer list` shows them.
+# The peers of this node, one [[peer]] each. `p2pnode peer list` shows them, `p2pnode peer add URL` enters a
+# partner's node in peers.d/; what is not a p2pnode is entered here by hand:
 #
 # [[peer]]
 # name = "partner"

@@ -1,5 +1,6 @@
 """Files of EVSE data and status become what our own CPO publishes, record by record, each loss with its reason."""
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from p2pnode.roaming.records import OWN
 from p2pnode.roaming.store_ports import Store
 
 Send = Callable[[Outgoing[Any]], Awaitable[object]]
+CODE_OF_PEER = re.compile(r"(?:^|; )[^:;]+: \d{3}\b")
+"""A peer's name and its code, in what `Publisher.publish` tells."""
 CHUNK = 5000
 """Records in one push."""
 
@@ -48,6 +51,11 @@ class ImportReport:
     refused: list[RefusedRecord] = field(default_factory=list[RefusedRecord])
     relisted: Counter[str] = field(default_factory=Counter[str])
     not_delivered: list[str] = field(default_factory=list[str])
+
+    @property
+    def refused_by_peers(self) -> bool:
+        """Whether a peer said no, and was not just away: what it said is an OICP code."""
+        return any(CODE_OF_PEER.search(problem) for problem in self.not_delivered)
 
 
 @dataclass(frozen=True, slots=True)

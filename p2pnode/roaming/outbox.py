@@ -179,21 +179,25 @@ class Outbox:
         except TimeoutError:
             return Deferred(Code.PARTNER_DID_NOT_RESPOND, "no answer yet")
 
-    async def requeue(self, number: int) -> bool:
-        """Put a message behind all others of its lane, as if it were new; returns whether there is such a message."""
+    async def requeue(self, number: int) -> int | None:
+        """Put a dead letter behind all others of its lane, as if it were new; returns the number it has from then on.
 
-        def work(transaction: Transaction) -> tuple[bool, QueuedRecord | None]:
+        One that waits keeps its place and its number, and is tried at once. None where there is no such message.
+        """
+
+        def work(transaction: Transaction) -> tuple[int | None, QueuedRecord | None]:
             record = transaction.queued_one(number)
             if record is None or record.state is QueueState.WAITING:
-                return record is not None, None
+                return (None if record is None else record.id), None
             transaction.unqueue(number)
             again = replace(
                 record, created_at=self._party.now(), attempts=0, next_at=None, state=QueueState.WAITING, reason=""
             )
-            return True, transaction.queue(again)
+            queued = transaction.queue(again)
+            return queued.id, queued
 
         found, _ = await self.write(work)
-        if found:
+        if found is not None:
             self.wake()
         return found
 

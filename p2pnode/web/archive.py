@@ -242,8 +242,13 @@ def _opened(file: Path) -> Generator[tarfile.TarFile]:
             yield archive
     except FileNotFoundError as error:
         raise Problem(f"{error.filename} does not exist", "name a file that `p2pnode store backup` wrote") from error
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise Problem(f"{file} cannot be read: {error}", "name a file that `p2pnode store backup` wrote") from error
+    except OSError as error:
+        told = f"{file} cannot be read: {error.strerror or 'it is no archive'}"
+        raise Problem(told, "name a file that `p2pnode store backup` wrote") from error
+    except (tarfile.TarError, zlib.error, EOFError) as error:
+        raise Problem(
+            f"{file} is no archive, or a damaged one", "name a file that `p2pnode store backup` wrote"
+        ) from error
 
 
 def _manifest(archive: tarfile.TarFile, file: Path) -> dict[str, Any]:

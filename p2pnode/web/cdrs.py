@@ -18,6 +18,7 @@ from p2pnode.oicp.rules import errors_in
 from p2pnode.roaming.reconcile import AROUND, EARLIEST, Reconciliation
 from p2pnode.roaming.records import OWN, CdrFilter, CdrReview, PageRequest
 from p2pnode.web.guard import Refusal
+from p2pnode.web.peer_names import name_of, no_such_peer, unknown_among
 from p2pnode.web.queries import json_answer, moment_of, number_in
 from p2pnode.web.shapes import cdr_shape, review_shape
 
@@ -50,16 +51,19 @@ class CdrRoutes:
         query = request.query
         if query.get("forwarded") not in FLAGS:
             raise Refusal(HTTPStatus.BAD_REQUEST, "forwarded is true or false")
+        peers, cpo, emp = self._node.peers.current(), query.get("cpo"), query.get("emp")
         wanted = CdrFilter(
-            emp=query.get("emp"),
+            emp=name_of(peers, emp) if emp else emp,
             provider_keys=None,
             from_=moment_of("from", query.get("from"), EARLIEST),
             to=moment_of("to", query.get("to"), LATEST),
-            cpo=query.get("cpo"),
+            cpo=name_of(peers, cpo) if cpo else cpo,
             forwarded=FLAGS[query.get("forwarded")],
         )
         size = number_in(request, "size", LISTED, least=1)
         found = await self._node.store.cdrs(wanted, PageRequest(number_in(request, "page", 0, least=0), size))
+        if not found.total and (unknown := unknown_among(peers, cpo, emp)) is not None:
+            raise Refusal(HTTPStatus.NOT_FOUND, *no_such_peer(peers, unknown))
         return json_answer({"total": found.total, "cdrs": [cdr_shape(record) for record in found.records]})
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -100,17 +104,15 @@ class CdrRoutes:
     async def _reconcile(self, request: web.Request) -> web.Response:
         """Compare with `peer` from `from` to `to`; with `fetch` what we lack is fetched, too."""
         asked = members_of(decode(await request.read()))
-        name = str(asked.get("peer") or "")
+        peers, name = self._node.peers.current(), str(asked.get("peer") or "")
         from_ = moment_of("from", asked.get("from"), EARLIEST)
         to = moment_of("to", asked.get("to"), self._node.now())
         if from_ >= to:
             raise Refusal(HTTPStatus.BAD_REQUEST, "from is not before to")
         try:
-            found = await self._node.roaming.reconcile(name, from_, to)
+            found = await self._node.roaming.reconcile(name_of(peers, name), from_, to)
         except LookupError:
-            raise Refusal(
-                HTTPStatus.NOT_FOUND, f"no peer is called {name!r}", "`p2pnode peer list` lists them"
-            ) from None
+            raise Refusal(HTTPStatus.NOT_FOUND, *no_such_peer(peers, name)) from None
         fetched = await self._fetch(found) if asked.get("fetch") is True else 0
         shape = asdict(found)
         shape["from"] = shape.pop("from_")

@@ -8,6 +8,7 @@ from aiohttp import web
 from p2pnode.node import Node
 from p2pnode.roaming.outbox_records import QueueState
 from p2pnode.web.guard import Refusal
+from p2pnode.web.peer_names import name_of, no_such_peer, unknown_among
 from p2pnode.web.queries import json_answer as _json
 from p2pnode.web.shapes import queued_shape
 
@@ -37,7 +38,11 @@ class OutboxRoutes:
         state = request.query.get("state")
         if state is not None and state not in set(QueueState):
             raise Refusal(HTTPStatus.BAD_REQUEST, f"there is no state {state!r}", "state is waiting or dead")
-        found = await self._node.store.outbox(request.query.get("peer"), QueueState(state) if state else None, LISTED)
+        asked, peers = request.query.get("peer"), self._node.peers.current()
+        name = name_of(peers, asked) if asked else asked
+        found = await self._node.store.outbox(name, QueueState(state) if state else None, LISTED)
+        if not found and (unknown := unknown_among(peers, asked)) is not None:
+            raise Refusal(HTTPStatus.NOT_FOUND, *no_such_peer(peers, unknown))
         return _json({"messages": [queued_shape(record) for record in found]})
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -49,9 +54,10 @@ class OutboxRoutes:
     async def _requeue(self, request: web.Request) -> web.Response:
         """Try a message again: a dead letter behind all others of its lane, one that waits at once."""
         number = _number(request)
-        if not await self._node.roaming.outbox.requeue(number):
+        queued = await self._node.roaming.outbox.requeue(number)
+        if queued is None:
             raise _missing()
-        return _json({"requeued": number})
+        return _json({"requeued": number, "number": queued})
 
     async def _drop(self, request: web.Request) -> web.Response:
         """Forget a message."""

@@ -1,5 +1,6 @@
 """A sample message of every operation, in the names of two given parties."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
@@ -7,6 +8,7 @@ from typing import Final
 from uuid import uuid4
 
 from p2pnode.oicp.codec import encode, members_in, replace_members
+from p2pnode.oicp.identifiers import Standard, parse_operator, parse_provider
 from p2pnode.oicp.operations import (
     AUTHORIZE_REMOTE_RESERVATION_START,
     AUTHORIZE_REMOTE_START,
@@ -64,6 +66,13 @@ def of_session(sample: bytes, session_id: str) -> bytes | None:
 
 
 def sample_request(operation: AnyOperation, operator_id: str, provider_id: str) -> bytes:
-    """The operation's sample request, between this operator and this provider; EvseIDs and EvcoIDs follow them."""
+    """The operation's sample request, between this operator and this provider; EvseIDs and EvcoIDs follow them.
+
+    A party with an id in DIN notation gets EvseIDs or EvcoIDs in that notation; a ChargingPoolID has none.
+    """
     text = (files("p2pnode.oicp") / "samples" / f"{operation.name}.request.json").read_text(encoding="utf-8")
+    if parse_operator(operator_id).standard is Standard.DIN:
+        text = re.sub(r'\s*"ChargingPoolID": "[^"]*",', "", text).replace(f'"{OPERATOR}*E', f'"{operator_id}*')
+    if parse_provider(provider_id).standard is Standard.DIN:
+        text = re.sub(rf'"{PROVIDER}-C\d\d(\d{{6}})-\w"', rf'"{provider_id}*\1*X"', text)
     return text.replace(f'"{OPERATOR}', f'"{operator_id}').replace(f'"{PROVIDER}', f'"{provider_id}').encode()

@@ -94,6 +94,7 @@ def import_shape(report: ImportReport) -> Shape:
         "refused": [asdict(record) for record in report.refused],
         "relisted": dict(report.relisted),
         "not_delivered": report.not_delivered,
+        "refused_by_peers": report.refused_by_peers,
     }
 
 

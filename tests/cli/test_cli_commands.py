@@ -118,6 +118,47 @@ def test_init_says_what_it_made_and_what_to_do_next(tmp_path: Path, capsys: pyte
     assert told.err.splitlines()[-1].startswith("next: ")
 
 
+def test_init_says_what_it_takes_an_id_for_that_could_be_another_role(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["init", str(tmp_path / "node"), "--provider", "DE*ABC", "--sample"]) == 0
+    assert "ProviderID DE*ABC: DIN notation, the same party as DE-ABC" in capsys.readouterr().err
+
+
+def test_a_node_without_peers_says_how_it_gets_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["init", str(tmp_path / "node"), "--operator", "DE*ABC"])
+    capsys.readouterr()
+    assert run(["peer", "list", "--dir", str(tmp_path / "node")]) == 0
+    assert "p2pnode peer add URL" in capsys.readouterr().err
+    assert run(["call", "AuthorizeStart", "--to", "partner", "--dir", str(tmp_path / "node")]) == 1
+    assert "`p2pnode peer add URL`" in capsys.readouterr().err.splitlines()[1]
+
+
+def test_what_is_no_backup_is_not_restored_and_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["init", str(tmp_path / "node"), "--operator", "DE*ABC"])
+    (tmp_path / "notes.txt").write_text("hello")
+    capsys.readouterr()
+    assert run(["store", "restore", str(tmp_path / "notes.txt"), str(tmp_path / "node")]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: {tmp_path / 'notes.txt'} is no archive, or a damaged one",
+        "hint: name a file that `p2pnode store backup` wrote",
+    ]
+
+
+def test_a_path_in_the_configuration_is_shown_without_detours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["init", str(tmp_path / "node"), "--operator", "DE*ABC"])
+    with (tmp_path / "node" / "p2pnode.toml").open("a") as file:
+        file.write('\n[store]\npath = "../other/node.db"\n')
+    capsys.readouterr()
+    run(["store", "check", str(tmp_path / "node")])
+    told = capsys.readouterr()
+    assert str(tmp_path / "other" / "node.db") in told.out + told.err
+
+
 def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "precious").write_text("mine")
 

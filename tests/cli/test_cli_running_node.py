@@ -206,9 +206,11 @@ def test_what_a_peer_does_not_take_of_an_import_is_told(
     file = tmp_path / "foreign.json"
     file.write_text('[{"EvseID": "FR*XYZ*E1*1", "EvseStatus": "Available"}]')
 
-    assert run(["evse", "import", str(file), "--status", "--dir", str(directories["alpine"])]) == 0
+    assert run(["evse", "import", str(file), "--status", "--dir", str(directories["alpine"])]) == 3
     told = capsys.readouterr().err
+    assert told.startswith("1 record taken, ")
     assert "not taken by every peer: rhine: 018 not of this operator: FR*XYZ*E1*1" in told
+    assert "`evse_prefixes`" in told.splitlines()[-1]
 
 
 def test_a_file_that_holds_nothing_usable_is_an_error(
@@ -340,6 +342,36 @@ def test_a_word_no_charge_point_system_says_is_refused_with_the_words_there_are(
     assert "there are Available" in capsys.readouterr().err
     assert run(["evse", "status", "CH*ALP*E9999*9", *where]) == 1
     assert "is not an EVSE this node has published" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("outbox", "list", "--peer", "rhin"), "did you mean rhine?"),
+        (("cdr", "list", "--cpo", "DE*RHM"), "did you mean DE*RHN or DE-RHN?"),
+        (("cdr", "list", "--emp", "nobody"), "known are: rhine"),
+        (("cdr", "reconcile", "--peer", "Rhine", "--from", "2026-11-01"), "did you mean rhine?"),
+        (("peer", "show", "rhein"), "did you mean rhine?"),
+        (("peer", "remove", "rhein"), "did you mean rhine?"),
+    ],
+)
+def test_a_peer_that_is_not_there_is_an_error_with_the_nearest_there_are(
+    directories: Directories, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], hint: str
+) -> None:
+    assert run([*arguments, "--dir", str(directories["alpine"])]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"error: no peer is called {arguments[-3 if '--from' in arguments else -1]!r}")
+    assert told.err.splitlines()[1:] == [f"hint: {hint}"]
+
+
+def test_what_is_listed_of_a_peer_is_asked_by_its_name_or_by_an_id(
+    directories: Directories, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for peer in ("rhine", "DE-RHN", "own"):
+        assert run(["cdr", "list", "--emp", peer, "--dir", str(directories["alpine"])]) == 0
+    assert run(["outbox", "list", "--peer", "DE*RHN", "--dir", str(directories["alpine"])]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_the_outbox_is_listed_and_what_is_not_in_it_is_told_so(

@@ -162,8 +162,11 @@ async def test_what_nobody_takes_for_a_week_becomes_a_dead_letter_that_can_be_re
     one, two = await cpo.store.outbox()
     assert (one.state, two.state, one.reason) == (QueueState.DEAD, QueueState.DEAD, "emp: connection refused")
     cpo.wire.down = set()
-    assert not await cpo.roaming.outbox.requeue(999)
-    assert await cpo.roaming.outbox.requeue(one.id)
+    assert await cpo.roaming.outbox.requeue(999) is None
+    again = await cpo.roaming.outbox.requeue(one.id)
+    assert again is not None
+    assert again != one.id
+    assert await cpo.roaming.outbox.requeue(again) == again
     assert await cpo.roaming.outbox.drop(two.id)
     assert not await cpo.roaming.outbox.drop(two.id)
     await cpo.roaming.settle()

@@ -21,9 +21,12 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SESSION_IDS = {"SessionID", "CPOPartnerSessionID", "EMPPartnerSessionID"}
 
 
+@pytest.mark.parametrize(("operator_id", "provider_id"), [("CH*ALP", "DE-RHN"), ("+49*810", "DE*RHN")])
 @pytest.mark.parametrize("row", OPERATIONS, ids=[row.name for row in OPERATIONS])
-def test_it_is_a_message_of_the_operation_in_the_names_of_the_two(row: AnyOperation) -> None:
-    body = first_request(row, "CH*ALP", "DE-RHN", NOW)
+def test_it_is_a_message_of_the_operation_in_the_names_of_the_two(
+    row: AnyOperation, operator_id: str, provider_id: str
+) -> None:
+    body = first_request(row, operator_id, provider_id, NOW)
     assert KINDS[row.name](body).is_valid
     assert b"DE*ABC" not in body
     assert b"DE-DCB" not in body
