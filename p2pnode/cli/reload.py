@@ -16,7 +16,8 @@ from p2pnode.web.runfile import running
 def reload(directory: Path, *, as_json: bool) -> None:
     """Let a running node read its peer table and certificates again.
 
-    Traffic goes on meanwhile. Where something cannot be read, what was in force before stays so.
+    Traffic goes on meanwhile. Where something cannot be read, what was in force before stays so. `p2pnode.toml` is
+    not read again: it takes another start of the node.
     """
     told = posted(directory, "/api/reload")
     if as_json:

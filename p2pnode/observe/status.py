@@ -1,4 +1,4 @@
-"""The status of a node as one object, shown as a table, as JSON and on the console."""
+"""The status of a node as one object, shown as a table, as JSON and at the admin face."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

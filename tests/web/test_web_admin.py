@@ -2,16 +2,24 @@
 
 import asyncio
 import json
+import shlex
+import tomllib
+from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
+from p2pnode.lab.directory import make_directory
 from p2pnode.node import Node
 from p2pnode.oicp.operations import BY_NAME
 from p2pnode.web.admin import AdminFace
 from p2pnode.web.client import AdminClient, AdminRefused, to_json
 from p2pnode.web.problem import Problem
+from tests.web.conftest import settings
 
 JSON = {"Content-Type": "application/json"}
 TOKEN = "a-token-of-some-length"
@@ -95,6 +103,26 @@ async def test_a_person_can_act_at_a_charge_point(face: AdminFace, node: Node) -
     assert session["evse_id"] == "DE*ABC*E1*1"
     assert [one["session_id"] for one in listed["sessions"]] == [started["session_id"]]
     assert await node.store.sessions(10)
+
+
+async def test_what_the_manual_does_with_curl_works_as_it_is_typed(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    page = (files("p2pnode.docs") / "backends.md").read_text(encoding="utf-8")
+    written = page[page.index("    [[cpo.virtual.charge_points]]") :].partition("\n\n`p2pnode init")[0]
+    make_directory(tmp_path / "abc", {**settings(), **tomllib.loads(written)}, datetime.now(UTC))
+    commands = [shlex.split(line) for line in page.splitlines() if line.startswith("    curl ")]
+    answers: list[Any] = []
+    async with Node.from_directory(tmp_path / "abc") as running:
+        face = AdminFace(running)
+        await face.start()
+        for _, _, header, _, body, url in (*commands, commands[-1]):
+            place = face.url + url.removeprefix("http://127.0.0.1:7002")
+            headers = dict([header.split(": ")])
+            async with http.post(place, data=body, headers=headers) as response:
+                answers.append(await response.json())
+        assert (await running.store.sessions(2))[0].state == "settled"
+        await face.stop()
+    assert answers[0] == {"published": 1}
+    assert [answer["authorized"] for answer in answers[1:]] == [True, True]
 
 
 async def test_no_uid_is_shown_with_a_session(face: AdminFace, http: aiohttp.ClientSession) -> None:
