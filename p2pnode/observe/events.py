@@ -6,7 +6,9 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from p2pnode.roaming.records import CallOutcome
 
@@ -17,7 +19,7 @@ QUEUED = 1000
 NO_DATA: Final[Mapping[str, object]] = MappingProxyType({})
 
 
-class Event(NamedTuple):
+class Event(Struct, frozen=True):
     """Something that happened: `call` with its outcome, or a kind of another part of the node with its data."""
 
     kind: str

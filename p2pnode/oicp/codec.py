@@ -128,7 +128,7 @@ def read(model: type[Message], body: bytes | Mapping[str, Any]) -> Message:
     if not isinstance(wire, _OBJECTS):
         raise InvalidMessage("An object is expected.", (Violation("", "type", "An object is expected."),))
     try:
-        return model.model_validate(wire)
+        return model.read(wire)
     except ValidationError as error:
         violations = _violations(error)
     except (ValueError, ArithmeticError, RecursionError):
@@ -224,10 +224,14 @@ def _plain(value: object) -> object:
 def _plain_members(members: dict[str, object]) -> dict[str, object]:
     plain = members
     for name, member in members.items():
-        if type(member) not in _AS_IT_IS:
+        kind = type(member)
+        if kind in _AS_IT_IS:
+            continue
+        written = _plain_members(member) if kind is dict else _plain(member)  # type: ignore[arg-type]  # as above
+        if written is not member:
             if plain is members:
                 plain = members.copy()
-            plain[name] = _plain(member)
+            plain[name] = written
     return plain
 
 

@@ -5,10 +5,10 @@ Attributes are snake_case; `names` derives the member names of the wire from the
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import AliasChoices, AliasGenerator, BaseModel, BeforeValidator, ConfigDict, StrictStr
 
@@ -59,7 +59,15 @@ class OicpModel(BaseModel):
 
     def wire(self) -> dict[str, Any]:
         """The members as they go on the wire, absent and null ones left out, Decimals kept."""
-        return self.model_dump(by_alias=True, exclude_none=True)
+        # As `model_dump`, whose twenty parameters take half the time of a small message.
+        wire: dict[str, Any] = self.__pydantic_serializer__.to_python(self, by_alias=True, exclude_none=True)
+        return wire
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> Self:
+        """The message with these members. Raises ValidationError. As `model_validate`, in less time."""
+        message: Self = cls.__pydantic_validator__.validate_python(members)
+        return message
 
 
 LARGEST_EXPONENT = 1000

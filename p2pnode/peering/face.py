@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest, StreamResponse
+from msgspec import Struct
 from msgspec.structs import replace
 
 from p2pnode.config.node import LimitsSection
@@ -56,6 +57,7 @@ Receive = Callable[[Received[Any]], Awaitable[OicpModel | bytes]]
 
 OPENAPI_PATH = f"{BASE_PATH}/openapi.json"
 PROCESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+OK, SUCCESS = HTTPStatus.OK, Code.SUCCESS.value  # to ask an enumeration is a call
 CLOSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 """The answers after which nothing more is read from the connection."""
 
@@ -91,8 +93,7 @@ class Pairing(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(Struct, eq=False):
     """One request on its way: what is known of it so far."""
 
     process_id: str
@@ -197,9 +198,9 @@ class OicpFace:
                 if call.entered is not None and self.parts.limiter is not None:
                     self.parts.limiter.leave(call.entered)
             if isinstance(answer, bytes):
-                http, code, body = HTTPStatus.OK, Code.SUCCESS.value, answer
+                http, code, body = OK, SUCCESS, answer
             else:
-                http, code, body = HTTPStatus.OK, code_of(answer), encode(answer)
+                http, code, body = OK, code_of(answer), encode(answer)
         except ProtocolError as error:
             http, code, body = self._refused(call, error)
             address = request.remote or ""
@@ -246,7 +247,8 @@ class OicpFace:
         if identifier is not None:
             self._require(call, route, identifier)
         check_content_type(request)
-        check_length(request, route.body_limit)
+        if not request.content.is_eof():  # otherwise it is there and can be measured
+            check_length(request, route.body_limit)
         if route.body_limit <= MEBIBYTE or (request.content_length or route.body_limit) <= MEBIBYTE:
             return await self._take(request, call, route, identifier, query)
         async with self._large.turn(call.peer):  # a large body waits until fewer others are held in memory
@@ -265,10 +267,11 @@ class OicpFace:
     ) -> OicpModel | bytes:
         limits = self.parts.limits
         body = await read_body(request, route.body_limit, limits.body_seconds, limits.body_rate)
-        if call.peer is not None and call.peer.signs:
-            body = await self._check_signature(request, call, call.peer, body)
+        known = call.peer
+        if known is not None and known.signs:
+            body = await self._check_signature(request, call, known, body)
         received = await self._read(call, route, identifier, body, query)
-        if call.exchange is None and received.peer.signs:  # only the message told who calls
+        if known is None and received.peer.signs:  # only the message told who calls
             await self._check_signature(request, call, received.peer, body)
         if REACHED_HEADER in request.headers:
             received = replace(received, reached=request.headers[REACHED_HEADER].split(","))

@@ -15,6 +15,7 @@ PROCESS_ID_HEADER = "Process-ID"
 REACHED_HEADER = "Reached-Directly"
 """The parties that a relay need not bring a message to, by their ids with commas: they get it, or have answered it."""
 SOFTWARE = f"p2pnode/{__version__}"
+NOT_ALLOWED = int(HTTPStatus.METHOD_NOT_ALLOWED)  # to ask an enumeration is a call
 ONE_PIECE = 65536
 """Up to this many bytes a body is copied behind its head; a larger one is written in pieces."""
 PIECE = 2 * ONE_PIECE
@@ -56,7 +57,7 @@ class Reply(StreamResponse):
         content = self._content
         self._stays = self._stays and request.keep_alive and request.version >= HttpVersion11
         end = "" if self._stays else "Connection: close\r\n"
-        if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        if self.status == NOT_ALLOWED:
             end += f"Allow: {self._allow}\r\n"
         head = (
             f"{_beginning(self.status)}Date: {_date(int(time()))}\r\nContent-Length: {len(content)}\r\n"

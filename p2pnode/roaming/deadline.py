@@ -3,18 +3,17 @@
 import asyncio
 from collections.abc import Awaitable
 from math import inf
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
 
-class _Limit:
-    __slots__ = ("at", "passed", "task")
-
-    def __init__(self, task: "asyncio.Task[object]", at: float) -> None:
-        self.task = task
-        self.at = at
-        self.passed = False
+class _Limit(Struct, eq=False):
+    task: Any
+    at: float
+    passed: bool = False
 
 
 class Deadlines:

@@ -10,6 +10,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
+
 SOON = 0.05
 """After so many seconds what nobody waits for has its turn, if nothing else has had it."""
 
@@ -17,16 +19,13 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Job(Generic[S]):
+class Job(Struct, Generic[S], eq=False):
     """One piece of work, its result or error, and who waits for it."""
 
-    __slots__ = ("error", "future", "result", "work")
-
-    def __init__(self, work: Callable[[S], Any], future: asyncio.Future[Any]) -> None:
-        self.work = work
-        self.future = future
-        self.result: Any = None
-        self.error: Exception | None = None
+    work: Callable[[S], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = None
 
     def fail(self, error: Exception) -> None:
         """Let this be the outcome, unless the work has failed by itself."""
@@ -81,12 +80,12 @@ class Gatherer(Generic[S]):
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[S], T]) -> T:
-        """The result of `work`, run on the thread. Raises what it raises; `closed` after `aclose`."""
+    def run(self, work: Callable[[S], T]) -> asyncio.Future[T]:
+        """The result of `work`, run on the thread, or what it raises. Raises `closed` after `aclose`."""
         if not self._is_called:
             self._is_called = True
             self._loop.call_soon(self._hand_over)
-        return await self._ask(work)
+        return self._ask(work)
 
     def add(self, work: Callable[[S], T]) -> asyncio.Future[T]:
         """The same for what nobody waits for: `work` has its turn together with what is asked for next, or soon."""

@@ -182,7 +182,9 @@ class Roaming:
         if not received.peer.may_receive(received.operation):
             told = f"{received.operation.name} is not agreed between the two parties."
             raise NotAllowed(Code.NO_VALID_CONTRACT, told)
-        return await handle(await spoken_for(self._party, received))
+        if self._party.peers().hubs:
+            received = await spoken_for(self._party, received)
+        return await handle(received)
 
     async def send(self, outgoing: Outgoing[Any]) -> OicpModel | bytes:
         """The answer to a message of our own party, from whoever it concerns. Raises ProtocolError to tell why not."""

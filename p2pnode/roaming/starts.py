@@ -116,7 +116,7 @@ def start_answer(
     answer: AuthorizationStart, message: AuthorizeStart, session: SessionRecord | None
 ) -> AuthorizationStart:
     """The answer with the ids of the session it made; a refusal echoes those of the message."""
-    members = answer.__dict__ | (answer.model_extra or {})
+    members = answer.__dict__ | (answer.__pydantic_extra__ or {})
     members["cpo_partner_session_id"] = message.cpo_partner_session_id
     if session is not None:
         members["session_id"] = session.session_id
@@ -125,7 +125,7 @@ def start_answer(
     else:
         members["session_id"] = message.session_id
         members["emp_partner_session_id"] = answer.emp_partner_session_id or message.emp_partner_session_id
-    return AuthorizationStart.model_validate(members)
+    return AuthorizationStart.read(members)
 
 
 def stop_answer(answer: AuthorizationStop, message: AuthorizeStop, session: SessionRecord) -> AuthorizationStop:

@@ -1,6 +1,6 @@
 """What the roaming services need of the store; what of it is about the outbox is in `outbox_ports`."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -172,11 +172,12 @@ class Store(OutboxReading, Protocol):
         """
         ...
 
-    async def start(self, session: SessionRecord, event: SessionEvent) -> SessionRecord | None:
-        """Insert a session with the first line of its history, on disk when this returns, at less cost than `write`.
+    def start(self, session: SessionRecord, event: SessionEvent) -> Awaitable[SessionRecord | None]:
+        """Insert a session with the first line of its history, on disk once awaited, at less cost than `write`.
 
-        Where there is a session with its key, that one is returned and nothing changed.
+        Where there is a session with its key, that one is the result and nothing changed.
         """
+        ...
 
     async def publish(self, work: Callable[[Publication], T]) -> T:
         """As `write`, for what parties publish. Works run in the order asked for; a long one delays no `write`."""

@@ -26,8 +26,6 @@ async def spoken_for(party: Party, received: Received[Any]) -> Received[Any]:
     does not say `through_hub`. Published data and pulls pass: a hub's copy of what a peer publishes does not count
     beside the peer's own, and a hub is shown what its own entry lets it see.
     """
-    if not party.peers().hubs:
-        return received
     is_about_one = received.operation in ABOUT_A_SESSION
     session_id: str | None = received.message.session_id if is_about_one else None
     session = await party.store.session(session_key(session_id)) if session_id is not None else None

@@ -135,12 +135,12 @@ class SqlStore:
         """
         return await self._writer.run(work)
 
-    async def start(self, session: SessionRecord, event: SessionEvent) -> SessionRecord | None:
+    def start(self, session: SessionRecord, event: SessionEvent) -> asyncio.Future[SessionRecord | None]:
         """Insert a session with the first line of its history, on disk when this returns, at less cost than `write`.
 
         Where there is a session with its key, that one is returned and nothing changed.
         """
-        return await self._writer.run(Start(session, event))
+        return self._writer.run(Start(session, event))
 
     async def publish(self, work: Callable[[SqlPublication], T]) -> T:
         """The same for what is published; no `write` waits for it, however long it takes."""

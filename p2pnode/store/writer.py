@@ -37,9 +37,9 @@ class Writer(Generic[S]):
             name, self._batch, self._connection.close, closed=Closed, failed=StoreError
         )
 
-    async def run(self, work: Callable[[S], T]) -> T:
+    def run(self, work: Callable[[S], T]) -> asyncio.Future[T]:
         """The result of `work` once it is on disk. Cancelled, it is on disk wholly or not at all."""
-        return await self._gatherer.run(work)
+        return self._gatherer.run(work)
 
     def add(self, work: Callable[[S], T]) -> asyncio.Future[T]:
         """The same for what nobody waits for: it is in the next commit, or in one of its own soon."""
