@@ -5,7 +5,7 @@ Attributes are snake_case; `names` derives the member names of the wire from the
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self, TypeVar, cast
@@ -64,8 +64,8 @@ class OicpModel(BaseModel):
         return wire
 
     @classmethod
-    def read(cls, members: Mapping[str, Any]) -> Self:
-        """The message with these members. Raises ValidationError. As `model_validate`, in less time."""
+    def read(cls, members: Any) -> Self:  # noqa: ANN401 - as `model_validate`
+        """The message with these members. Raises ValidationError. Takes less time than `model_validate`."""
         message: Self = cls.__pydantic_validator__.validate_python(members)
         return message
 

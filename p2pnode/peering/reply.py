@@ -36,6 +36,7 @@ class Reply(StreamResponse):
         more: str = "",
     ) -> None:
         super().__init__(status=http)
+        self._http = int(http)
         self._content = body
         self._process_id = process_id
         self._allow = allow
@@ -57,10 +58,10 @@ class Reply(StreamResponse):
         content = self._content
         self._stays = self._stays and request.keep_alive and request.version >= HttpVersion11
         end = "" if self._stays else "Connection: close\r\n"
-        if self.status == NOT_ALLOWED:
+        if self._http == NOT_ALLOWED:
             end += f"Allow: {self._allow}\r\n"
         head = (
-            f"{_beginning(self.status)}Date: {_date(int(time()))}\r\nContent-Length: {len(content)}\r\n"
+            f"{_beginning(self._http)}Date: {_date(int(time()))}\r\nContent-Length: {len(content)}\r\n"
             f"{PROCESS_ID_HEADER}: {self._process_id}\r\n{self._more}{end}\r\n"
         ).encode("ascii")
         if request.method == "HEAD":
