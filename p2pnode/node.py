@@ -152,7 +152,7 @@ class Node:
             cpo=self.cpo,
             emp=self.emp,
             now=self.now,
-            limits=Limits.of(config.roaming, config.outbox),
+            limits=Limits.of(config.roaming, config.outbox, config.store),
             relay=config.node.relay,
             checked=self.observer.cdr_checked,
             caught_up=self.observer.caught_up,

@@ -18,6 +18,7 @@ from p2pnode.oicp import operations as ops
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.operations import AnyOperation, Role
 from p2pnode.roaming.breaker import pause
+from p2pnode.roaming.cdr_pages import EARLIEST
 from p2pnode.roaming.cdrs import Cdrs
 from p2pnode.roaming.crawls import GUARD
 from p2pnode.roaming.evse_data import EvseDataService
@@ -35,7 +36,7 @@ AFTER_START = 10.0
 MOST_TRIES = 5
 """How often a peer is asked again that answers and cannot tell; later its next absence, or our next start, does it."""
 CDRS_BEFORE = timedelta(days=31)
-"""How far back a peer is asked for CDRs of which we do not know since when we have all."""
+"""How far back a peer is asked for CDRs that does not answer for all the time they are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +242,18 @@ class CatchUp:
         return await self._evse_status.pull(peer, asker.provider_id, source=asker.source, by_operator=True)
 
     async def _get_cdrs(self, peer: PeerEntry, asker: Asker, known_at: datetime | None) -> int:
-        """The CDRs of our own drivers that the peer has received since."""
+        """The CDRs of our own drivers that the peer has received since; the first time all that we would keep."""
         if asker.source is not None:
             return -1
-        now = self._party.now().astimezone(UTC)
-        from_ = known_at - GUARD if known_at is not None else now - CDRS_BEFORE
-        return await self._cdrs.fetch(peer, min(from_, now), now + GUARD)
+        now, kept = self._party.now().astimezone(UTC), self._party.limits.cdrs_kept
+        if known_at is not None:
+            return await self._cdrs.fetch(peer, min(known_at - GUARD, now), now + GUARD)
+        try:
+            return await self._cdrs.fetch(peer, now - kept if kept is not None else EARLIEST, now + GUARD)
+        except ProtocolError as error:
+            if error.code in ASK_AGAIN:
+                raise
+            return await self._cdrs.fetch(peer, now - CDRS_BEFORE, now + GUARD)
 
 
 def _put(record: DeliveryRecord, transaction: Transaction) -> None:

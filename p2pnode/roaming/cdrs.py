@@ -23,7 +23,7 @@ from p2pnode.oicp.operations import (
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.adoption import adopted
 from p2pnode.roaming.asking import as_one_page, ask_each
-from p2pnode.roaming.cdr_pages import cdr_pages
+from p2pnode.roaming.cdr_pages import cdr_pages, questions_about
 from p2pnode.roaming.cdr_reviews import to_review
 from p2pnode.roaming.lanes import Answered
 from p2pnode.roaming.media import body_without_pin
@@ -222,13 +222,23 @@ class Cdrs:
                 await self._take_over(reply.destination.peer, reply.records)
         return as_one_page(replies, outgoing.page)
 
-    async def fetch(self, peer: PeerEntry, from_: datetime, to: datetime) -> int:
-        """Take over a CPO's CDRs of an interval (UTC); returns how many we did not have. Raises ProtocolError."""
+    async def fetch(
+        self, peer: PeerEntry, from_: datetime, to: datetime, session_ids: Sequence[str] | None = None
+    ) -> int:
+        """Take over a CPO's CDRs of an interval (UTC), or of these sessions around it; how many we did not have.
+
+        Raises ProtocolError.
+        """
         found = 0
         for provider_id in self._party.own.providers:
-            question = GetChargeDetailRecords(provider_id=provider_id, from_=from_, to=to)
-            async for records in cdr_pages(self._party, peer, question):
-                found += await self._take_over(peer, records)
+            questions = (
+                (GetChargeDetailRecords(provider_id=provider_id, from_=from_, to=to),)
+                if session_ids is None
+                else questions_about(provider_id, session_ids, from_, to)
+            )
+            for question in questions:
+                async for records in cdr_pages(self._party, peer, question):
+                    found += await self._take_over(peer, records)
         return found
 
     async def _take_over(self, peer: PeerEntry, records: Iterable[bytes]) -> int:

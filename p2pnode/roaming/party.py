@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from p2pnode.config.node import RoamingSection
+from p2pnode.config.node import RoamingSection, StoreSection
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp.errors import ProtocolError, Violation
@@ -77,13 +77,15 @@ class Limits:
     """How many crawls over pages may be under way at the same time."""
     crawl: timedelta = timedelta(minutes=15)
     """How long a crawl may pause between two pages."""
+    cdrs_kept: timedelta | None = None
+    """For how long CDRs are kept; None: for ever."""
     outbox: OutboxSection = OutboxSection()  # noqa: RUF009 - it cannot be changed
     """How what nobody took is sent again."""
     pin_rounds: int = 10
     """The cost of the bcrypt hash of a PIN, as a power of two."""
 
     @classmethod
-    def of(cls, settings: RoamingSection, outbox: OutboxSection) -> "Limits":
+    def of(cls, settings: RoamingSection, outbox: OutboxSection, store: StoreSection) -> "Limits":
         """Those that are configured; the others as they are by default."""
         return cls(
             authorize_deadline=settings.authorize_seconds,
@@ -92,6 +94,7 @@ class Limits:
             reservation=timedelta(minutes=settings.reservation_minutes),
             authorized=timedelta(days=settings.authorized_days),
             unconfirmed=timedelta(hours=settings.unconfirmed_hours),
+            cdrs_kept=timedelta(days=store.session_days) if store.session_days else None,
             outbox=outbox,
         )
 

@@ -6,7 +6,7 @@ by which an EMP tells its CDRs. There we compare what has happened with what the
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
@@ -15,18 +15,12 @@ from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.evse_data import LARGEST_PAGE_SIZE
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import Role
-from p2pnode.roaming.cdr_pages import cdr_pages
+from p2pnode.roaming.cdr_pages import EARLIEST, cdr_pages, questions_about
 from p2pnode.roaming.cdrs import LANE
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.records import OWN, CdrFilter, CdrRecord, PageRequest, SessionFilter, SessionState
 from p2pnode.roaming.stored import read_stored
 
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""No CDR of OICP is older, and every system can read this date."""
-AT_ONCE = 100
-"""How many sessions one question names."""
-AROUND = timedelta(days=31)
-"""How far around the interval a CDR is asked for that the peer does not list within it."""
 SHOWN = ("ConsumedEnergy", "MeterValueStart", "MeterValueEnd")
 SHOWN_TIMES = ("SessionStart", "SessionEnd", "ChargingStart", "ChargingEnd")
 """The members whose values are told; of all others that differ, the name."""
@@ -121,13 +115,7 @@ class Reconciler:
         theirs: dict[str, ChargeDetailRecord] = {}
         for provider_id in sorted({record.provider_id for record in lacking.values()}):
             wanted = [record.session_id for record in lacking.values() if record.provider_id == provider_id]
-            for start in range(0, len(wanted), AT_ONCE):
-                question = GetChargeDetailRecords(
-                    provider_id=provider_id,
-                    from_=max(found.from_, EARLIEST + AROUND) - AROUND,
-                    to=found.to + AROUND,
-                    session_id=wanted[start : start + AT_ONCE],
-                )
+            for question in questions_about(provider_id, wanted, found.from_, found.to):
                 await self._crawl(peer, question, theirs, found)
         for key, record in lacking.items():
             message = theirs.get(key)

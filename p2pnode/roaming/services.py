@@ -100,7 +100,7 @@ class Roaming:
         self._resumed = False
         self.outbox = Outbox(self._party)
         self._remote = Remote(self._party, self.outbox)
-        cdrs = Cdrs(self._party, self.outbox)
+        cdrs = self._cdrs = Cdrs(self._party, self.outbox)
         self.catch_up = CatchUp(self._party, self._evse_data, self._evse_status, cdrs, caught_up)
         self.full_loads = FullLoads(self._party, self._publishers)
         services: tuple[Service, ...] = (
@@ -239,6 +239,11 @@ class Roaming:
         if peer is None:
             raise LookupError(peer_name)
         return await Reconciler(self._party).run(peer, from_, to)
+
+    async def fetch_missing(self, found: Reconciliation) -> int:
+        """Take over the CDRs that a comparison has found missing here; returns how many came. Raises ProtocolError."""
+        peer, lacking = self._party.peers().get(found.peer), [entry.session_id for entry in found.missing_here]
+        return await self._cdrs.fetch(peer, found.from_, found.to, lacking) if peer is not None else 0
 
     async def pull_evse_data(self, message: PullEvseData, peer_name: str) -> int:
         """Pull all pages of a peer's EVSE data and keep them; returns how many records came.

@@ -145,9 +145,10 @@ def cdrs(connection: Connection, wanted: CdrFilter, page: PageRequest) -> CdrPag
     return CdrPage(tuple(records(connection, CDRS, found)), total)
 
 
-def cdr_reviews(connection: Connection) -> list[CdrReview]:
-    """The CDRs kept for a person, oldest first."""
-    return records(connection, REVIEWS, select(*REVIEWS.columns).order_by(tables.cdr_review.c.id))
+def cdr_reviews(connection: Connection, number: int | None = None) -> list[CdrReview]:
+    """The CDRs kept for a person, oldest first; with a number, the one that has it."""
+    query, c = select(*REVIEWS.columns), tables.cdr_review.c
+    return records(connection, REVIEWS, (query if number is None else query.where(c.id == number)).order_by(c.id))
 
 
 def _cdrs(

@@ -193,9 +193,9 @@ class SqlStore:
         """The same page, with what its CDRs are found by."""
         return await self._reader.search(lambda connection: reads.cdrs(connection, wanted, page))
 
-    async def cdr_reviews(self) -> Sequence[CdrReview]:
-        """The CDRs kept for a person, oldest first."""
-        return await self._reader.search(reads.cdr_reviews)
+    async def cdr_reviews(self, number: int | None = None) -> Sequence[CdrReview]:
+        """The CDRs kept for a person, oldest first; with a number, the one that has it."""
+        return await self._reader.search(lambda connection: reads.cdr_reviews(connection, number))
 
     async def waiting(self, peer: str, lane: str, after: int, limit: int) -> Sequence[QueuedRecord]:
         """The messages that wait in a lane of the outbox behind this id, oldest first."""

@@ -8,18 +8,16 @@ from typing import Final
 from aiohttp import web
 
 from p2pnode.node import Node
-from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
+from p2pnode.oicp.cdr import ChargeDetailRecord
 from p2pnode.oicp.codec import decode, members_of, read
 from p2pnode.oicp.errors import InvalidMessage, Violation
-from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE
 from p2pnode.oicp.identifiers import session_key
-from p2pnode.oicp.operations import GET_CHARGE_DETAIL_RECORDS
 from p2pnode.oicp.rules import errors_in
-from p2pnode.roaming.reconcile import AROUND, EARLIEST, Reconciliation
-from p2pnode.roaming.records import OWN, CdrFilter, CdrReview, PageRequest
+from p2pnode.roaming.cdr_pages import EARLIEST
+from p2pnode.roaming.records import CdrFilter, CdrReview, PageRequest
 from p2pnode.web.guard import Refusal
 from p2pnode.web.peer_names import name_of, no_such_peer, unknown_among
-from p2pnode.web.queries import json_answer, moment_of, number_in
+from p2pnode.web.queries import id_in, json_answer, moment_of, number_in
 from p2pnode.web.shapes import cdr_shape, review_shape
 
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
@@ -96,10 +94,11 @@ class CdrRoutes:
         return json_answer({"dropped": dropped, "session_id": review.session_id})
 
     async def _kept(self, request: web.Request) -> CdrReview:
-        for review in await self._node.store.cdr_reviews():
-            if str(review.id) == request.match_info["number"]:
-                return review
-        raise Refusal(HTTPStatus.NOT_FOUND, "no CDR is kept under this number", "`p2pnode cdr review list` lists them")
+        hint = "`p2pnode cdr review list` lists them"
+        missing = Refusal(HTTPStatus.NOT_FOUND, "no CDR is kept under this number", hint)
+        for review in await self._node.store.cdr_reviews(id_in(request, missing)):
+            return review
+        raise missing
 
     async def _reconcile(self, request: web.Request) -> web.Response:
         """Compare with `peer` from `from` to `to`; with `fetch` what we lack is fetched, too."""
@@ -113,22 +112,7 @@ class CdrRoutes:
             found = await self._node.roaming.reconcile(name_of(peers, name), from_, to)
         except LookupError:
             raise Refusal(HTTPStatus.NOT_FOUND, *no_such_peer(peers, name)) from None
-        fetched = await self._fetch(found) if asked.get("fetch") is True else 0
+        fetched = await self._node.roaming.fetch_missing(found) if asked.get("fetch") is True else 0
         shape = asdict(found)
         shape["from"] = shape.pop("from_")
         return json_answer({**shape, "agrees": found.agrees, "fetched": fetched})
-
-    async def _fetch(self, found: Reconciliation) -> int:
-        """Ask for what we lack, which stores it; how many CDRs that brought."""
-        lacking = [entry.session_id for entry in found.missing_here]
-        for provider_id in self._node.config.node.providers:
-            for start in range(0, len(lacking), DEFAULT_PAGE_SIZE):
-                question = GetChargeDetailRecords(
-                    provider_id=provider_id,
-                    from_=max(found.from_, EARLIEST + AROUND) - AROUND,
-                    to=found.to + AROUND,
-                    session_id=lacking[start : start + DEFAULT_PAGE_SIZE],
-                )
-                await self._node.own.send(GET_CHARGE_DETAIL_RECORDS, question, to=found.peer)
-        stored = [await self._node.store.cdr(session_key(session_id)) for session_id in lacking]
-        return sum(record is not None and record.emp == OWN for record in stored)

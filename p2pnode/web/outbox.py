@@ -9,12 +9,11 @@ from p2pnode.node import Node
 from p2pnode.roaming.outbox_records import QueueState
 from p2pnode.web.guard import Refusal
 from p2pnode.web.peer_names import name_of, no_such_peer, unknown_among
+from p2pnode.web.queries import id_in
 from p2pnode.web.queries import json_answer as _json
 from p2pnode.web.shapes import queued_shape
 
 LISTED: Final = 1000
-DIGITS: Final = 18
-"""The longest number of a message."""
 
 
 class OutboxRoutes:
@@ -46,14 +45,14 @@ class OutboxRoutes:
         return _json({"messages": [queued_shape(record) for record in found]})
 
     async def _show(self, request: web.Request) -> web.Response:
-        record = await self._node.store.outbox_message(_number(request))
+        record = await self._node.store.outbox_message(id_in(request, _missing()))
         if record is None:
             raise _missing()
         return _json(queued_shape(record, whole=True))
 
     async def _requeue(self, request: web.Request) -> web.Response:
         """Try a message again: a dead letter behind all others of its lane, one that waits at once."""
-        number = _number(request)
+        number = id_in(request, _missing())
         queued = await self._node.roaming.outbox.requeue(number)
         if queued is None:
             raise _missing()
@@ -61,17 +60,10 @@ class OutboxRoutes:
 
     async def _drop(self, request: web.Request) -> web.Response:
         """Forget a message."""
-        number = _number(request)
+        number = id_in(request, _missing())
         if not await self._node.roaming.outbox.drop(number):
             raise _missing()
         return _json({"dropped": number})
-
-
-def _number(request: web.Request) -> int:
-    text = request.match_info["number"]
-    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
-        raise _missing()
-    return int(text)
 
 
 def _missing() -> Refusal:

@@ -12,6 +12,9 @@ from p2pnode.oicp.evse_data import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from p2pnode.roaming.records import PageRequest
 from p2pnode.web.guard import JSON, Refusal
 
+DIGITS = 18
+"""The longest number of what is stored."""
+
 
 def page_in(request: web.Request) -> PageRequest:
     """`?page=&size=`, the size at most 2000. Raises Refusal."""
@@ -26,6 +29,14 @@ def number_in(request: web.Request, name: str, otherwise: int, *, least: int) ->
         return otherwise
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):  # noqa: PLR2004 - digits that fit
         raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is not a number from {least} on")
+    return int(text)
+
+
+def id_in(request: web.Request, missing: Refusal) -> int:
+    """The `number` in the path. Raises `missing` where it cannot be one that was given."""
+    text = request.match_info["number"]
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+        raise missing
     return int(text)
 
 

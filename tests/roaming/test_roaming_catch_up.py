@@ -2,11 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.oicp import operations as ops
+from p2pnode.oicp.answers import acknowledge
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.errors import Unreachable
 from p2pnode.oicp.identifiers import evse_key
@@ -19,6 +21,7 @@ from p2pnode.oicp.operations import (
     PUSH_EVSE_DATA,
     PUSH_EVSE_STATUS,
 )
+from p2pnode.oicp.status import Code
 from p2pnode.roaming.outbox_records import DeliveryRecord
 from p2pnode.roaming.records import PageRequest
 from tests.roaming.roaming_world import LIMITS, Call, Party, World, decoded
@@ -102,6 +105,28 @@ async def test_the_next_time_only_what_has_changed_is_asked_for_with_a_guard(
     assert decoded(data.body)["LastCall"] == "2026-03-01T12:50:00Z"
     assert decoded(cdrs.body)["From"] == "2026-03-01T12:50:00Z"
     assert await ids(emp, "cpo") == IDS[1:]
+    assert emp.emp.cdrs == [encode(cdr())]
+
+
+@pytest.mark.parametrize("kept", [None, timedelta(days=90)])
+async def test_the_first_time_all_cdrs_are_asked_for_that_would_be_kept_or_those_the_peer_tells_of(
+    world: World, pair: tuple[Party, Party], kept: timedelta | None
+) -> None:
+    cpo, emp = pair
+    emp.limits = replace(LIMITS, cdrs_kept=kept)
+    emp.restart()
+    await with_news(cpo, emp)
+    world.clock.advance(days=30)
+    answer = cpo.answer
+
+    async def not_so_much(call: Call, process_id: str) -> tuple[int, bytes]:
+        is_long = call.operation is GET_CHARGE_DETAIL_RECORDS and decoded(call.body)["From"] < "2026-02"
+        return (200, encode(acknowledge(code=Code.DATA_ERROR))) if is_long else await answer(call, process_id)
+
+    cpo.answering = not_so_much
+    await caught_up(emp)
+    asked = [decoded(call.body)["From"][:10] for call in world.wire.to("cpo", GET_CHARGE_DETAIL_RECORDS)]
+    assert asked == ["2000-01-01" if kept is None else "2025-12-31", "2026-02-28"]
     assert emp.emp.cdrs == [encode(cdr())]
 
 

@@ -128,6 +128,9 @@ async def test_a_comparison_goes_through_all_pages_and_ends_where_they_bring_not
 
     cpo.answering = endless
     assert (await compared(emp, "cpo")).equal == 1
+    cpo.answering = answer
+    monkeypatch.setattr("p2pnode.roaming.cdr_pages.MOST_PAGES", 2)
+    assert "more than 2 pages" in str(await refused(compared(emp, "cpo")))
 
 
 async def test_a_peer_that_does_not_answer_cannot_be_compared_with(pair: tuple[Party, Party]) -> None:
