@@ -16,6 +16,7 @@ from p2pnode.lab.directory import Made, make_directory
 from p2pnode.lab.ports import LOOPBACK
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation, Role
 from p2pnode.pki import Authority, Identity, create_ca
+from tests.blank_store import put_store
 from tests.peering.peering_kit import OPERATOR, PROVIDER, Reply, post, read_reply, tls_client
 
 UID = "7568290FFF765F"
@@ -94,6 +95,8 @@ def make_pair(
         make_directory(root / settings["node"]["name"], settings, now, authority=authority)
         for settings in (cpo, emp, other)
     ]
+    for each in made:
+        put_store(each.config.store.path)
     pair = Pair(made[0], made[1], made[2], authority)
     allowed: dict[str, Any] = {"pull_authentication_data": True} if receive is None else {"receive": tuple(receive)}
     save_peer(pair.cpo.directory, peer(pair.emp, authority, **allowed))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, select
@@ -15,7 +14,7 @@ from p2pnode.oicp.codec import decode
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.store import reads
 from p2pnode.store.database import SESSIONS as OF_SESSIONS
-from p2pnode.store.database import Database, migrations
+from p2pnode.store.database import Database, scripts
 from p2pnode.store.errors import DATABASE_ERRORS, Damaged, Unopenable, store_error
 from p2pnode.store.rows import (
     AUTHENTICATION,
@@ -73,8 +72,7 @@ def check(database: Database) -> list[Checked]:
 
 
 def _checked(database: Database) -> Checked:
-    scripts = ScriptDirectory.from_config(migrations(None, database.holds))
-    newest = str(scripts.get_current_head())
+    newest = str(scripts(database.holds).get_current_head())
     faults: list[str] = []
     unreadable: list[str] = []
     rows: dict[str, int] = {}
@@ -85,7 +83,7 @@ def _checked(database: Database) -> Checked:
         with engine.connect() as connection:
             faults += reads.faults(connection, ["main"])
             revision = MigrationContext.configure(connection).get_current_revision()
-            fault = _revision_fault(scripts, revision)
+            fault = _revision_fault(database.holds, revision)
             if fault is not None:
                 faults.append(fault)
             if revision == newest:
@@ -98,12 +96,12 @@ def _checked(database: Database) -> Checked:
     return Checked(str(database.path), revision, newest, rows, tuple(faults), tuple(unreadable))
 
 
-def _revision_fault(scripts: ScriptDirectory, revision: str | None) -> str | None:
+def _revision_fault(holds: str, revision: str | None) -> str | None:
     """What is wrong with the revision of the tables; an older one is not wrong, the next start upgrades it."""
     if revision is None:
         return "this is no database of p2pnode: it tells no revision of its tables"
     try:
-        scripts.get_revision(revision)
+        scripts(holds).get_revision(revision)
     except (CommandError, ResolutionError):
         return f"the database was made by a newer p2pnode: its tables have revision {revision}"
     return None

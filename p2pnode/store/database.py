@@ -4,10 +4,13 @@ import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -135,7 +138,14 @@ class Database:
 
 def upgrade(connection: Connection, holds: str) -> None:
     """Run the migrations that the database has not seen yet, inside the caller's transaction."""
-    command.upgrade(migrations(connection, holds), "head")
+    if MigrationContext.configure(connection).get_current_revision() != scripts(holds).get_current_head():
+        command.upgrade(migrations(connection, holds), "head")
+
+
+@cache
+def scripts(holds: str) -> ScriptDirectory:
+    """The migrations of the tables a database holds, read once: they are part of the package."""
+    return ScriptDirectory.from_config(migrations(None, holds))
 
 
 def migrations(connection: Connection | None, holds: str) -> Config:

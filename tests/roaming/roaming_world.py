@@ -41,6 +41,7 @@ from p2pnode.roaming.ports import ChargingNotification, Outgoing, PeerAnswer, Re
 from p2pnode.roaming.records import PageRequest
 from p2pnode.roaming.services import Roaming
 from p2pnode.store.store import SqlStore
+from tests.blank_store import put_store
 from tests.clock import Clock
 
 Answer = TypeVar("Answer", bound=OicpModel)
@@ -52,7 +53,7 @@ OTHER_UID = "04FFFFFFFFFFFF"
 EVCO = "DE-ONE-C12345678-X"
 EVSE = "DE*CPO*E1*1"
 SESSION = "0195f3a0-0000-7000-8000-000000000001"
-LIMITS = Limits(authorize_deadline=0.3, learned_head_start=0.05, push_wait=1.0, pin_rounds=4)
+LIMITS = Limits(authorize_deadline=3.0, learned_head_start=0.05, push_wait=1.0, pin_rounds=4)
 PATIENT = Limits(learned_head_start=5.0, push_wait=5.0, pin_rounds=4)
 """For ways over several parties, whoever is slow."""
 
@@ -405,7 +406,7 @@ class World:
         relay: bool = False,
     ) -> Party:
         """A party with an empty store."""
-        store = await self.enter(SqlStore.open(self.directory / f"{name}.db", now=self.clock))
+        store = await self.enter(SqlStore.open(put_store(self.directory / f"{name}.db"), now=self.clock))
         own = OwnParty(tuple(operators), tuple(providers))
         made = Party(name, own, store, self.wire, self.clock, Cpo(), Emp(), limits, relay)
         await self.enter(_closing(made))

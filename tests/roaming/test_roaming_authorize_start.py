@@ -1,6 +1,7 @@
 """AuthorizeStart: who lets a driver start."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,6 +16,7 @@ from p2pnode.roaming.records import OWN, SessionRecord, SessionState
 from tests.roaming.roaming_world import (
     EVCO,
     EVSE,
+    LIMITS,
     OTHER_UID,
     SESSION,
     UID,
@@ -226,6 +228,8 @@ async def test_a_dead_peer_costs_nothing(world: World) -> None:
 
 async def test_who_does_not_answer_in_time_counts_as_310(world: World) -> None:
     cpo, _ = await providers(world, "one")
+    cpo.limits = replace(LIMITS, authorize_deadline=0.1)
+    cpo.restart()
     world.wire.silent = {"one"}
     assert (await refused(cpo.send(AUTHORIZE_START, start()))).code is Code.PARTNER_DID_NOT_RESPOND
 

@@ -290,10 +290,10 @@ async def test_after_a_week_with_a_hundred_thousand_changes_a_peer_gets_each_evs
         await cpo.store.publish(partial(_put, now))
     cpo.wire.down = set()
     cpo.wire.calls.clear()
-    begun = time.perf_counter()
+    begun = time.process_time()  # what others do on this machine does not count
     await emp.send(PULL_EVSE_STATUS_BY_ID, PullEvseStatusById(provider_id="DE-ONE", evse_id=["DE*CPO*E000"]))
     await cpo.roaming.settle()
-    took = time.perf_counter() - begun
+    took = time.process_time() - begun
     sent = [json.loads(call.body) for call in cpo.wire.to("emp", PUSH_EVSE_STATUS)]
     assert sum(len(body["OperatorEvseStatus"]["EvseStatusRecord"]) for body in sent) <= 500
     there = {found.evse_id: found.status for found in await emp.store.statuses(("cpo",))}

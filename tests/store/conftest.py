@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from p2pnode.store.store import SqlStore
+from tests.blank_store import put_store
 from tests.clock import Clock
 from tests.store.store_kit import START, OpenStore
 
@@ -17,7 +18,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "p2pnode.db"
+    return put_store(tmp_path / "p2pnode.db")
 
 
 @pytest.fixture

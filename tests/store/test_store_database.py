@@ -26,6 +26,12 @@ from tests.store.store_kit import OpenStore, put_sessions, session, status
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where nothing is yet."""
+    return tmp_path / "p2pnode.db"
+
+
 def files(directory: Path) -> list[str]:
     return [file.name for file in directory.iterdir()]
 

@@ -19,6 +19,8 @@ from benchmarks.processes import Generator as Load
 from benchmarks.processes import Server
 from benchmarks.scene import HOST, Scene, scene
 from p2pnode.config import PeerEntry, save_peer
+from p2pnode.config.files import read_toml, write_toml
+from p2pnode.config.load import NODE_FILE
 from p2pnode.oicp.operations import AUTHORIZE_START, BASE_PATH, PUSH_EVSE_DATA, AnyOperation, Role
 from p2pnode.pki import Leaf, create_identity
 
@@ -51,10 +53,15 @@ MEMORY_GOAL = Goal(400.0, "lower")
 
 @dataclass
 class Attacker:
-    """A peer of the node that means no good. `refused` counts what was answered, by HTTP status."""
+    """A peer of the node that means no good. `refused` counts what was answered, by HTTP status.
+
+    `idle_peer` and `idle_strangers` are how many connections say nothing.
+    """
 
     port: int
     tls: ssl.SSLContext
+    idle_peer: int = IDLE_PEER
+    idle_strangers: int = IDLE_STRANGERS
     refused: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     async def slow_heads(self, ready: Callable[[], None]) -> None:
@@ -67,7 +74,7 @@ class Attacker:
 
     async def idle(self, ready: Callable[[], None]) -> None:
         """Connections that say nothing: of strangers who do not even begin a handshake, and of the peer."""
-        await self._many(IDLE_STRANGERS, self._stranger, lambda: None, then=self._idle_peer(ready))
+        await self._many(self.idle_strangers, self._stranger, lambda: None, then=self._idle_peer(ready))
 
     async def upload(self, ready: Callable[[], None]) -> None:
         """Bodies of 10 GB without an announced length, at the speed of the line, one after the other is refused."""
@@ -96,7 +103,7 @@ class Attacker:
                 await then
 
     async def _idle_peer(self, ready: Callable[[], None]) -> None:
-        await self._many(IDLE_PEER, self._idle_one, ready)
+        await self._many(self.idle_peer, self._idle_one, ready)
 
     async def _idle_one(self) -> None:
         async with self._connected() as (reader, _):
@@ -202,12 +209,17 @@ def attack(attacker: Attacker, name: str) -> Generator[None]:
 
 
 @contextmanager
-def under_attack() -> Generator[tuple[Scene, Server, Attacker]]:
-    """A running node with two peers: the one that is measured, and the one that means no good."""
+def under_attack(**limits: int) -> Generator[tuple[Scene, Server, Attacker]]:
+    """A running node with two peers: the one that is measured, and the one that means no good.
+
+    `limits` are set in its configuration.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with scene(Role.EMP) as made:
         slow = create_identity(made.directory / "slow", Leaf("slow"), datetime.now(UTC))
+        document, _ = read_toml(made.directory / "node" / NODE_FILE)
+        write_toml(made.directory / "node" / NODE_FILE, {**document, "limits": limits})
         save_peer(made.directory / "node", PeerEntry(name="slow", operators=(OPERATOR,), certificate=slow.trust))
         tls = ssl.create_default_context(cafile=str(made.node_identity.trust))
         tls.load_cert_chain(slow.certificate_file, slow.key_file)
