@@ -265,8 +265,14 @@ class LimitsSection(Settings):
     handshakes: int = Field(
         default=512,
         ge=1,
-        description="How many TLS handshakes may be under way; of more, one is ended: the oldest from the "
+        description="How many connections may be open whose TLS handshake is not done; of more, one is ended, from the "
         "address that has most.",
+    )
+    handshakes_per_second: float = Field(
+        default=200.0,
+        gt=0,
+        description="How many TLS handshakes begin per second, in the long run, not counting those of peers; others "
+        "wait for their turn, address by address.",
     )
     keep_alive_seconds: float = Field(
         default=75.0, gt=0, description="How long an idle connection of a peer is kept open."

@@ -58,6 +58,11 @@ class Connection(web.RequestHandler):
         self.known_until = 0.0
         self.counted_for = ""
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it has shown no peer's certificate where it should, or is not served."""
+        return self._server.tells_peers and self.counted_for in {"", STRANGERS}
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve the connection, or end it where there are too many."""
         super().connection_made(transport)
@@ -146,6 +151,7 @@ class ConnectionServer(web.Server):
         self.limits = limits
         self.logger = logger
         self._peer_at = peer_at
+        self.tells_peers = peer_at is not None
         self._held_by: Counter[str] = Counter()
         self._told_at: dict[str, float] = {}
 

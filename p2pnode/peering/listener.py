@@ -1,8 +1,7 @@
-"""Taking in connections: one at a time, between what others ask, and no more TLS handshakes at once than agreed.
+"""Taking in connections: one at a time, between what others ask, and their TLS handshakes as `Handshakes` lets them.
 
-Whoever connects and says nothing costs a node a socket, and the buffers of a handshake, until its time is over. Where
-there are too many, the address with the most of them is hung up on, the one that has waited longest: whoever connects
-from one address, however often, ends its own handshakes and not those of a peer at another.
+Whoever connects and says nothing costs a node a socket until its time is over, and nothing else: the buffers of a
+handshake are made once there is something to read.
 """
 
 import asyncio
@@ -14,6 +13,8 @@ from contextlib import suppress
 from ipaddress import IPv6Address
 
 from p2pnode.config.node import LimitsSection
+from p2pnode.peering.connection import Connection
+from p2pnode.peering.handshakes import Handshakes
 from p2pnode.roaming.background import Background
 
 BACKLOG = 1024
@@ -36,8 +37,7 @@ class Listener:
         self._limits = limits
         self._logger = logger
         self._sockets: list[socket.socket] = []
-        self._shaking: dict[socket.socket, str] = {}
-        self._shaking_at: dict[str, dict[socket.socket, None]] = {}
+        self._handshakes: Handshakes[socket.socket] = Handshakes(limits.handshakes, limits.handshakes_per_second)
         self._tasks = Background()
 
     async def start(self, host: str, port: int) -> int:
@@ -59,13 +59,12 @@ class Listener:
 
     async def aclose(self) -> None:
         """Listen no more, and hang up on whoever is in a handshake."""
-        for connected in self._shaking:
+        unfinished = self._handshakes.unfinished
+        for connected in unfinished:
             _hang_up(connected)
         await self._tasks.aclose()
-        for connected in self._shaking:  # those whose handshake had not begun
+        for connected in unfinished:  # those whose handshake had not begun
             connected.close()
-        self._shaking.clear()
-        self._shaking_at.clear()
         while self._sockets:
             self._sockets.pop().close()
 
@@ -78,41 +77,43 @@ class Listener:
                 continue  # gone before it was taken in
             except OSError as error:
                 self._logger.warning("no connection can be taken in: %s", error.strerror)
-                self._end_one()
+                if (ended := self._handshakes.end_one()) is not None:
+                    _hang_up(ended)
                 await asyncio.sleep(REST_SECONDS)
                 continue
-            if len(self._shaking) >= self._limits.handshakes:
-                self._end_one()
-            site = _site(address)
-            self._shaking[connected] = site
-            self._shaking_at.setdefault(site, {})[connected] = None
+            if (ended := self._handshakes.enter(connected, _site(address))) is not None:
+                _hang_up(ended)
             self._tasks.start(self._serve(connected), "a new connection")
 
     async def _serve(self, connected: socket.socket) -> None:
         seconds = self._limits.handshake_seconds if self._tls is not None else None
+        is_peer = False
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
+            if self._tls is not None:
+                async with asyncio.timeout(seconds):
+                    await _spoken(connected)
+                await self._handshakes.turn(connected)
+            _, protocol = await asyncio.get_running_loop().connect_accepted_socket(
                 self._new_connection, connected, ssl=self._tls, ssl_handshake_timeout=seconds
             )
-        except OSError:  # the handshake failed, for a reason that ServerTls tells
+            is_peer = isinstance(protocol, Connection) and not protocol.is_stranger
+        except OSError:  # it has ended, or the handshake failed, for a reason that ServerTls tells
             connected.close()
         finally:
-            self._forget(connected)
+            self._handshakes.leave(connected, is_peer=is_peer)
 
-    def _forget(self, connected: socket.socket) -> None:
-        site = self._shaking.pop(connected, None)
-        if site is not None:
-            del self._shaking_at[site][connected]
-            if not self._shaking_at[site]:
-                del self._shaking_at[site]
 
-    def _end_one(self) -> None:
-        """Hang up on the handshake that has taken longest of those from the address that has most under way."""
-        most = max(self._shaking_at.values(), key=len, default=None)
-        if most:
-            oldest = next(iter(most))
-            self._forget(oldest)
-            _hang_up(oldest)
+async def _spoken(connected: socket.socket) -> None:
+    """Wait until there is something to read. Raises ConnectionError where the other side has gone instead."""
+    loop = asyncio.get_running_loop()
+    heard = asyncio.Event()
+    loop.add_reader(connected.fileno(), heard.set)
+    try:
+        await heard.wait()
+    finally:
+        loop.remove_reader(connected.fileno())
+    if not connected.recv(1, socket.MSG_PEEK):
+        raise ConnectionAbortedError
 
 
 def _site(address: str) -> str:

@@ -5,7 +5,9 @@ import gc
 import io
 import socket
 import ssl
-from contextlib import AsyncExitStack
+from collections import deque
+from contextlib import AsyncExitStack, suppress
+from time import perf_counter
 
 import pytest
 
@@ -136,6 +138,56 @@ async def test_whoever_connects_too_often_ends_its_own_handshakes_and_not_a_slow
         assert (await read_reply(reader)).status == 200
         for _, each in [*silent, (reader, writer)]:
             each.close()
+
+
+async def test_a_peer_gets_in_and_is_answered_in_time_while_others_begin_handshakes_as_fast_as_they_can(
+    pki: Pki, notes: Notes
+) -> None:
+    limits = LimitsSection(handshakes=32, handshakes_per_second=50, handshake_seconds=LONG, stop_seconds=SOON)
+    tls = tls_client(pki.node, pki.partner)
+    times: list[float] = []
+    async with face_over(
+        await hold(trusted(pki.partner)), notes, settings=tls_settings(pki.node), limits=limits
+    ) as face:
+        assert (await post(face.port, PATH, BODY, tls=tls)).status == 200
+        flood = [asyncio.create_task(_flooding(face.port, address, tls)) for address in ("127.0.0.2", "127.0.0.3") * 2]
+        reader, writer = await _opened(face.port, tls)
+        try:
+            for _ in range(12):
+                begun = perf_counter()
+                writer.write(_request())
+                assert (await read_reply(reader)).status == 200
+                times.append(perf_counter() - begun)
+                async with asyncio.timeout(2):
+                    assert (await post(face.port, PATH, BODY, tls=tls)).status == 200
+        finally:
+            for task in flood:
+                task.cancel()
+            connected = await asyncio.gather(*flood)
+            writer.close()
+    assert sum(connected) > 2 * limits.handshakes
+    assert max(times) < 1
+
+
+async def _flooding(port: int, address: str, context: ssl.SSLContext) -> int:
+    """Begin handshakes from an address and leave them unfinished, as many as can be; how many."""
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    hello, held = outgoing.read(), deque[asyncio.StreamWriter](maxlen=64)
+    count = 0
+    with suppress(asyncio.CancelledError):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+                writer.write(hello)
+                if len(held) == held.maxlen:
+                    held.popleft().transport.abort()
+                held.append(writer)
+                count += 1
+    for writer in held:
+        writer.transport.abort()
+    return count
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
