@@ -3,18 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
-
-from pydantic import BaseModel
+from typing import Any, TypeVar
 
 from p2pnode.config.peers import PeerEntry, PeerTable
 from p2pnode.oicp.acknowledgement import Acknowledgement
 from p2pnode.oicp.answers import acknowledge, read_answer, read_page, refusal
 from p2pnode.oicp.authorization import (
     AuthorizationStart,
-    AuthorizationStatus,
     AuthorizationStop,
     AuthorizeRemoteStart,
     AuthorizeRemoteStop,
@@ -22,92 +18,35 @@ from p2pnode.oicp.authorization import (
     AuthorizeStop,
 )
 from p2pnode.oicp.cdr import ChargeDetailRecord
-from p2pnode.oicp.codec import decode, encode
+from p2pnode.oicp.codec import encode
 from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.errors import NoAnswer, ProtocolError, Unreachable, Violation
-from p2pnode.oicp.identification import (
-    Identification,
-    PlugAndChargeIdentification,
-    QRCodeIdentification,
-    RemoteIdentification,
-    RFIDMifareFamilyIdentification,
-)
+from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
-from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Limits, OwnParty
 from p2pnode.roaming.ports import ChargingNotification, Outgoing, PeerAnswer, Received
-from p2pnode.roaming.records import PageRequest
+from p2pnode.roaming.records import PageRequest, SessionRecord
 from p2pnode.roaming.services import Roaming
 from p2pnode.store.store import SqlStore
 from tests.blank_store import put_store
 from tests.clock import Clock
+from tests.roaming.roaming_messages import (
+    NOON,
+    SESSION,
+    authorized,
+    decoded,
+    make,
+    stopped,
+)
 
 Answer = TypeVar("Answer", bound=OicpModel)
-Model = TypeVar("Model", bound=BaseModel)
 
-NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-UID = "04A2B3C4D5E6F7"
-OTHER_UID = "04FFFFFFFFFFFF"
-EVCO = "DE-ONE-C12345678-X"
-EVSE = "DE*CPO*E1*1"
-SESSION = "0195f3a0-0000-7000-8000-000000000001"
 LIMITS = Limits(authorize_deadline=3.0, learned_head_start=0.05, push_wait=1.0, pin_rounds=4)
 PATIENT = Limits(learned_head_start=5.0, push_wait=5.0, pin_rounds=4)
 """For ways over several parties, whoever is slow."""
-
-
-def make(kind: type[Model], **members: object) -> Model:
-    """A message of this kind, its members by the names of their attributes."""
-    return kind.model_validate(members)
-
-
-def decoded(body: bytes) -> dict[str, Any]:
-    """The members of a body."""
-    return cast("dict[str, Any]", decode(body))
-
-
-def rfid(uid: str = UID) -> Identification:
-    """A card."""
-    return Identification(rfid_mifare_family_identification=RFIDMifareFamilyIdentification(uid=uid))
-
-
-def qr_code(pin: str | None, evco_id: str = EVCO) -> Identification:
-    """A QR code with its PIN in clear."""
-    return Identification(qr_code_identification=QRCodeIdentification(evco_id=evco_id, pin=pin))
-
-
-def plug_and_charge(evco_id: str = EVCO) -> Identification:
-    """A car that names its contract."""
-    return Identification(plug_and_charge_identification=PlugAndChargeIdentification(evco_id=evco_id))
-
-
-def remote(evco_id: str = EVCO) -> Identification:
-    """A driver with an app."""
-    return Identification(remote_identification=RemoteIdentification(evco_id=evco_id))
-
-
-def authorized(provider_id: str | None = None, session_id: str | None = None) -> AuthorizationStart:
-    """A yes."""
-    return AuthorizationStart(
-        authorization_status=AuthorizationStatus.AUTHORIZED,
-        status_code=StatusCode.of(Code.SUCCESS),
-        provider_id=provider_id,
-        session_id=session_id,
-    )
-
-
-def denied(code: Code = Code.RFID_INVALID_UID) -> AuthorizationStart:
-    """A no."""
-    return AuthorizationStart(authorization_status=AuthorizationStatus.NOT_AUTHORIZED, status_code=StatusCode.of(code))
-
-
-def stopped() -> AuthorizationStop:
-    """A yes to a stop."""
-    return AuthorizationStop(
-        authorization_status=AuthorizationStatus.AUTHORIZED, status_code=StatusCode.of(Code.SUCCESS)
-    )
 
 
 @dataclass
@@ -285,6 +224,12 @@ class Party:
         self.restart()
         self.wire.parties[self.name] = self
 
+    async def session(self, session_id: str = SESSION) -> SessionRecord:
+        """A session it knows."""
+        found = await self.store.session(session_key(session_id))
+        assert found is not None
+        return found
+
     def restart(self) -> None:
         """Forget everything but the store."""
         self.answering: Callable[[Call, str], Awaitable[tuple[int, bytes]]] = self.answer
@@ -411,6 +356,10 @@ class World:
         made = Party(name, own, store, self.wire, self.clock, Cpo(), Emp(), limits, relay)
         await self.enter(_closing(made))
         return made
+
+    def path(self, operation: AnyOperation) -> list[tuple[str, str]]:
+        """Who called whom with the operation."""
+        return [(call.source, call.target) for call in self.wire.calls if call.operation is operation]
 
     async def pair(self) -> tuple[Party, Party]:
         """A CPO and an EMP that know each other."""

@@ -12,7 +12,8 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.pins import pin_matches
 from p2pnode.roaming.published_records import AuthenticationRecord
 from p2pnode.roaming.records import OWN
-from tests.roaming.roaming_world import EVCO, OTHER_UID, UID, Call, Party, World, decoded, refused
+from tests.roaming.roaming_messages import EVCO, OTHER_UID, UID, decoded
+from tests.roaming.roaming_world import Call, Party, World, refused
 
 CARD = {"RFIDMifareFamilyIdentification": {"UID": UID}}
 OTHER_CARD = {"RFIDIdentification": {"UID": OTHER_UID, "RFID": "mifareDes", "EvcoID": EVCO, "PrintedNumber": "47"}}

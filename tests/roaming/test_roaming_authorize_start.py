@@ -13,24 +13,20 @@ from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
-from tests.roaming.roaming_world import (
+from tests.roaming.roaming_messages import (
     EVCO,
     EVSE,
-    LIMITS,
     OTHER_UID,
     SESSION,
     UID,
-    Call,
-    Party,
-    World,
     authorized,
     denied,
     make,
     plug_and_charge,
     qr_code,
-    refused,
     rfid,
 )
+from tests.roaming.roaming_world import LIMITS, Call, Party, World, refused
 
 
 def start(identification: Identification | None = None, **members: object) -> AuthorizeStart:

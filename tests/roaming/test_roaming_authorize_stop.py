@@ -11,7 +11,8 @@ from p2pnode.oicp.operations import AUTHORIZE_START, AUTHORIZE_STOP, PUSH_AUTHEN
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code, StatusCode
 from p2pnode.roaming.records import SessionState
-from tests.roaming.roaming_world import EVSE, OTHER_UID, SESSION, Party, World, plug_and_charge, qr_code, refused, rfid
+from tests.roaming.roaming_messages import EVSE, OTHER_UID, SESSION, plug_and_charge, qr_code, rfid
+from tests.roaming.roaming_world import Party, World, refused
 
 
 def start(identification: Identification | None = None) -> AuthorizeStart:

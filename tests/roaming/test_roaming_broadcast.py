@@ -14,7 +14,7 @@ from p2pnode.roaming.asking import Reply
 from p2pnode.roaming.background import Background
 from p2pnode.roaming.broadcast import first_yes, watched
 from p2pnode.roaming.router import Destination
-from tests.roaming.roaming_world import authorized, denied
+from tests.roaming.roaming_messages import authorized, denied
 
 Answers = dict[str, AuthorizationStart | Exception | float]
 

@@ -24,7 +24,8 @@ from p2pnode.oicp.operations import (
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.outbox_records import DeliveryRecord
 from p2pnode.roaming.records import PageRequest
-from tests.roaming.roaming_world import LIMITS, Call, Party, World, decoded
+from tests.roaming.roaming_messages import decoded
+from tests.roaming.roaming_world import LIMITS, Call, Party, World
 from tests.roaming.test_roaming_cdrs import authorized, cdr
 from tests.roaming.test_roaming_evse_data import IDS, ids, push, received, record
 from tests.roaming.test_roaming_publishing import push as status_push

@@ -13,7 +13,8 @@ from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, CHARGE_DETAIL_RECORD, GET_CHARGE_DETAIL_RECORDS
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN, CdrRecord, PageRequest, SessionState
-from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, World, make, qr_code, refused, rfid
+from tests.roaming.roaming_messages import EVSE, NOON, SESSION, make, qr_code, rfid
+from tests.roaming.roaming_world import Call, Party, World, refused
 
 HOUR = timedelta(hours=1)
 

@@ -19,7 +19,8 @@ from p2pnode.oicp.operations import (
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.published_records import EvseRecord
 from p2pnode.roaming.records import OWN
-from tests.roaming.roaming_world import NOON, Call, Party, World, decoded, refused
+from tests.roaming.roaming_messages import NOON, decoded
+from tests.roaming.roaming_world import Call, Party, World, refused
 
 IDS = [f"DE*CPO*E{number}" for number in range(1, 4)]
 NEAR, FAR = (50.1, 8.7), (47.3, 8.5)

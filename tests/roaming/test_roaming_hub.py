@@ -6,41 +6,31 @@ import pytest
 
 from p2pnode.config.peers import PeerTable
 from p2pnode.oicp import operations as ops
-from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop, AuthorizeStart, AuthorizeStop
+from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop
 from p2pnode.oicp.cdr import GetChargeDetailRecords
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.evse_data import PullEvseData
 from p2pnode.oicp.evse_status import PullEvseStatus
 from p2pnode.oicp.identifiers import session_key
-from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import OWN
-from tests.roaming.roaming_world import (
+from tests.roaming.roaming_messages import (
     EVSE,
     NOON,
-    PATIENT,
     SESSION,
-    Call,
-    Party,
-    World,
+    START,
+    STOP,
     authorized,
     decoded,
     denied,
     make,
     plug_and_charge,
-    refused,
     remote,
     rfid,
 )
+from tests.roaming.roaming_world import PATIENT, Call, Party, World, refused
 from tests.roaming.test_roaming_cdrs import cdr
 from tests.roaming.test_roaming_evse_data import pull, push
-
-START = AuthorizeStart(operator_id="DE*CPO", evse_id=EVSE, identification=rfid(), session_id=SESSION)
-STOP = AuthorizeStop(session_id=SESSION, operator_id="DE*CPO", evse_id=EVSE, identification=rfid())
-
-
-def _path(world: World, operation: AnyOperation) -> list[tuple[str, str]]:
-    return [(call.source, call.target) for call in world.wire.calls if call.operation is operation]
 
 
 async def triangle(world: World, *, through_hub: bool = False) -> tuple[Party, Party, Party]:
@@ -57,14 +47,14 @@ async def test_a_card_is_asked_of_the_hub_only_once_every_direct_peer_has_refuse
     far.knows(hub, hub=True)
     hub.knows(far)
     assert (await cpo.send(ops.AUTHORIZE_START, START)).provider_id == "DE-ONE"
-    assert _path(world, ops.AUTHORIZE_START) == [("cpo", "emp")]
+    assert world.path(ops.AUTHORIZE_START) == [("cpo", "emp")]
 
     world.wire.calls.clear()
     emp.emp.start = lambda _: denied()
     other_card = START.model_copy(update={"session_id": None, "identification": rfid("04FFFFFFFFFFFF")})
     answer = await cpo.send(ops.AUTHORIZE_START, other_card)
     assert answer.provider_id == "DE-FAR"
-    assert _path(world, ops.AUTHORIZE_START) == [("cpo", "emp"), ("cpo", "relay"), ("relay", "far")]
+    assert world.path(ops.AUTHORIZE_START) == [("cpo", "emp"), ("cpo", "relay"), ("relay", "far")]
 
 
 async def test_the_hub_asks_a_direct_peer_that_could_not_be_reached(world: World) -> None:
@@ -72,7 +62,7 @@ async def test_the_hub_asks_a_direct_peer_that_could_not_be_reached(world: World
     cpo.knows(emp, url="http://127.0.0.1:1/gone", name="emp-of-old", through_hub=True)
     cpo.peers = PeerTable(peer for peer in cpo.peers.peers if peer.name != "emp")
     assert (await cpo.send(ops.AUTHORIZE_START, START)).authorized
-    assert _path(world, ops.AUTHORIZE_START) == [("cpo", "emp-of-old"), ("cpo", "relay"), ("relay", "emp")]
+    assert world.path(ops.AUTHORIZE_START) == [("cpo", "emp-of-old"), ("cpo", "relay"), ("relay", "emp")]
 
 
 async def test_a_session_goes_on_through_the_hub_when_the_direct_peer_is_gone_and_both_ends_know_it(
@@ -88,7 +78,7 @@ async def test_a_session_goes_on_through_the_hub_when_the_direct_peer_is_gone_an
     await emp.roaming.settle()
     assert len(emp.emp.cdrs) == 1
     for operation in (ops.AUTHORIZE_STOP, ops.CHARGE_DETAIL_RECORD):
-        assert _path(world, operation) == [("cpo", "relay"), ("relay", "emp")]
+        assert world.path(operation) == [("cpo", "relay"), ("relay", "emp")]
 
 
 async def test_the_cdr_of_a_card_finds_its_emp_through_the_hub_by_the_hub_provider_id(world: World) -> None:
@@ -108,7 +98,7 @@ async def test_an_app_stops_through_the_hub_what_it_started_directly(world: Worl
     emp.forgets(cpo)
     stop = AuthorizeRemoteStop(session_id=SESSION, provider_id="DE-ONE", evse_id=EVSE)
     assert (await emp.send(ops.AUTHORIZE_REMOTE_STOP, stop)).result
-    assert _path(world, ops.AUTHORIZE_REMOTE_STOP) == [("emp", "relay"), ("relay", "cpo")]
+    assert world.path(ops.AUTHORIZE_REMOTE_STOP) == [("emp", "relay"), ("relay", "cpo")]
     assert cpo.cpo.asked[-1] == stop
 
 
@@ -149,12 +139,12 @@ async def test_a_remote_start_goes_directly_and_through_the_hub_once_the_direct_
     await cpo.send_raw(ops.PUSH_EVSE_DATA, push("fullLoad", EVSE))
     start = AuthorizeRemoteStart(provider_id="DE-ONE", evse_id=EVSE, identification=remote())
     assert (await emp.send(ops.AUTHORIZE_REMOTE_START, start)).result
-    assert _path(world, ops.AUTHORIZE_REMOTE_START) == [("emp", "cpo")]
+    assert world.path(ops.AUTHORIZE_REMOTE_START) == [("emp", "cpo")]
     world.wire.calls.clear()
     emp.forgets(cpo)
     answer = await emp.send(ops.AUTHORIZE_REMOTE_START, start)
     assert answer.result
-    assert _path(world, ops.AUTHORIZE_REMOTE_START) == [("emp", "relay"), ("relay", "cpo")]
+    assert world.path(ops.AUTHORIZE_REMOTE_START) == [("emp", "relay"), ("relay", "cpo")]
 
 
 async def test_what_a_direct_peer_and_a_hub_that_is_no_relay_both_show_is_served_once(world: World) -> None:
@@ -203,7 +193,7 @@ async def test_authentication_data_of_a_direct_peer_counts_before_the_hubs_copy(
     session = await cpo.store.session(session_key(SESSION))
     assert session is not None
     assert (session.cpo, session.emp) == (OWN, "relay" if gone else "emp")
-    assert _path(world, ops.AUTHORIZE_START) == []
+    assert world.path(ops.AUTHORIZE_START) == []
 
 
 async def test_a_cdr_of_sub_partners_names_who_bundles_them(world: World) -> None:

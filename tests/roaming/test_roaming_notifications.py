@@ -30,8 +30,9 @@ from p2pnode.oicp.operations import (
 )
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import OWN, SessionRecord, SessionState
-from tests.roaming.roaming_world import EVSE, NOON, OTHER_UID, SESSION, Call, Party, World, make, refused, rfid
+from p2pnode.roaming.records import OWN, SessionState
+from tests.roaming.roaming_messages import EVSE, NOON, OTHER_UID, SESSION, START, make, rfid
+from tests.roaming.roaming_world import Call, Party, World, refused
 
 IDS: dict[str, object] = {"session_id": SESSION, "evse_id": EVSE, "operator_id": "DE*CPO"}
 
@@ -62,16 +63,9 @@ def failed() -> ChargingNotificationError:
 
 async def authorized(pair: tuple[Party, Party]) -> tuple[Party, Party]:
     cpo, _ = pair
-    start = AuthorizeStart(operator_id="DE*CPO", evse_id=EVSE, identification=rfid(), session_id=SESSION)
-    assert (await cpo.send(AUTHORIZE_START, start)).authorized
+    assert (await cpo.send(AUTHORIZE_START, START)).authorized
     cpo.wire.calls.clear()
     return pair
-
-
-async def session_of(party: Party) -> SessionRecord:
-    session = await party.store.session(session_key(SESSION))
-    assert session is not None
-    return session
 
 
 async def test_notifications_move_the_session_on_both_sides_and_reach_the_emp(pair: tuple[Party, Party]) -> None:
@@ -84,10 +78,10 @@ async def test_notifications_move_the_session_on_both_sides_and_reach_the_emp(pa
     ]
     for operation, message, state in steps:
         assert (await cpo.send(operation, message)).result
-        assert [(await session_of(party)).state for party in pair] == [state, state]
+        assert [(await party.session()).state for party in pair] == [state, state]
     assert emp.emp.notifications == [message for _, message, _ in steps]
     for party in pair:
-        session = await session_of(party)
+        session = await party.session()
         assert (session.charging_start, session.energy) == (NOON, Decimal("7.25"))
         history = await party.store.history(session.key)
         assert [event.operation for event in history[1:]] == [operation.name for operation, _, _ in steps]
@@ -119,7 +113,7 @@ async def test_only_the_cpo_of_a_session_tells_of_it(world: World) -> None:
     emp.knows(two)
     call = Call("two", "emp", CHARGING_NOTIFICATION_START, encode(begun(operator_id="DE*TWO")), "DE*TWO", None)
     assert b'"400"' in (await emp.answer(call, "process"))[1]
-    assert (await session_of(emp)).state is SessionState.AUTHORIZED
+    assert (await emp.session()).state is SessionState.AUTHORIZED
 
 
 async def test_a_notification_that_does_not_fit_is_refused_on_both_sides(pair: tuple[Party, Party]) -> None:
@@ -138,7 +132,7 @@ async def test_a_notification_that_cannot_be_delivered_is_stored_and_goes_before
     answer = await cpo.send(CHARGING_NOTIFICATION_START, begun())
     assert answer.result
     assert "not forwarded yet" in (answer.status_code.additional_info or "")
-    assert (await session_of(cpo)).state is SessionState.CHARGING
+    assert (await cpo.session()).state is SessionState.CHARGING
     assert (await cpo.store.history(session_key(SESSION)))[-1].code == "320"
     assert (await cpo.send(CHARGING_NOTIFICATION_PROGRESS, progress("1"))).result
     cpo.wire.down = set()
@@ -146,7 +140,7 @@ async def test_a_notification_that_cannot_be_delivered_is_stored_and_goes_before
     assert "not forwarded yet" in (waiting.status_code.additional_info or "")
     await cpo.roaming.deliver_pending()
     assert emp.emp.notifications == [begun(), progress("1"), ended("2")]
-    assert (await session_of(emp)).state is SessionState.ENDED
+    assert (await emp.session()).state is SessionState.ENDED
 
 
 async def test_notifications_that_wait_survive_a_restart_and_are_delivered_once(pair: tuple[Party, Party]) -> None:
@@ -176,7 +170,7 @@ async def test_after_a_restart_what_waits_goes_before_the_next(pair: tuple[Party
     cpo.clock.advance(seconds=2)
     assert (await cpo.send(CHARGING_NOTIFICATION_END, ended("2"))).status_code.additional_info is None
     assert emp.emp.notifications == [begun(), ended("2")]
-    assert (await session_of(emp)).state is SessionState.ENDED
+    assert (await emp.session()).state is SessionState.ENDED
 
 
 async def test_a_notification_the_emp_refuses_is_not_sent_again(pair: tuple[Party, Party]) -> None:
@@ -210,7 +204,7 @@ async def test_waiting_notifications_go_before_the_cdr(pair: tuple[Party, Party]
     assert cpo.wire.calls[-2].operation is CHARGING_NOTIFICATION_END
     assert cpo.wire.calls[-1].operation is CHARGE_DETAIL_RECORD
     assert emp.emp.notifications == [ended("2")]
-    assert (await session_of(emp)).state is SessionState.SETTLED
+    assert (await emp.session()).state is SessionState.SETTLED
 
 
 async def test_a_session_without_evse_learns_where_it_is(pair: tuple[Party, Party]) -> None:
@@ -218,7 +212,7 @@ async def test_a_session_without_evse_learns_where_it_is(pair: tuple[Party, Part
     start = AuthorizeStart(operator_id="DE*CPO", identification=rfid(), session_id=SESSION)
     await cpo.send(AUTHORIZE_START, start)
     await cpo.send(CHARGING_NOTIFICATION_START, begun())
-    assert (await session_of(emp)).evse_id == EVSE
+    assert (await emp.session()).evse_id == EVSE
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -238,7 +232,7 @@ async def test_a_session_the_cpo_authorized_from_our_published_data_is_adopted(
     told = await cpo.send(CHARGING_NOTIFICATION_START, begun(identification=rfid()))
     assert told.result is allowed
     if allowed:
-        session = await session_of(emp)
+        session = await emp.session()
         assert (session.cpo, session.emp, session.state) == ("cpo", OWN, SessionState.CHARGING)
         assert session.provider_id == "DE-ONE"
     stranger = begun(identification=rfid(OTHER_UID), session_id="11111111-2222-3333-4444-555555555555")

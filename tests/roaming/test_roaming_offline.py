@@ -11,20 +11,8 @@ from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import AUTHORIZE_START, PUSH_AUTHENTICATION_DATA
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
-from tests.roaming.roaming_world import (
-    EVCO,
-    EVSE,
-    NOON,
-    OTHER_UID,
-    UID,
-    Party,
-    World,
-    denied,
-    plug_and_charge,
-    qr_code,
-    refused,
-    rfid,
-)
+from tests.roaming.roaming_messages import EVCO, EVSE, NOON, OTHER_UID, UID, denied, plug_and_charge, qr_code, rfid
+from tests.roaming.roaming_world import Party, World, refused
 
 
 def start(identification: Identification) -> AuthorizeStart:

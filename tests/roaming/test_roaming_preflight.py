@@ -21,7 +21,8 @@ from p2pnode.oicp.operations import (
     PUSH_PRICING_PRODUCT_DATA,
 )
 from p2pnode.roaming.preflight import PREFLIGHT
-from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, make, refused, rfid
+from tests.roaming.roaming_messages import EVSE, NOON, SESSION, make, rfid
+from tests.roaming.roaming_world import Call, Party, refused
 from tests.roaming.test_roaming_cdrs import HOUR, authorized, cdr, stored
 from tests.samples import sample_members
 

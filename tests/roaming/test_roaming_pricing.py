@@ -16,7 +16,8 @@ from p2pnode.oicp.operations import (
 )
 from p2pnode.oicp.pricing import PullEvsePricing, PullPricingProductData
 from p2pnode.roaming.records import OWN
-from tests.roaming.roaming_world import NOON, Call, Party, World, decoded
+from tests.roaming.roaming_messages import NOON, decoded
+from tests.roaming.roaming_world import Call, Party, World
 
 
 def product(product_id: str, price: str = "0.49") -> dict[str, Any]:

@@ -7,7 +7,8 @@ import pytest
 from p2pnode.oicp import operations as ops
 from p2pnode.oicp.identifiers import evse_key
 from p2pnode.oicp.operations import AnyOperation
-from tests.roaming.roaming_world import EVSE, Party, World
+from tests.roaming.roaming_messages import EVSE
+from tests.roaming.roaming_world import Party, World
 from tests.roaming.test_roaming_hub import triangle
 from tests.roaming.test_roaming_relay_publishing import PUSHES, sender_of
 

@@ -18,7 +18,8 @@ from p2pnode.oicp.evse_status import PullEvseStatus
 from p2pnode.oicp.identifiers import Standard, evse_key, operator_key, operator_of_evse, parse_evse
 from p2pnode.oicp.operations import AUTHORIZE_REMOTE_START, PULL_EVSE_STATUS, PUSH_EVSE_STATUS
 from p2pnode.roaming.explain import Question, explain
-from tests.roaming.roaming_world import Party, World, make, remote
+from tests.roaming.roaming_messages import make, remote
+from tests.roaming.roaming_world import Party, World
 
 STATUS = Path(__file__).parents[3] / "shared" / "data" / "swiss-evse-status.json"
 PEERS = 6

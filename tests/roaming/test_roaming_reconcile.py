@@ -8,7 +8,8 @@ import pytest
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.operations import CHARGE_DETAIL_RECORD, CHARGING_NOTIFICATION_END, GET_CHARGE_DETAIL_RECORDS
 from p2pnode.roaming.reconcile import Reconciliation
-from tests.roaming.roaming_world import EVSE, NOON, Call, Party, decoded, make, refused, rfid
+from tests.roaming.roaming_messages import EVSE, NOON, decoded, make, rfid
+from tests.roaming.roaming_world import Call, Party, refused
 from tests.roaming.test_roaming_cdrs import HOUR, authorized, cdr, ids, settled
 
 END = NOON + timedelta(days=50)

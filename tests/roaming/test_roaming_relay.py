@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from p2pnode.oicp import operations as ops
-from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop, AuthorizeStart, AuthorizeStop
+from p2pnode.oicp.authorization import AuthorizeRemoteStart, AuthorizeRemoteStop
 from p2pnode.oicp.cdr import ChargeDetailRecord, GetChargeDetailRecords
 from p2pnode.oicp.codec import encode, replace_members
 from p2pnode.oicp.errors import ProtocolError
@@ -17,28 +17,24 @@ from p2pnode.oicp.notifications import ChargingNotificationStart
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
 from p2pnode.oicp.status import Code
-from p2pnode.roaming.records import SessionRecord, SessionState
-from tests.roaming.roaming_world import (
+from p2pnode.roaming.records import SessionState
+from tests.roaming.roaming_messages import (
     EVCO,
     EVSE,
     NOON,
-    PATIENT,
     SESSION,
+    START,
+    STOP,
     UID,
-    Call,
-    Party,
-    World,
     decoded,
     denied,
     make,
     plug_and_charge,
-    refused,
     remote,
     rfid,
 )
+from tests.roaming.roaming_world import PATIENT, Call, Party, World, refused
 
-START = AuthorizeStart(operator_id="DE*CPO", evse_id=EVSE, identification=rfid(), session_id=SESSION)
-STOP = AuthorizeStop(session_id=SESSION, operator_id="DE*CPO", evse_id=EVSE, identification=rfid())
 REMOTE_START = AuthorizeRemoteStart(session_id=SESSION, provider_id="DE-ONE", evse_id=EVSE, identification=remote(EVCO))
 REMOTE_STOP = AuthorizeRemoteStop(session_id=SESSION, provider_id="DE-ONE", evse_id=EVSE)
 RESERVE = AuthorizeRemoteReservationStart(
@@ -74,16 +70,6 @@ def cdr(**members: object) -> bytes:
     return replace_members(encode(make(ChargeDetailRecord, **values)), {"Extra": [1, Decimal("1.50")]})
 
 
-async def session(party: Party) -> SessionRecord:
-    found = await party.store.session(session_key(SESSION))
-    assert found is not None
-    return found
-
-
-def _path(world: World, operation: AnyOperation) -> list[tuple[str, str]]:
-    return [(call.source, call.target) for call in world.wire.calls if call.operation is operation]
-
-
 async def test_a_card_charges_through_a_relay_and_every_message_arrives_as_it_was_sent(world: World) -> None:
     cpo, relay, emp = await world.star()
     for operation, message in (
@@ -99,10 +85,10 @@ async def test_a_card_charges_through_a_relay_and_every_message_arrives_as_it_wa
         assert second.caller_id == "DE*CPO"
     await emp.roaming.settle()
     assert emp.emp.cdrs == [cdr()]
-    found = await session(relay)
+    found = await relay.session()
     assert (found.cpo, found.emp, found.state) == ("cpo", "emp", SessionState.SETTLED)
     assert (found.operator_id, found.provider_id) == ("DE*CPO", "DE-ONE")
-    assert (await session(emp)).cpo == (await session(cpo)).emp == "relay"
+    assert (await emp.session()).cpo == (await cpo.session()).emp == "relay"
     wanted = make(GetChargeDetailRecords, provider_id="DE-ONE", from_=NOON, to=NOON.replace(year=2027))
     page = decoded(await emp.send_raw(ops.GET_CHARGE_DETAIL_RECORDS, wanted))
     assert [record["SessionID"] for record in page["content"]] == [SESSION]
@@ -116,9 +102,9 @@ async def test_an_app_starts_stops_and_reserves_through_a_relay(world: World) ->
         (ops.AUTHORIZE_REMOTE_STOP, REMOTE_STOP),
     ):
         assert (await emp.send(operation, message)).result
-        assert _path(world, operation) == [("emp", "relay"), ("relay", "cpo")]
+        assert world.path(operation) == [("emp", "relay"), ("relay", "cpo")]
         assert cpo.cpo.asked[-1] == message
-    assert (await session(relay)).state is SessionState.AUTHORIZED
+    assert (await relay.session()).state is SessionState.AUTHORIZED
     refusal = await refused(emp.send(ops.AUTHORIZE_REMOTE_RESERVATION_STOP, GIVE_BACK))
     assert refusal.code == Code.SESSION_INVALID
 
@@ -126,9 +112,9 @@ async def test_an_app_starts_stops_and_reserves_through_a_relay(world: World) ->
 async def test_a_reservation_is_given_back_through_a_relay(world: World) -> None:
     _, relay, emp = await world.star()
     await emp.send(ops.AUTHORIZE_REMOTE_RESERVATION_START, RESERVE)
-    assert (await session(relay)).state is SessionState.RESERVED
+    assert (await relay.session()).state is SessionState.RESERVED
     assert (await emp.send(ops.AUTHORIZE_REMOTE_RESERVATION_STOP, GIVE_BACK)).result
-    assert (await session(relay)).state is SessionState.ENDED
+    assert (await relay.session()).state is SessionState.ENDED
 
 
 async def test_the_first_yes_of_all_emps_wins_and_a_relay_tells_no_one_where_a_peer_cannot_be_reached(
@@ -141,7 +127,7 @@ async def test_the_first_yes_of_all_emps_wins_and_a_relay_tells_no_one_where_a_p
     emp.emp.start = lambda _: denied()
     answer = await cpo.send(ops.AUTHORIZE_START, START)
     assert (answer.authorized, answer.provider_id) == (True, "DE-TWO")
-    assert (await session(relay)).emp == "other"
+    assert (await relay.session()).emp == "other"
 
     world.wire.down = {"emp", "other"}
     again = START.model_copy(update={"session_id": None})
@@ -227,14 +213,14 @@ async def test_a_session_begun_by_published_authentication_data_is_known_to_a_re
     await emp.send_raw(
         ops.PUSH_AUTHENTICATION_DATA, encode({"ActionType": "fullLoad", "ProviderAuthenticationData": data})
     )
-    assert _path(world, ops.PUSH_AUTHENTICATION_DATA) == [("emp", "relay"), ("relay", "cpo")]
+    assert world.path(ops.PUSH_AUTHENTICATION_DATA) == [("emp", "relay"), ("relay", "cpo")]
     assert (await cpo.send(ops.AUTHORIZE_START, START)).authorized
-    assert _path(world, ops.AUTHORIZE_START) == []
+    assert world.path(ops.AUTHORIZE_START) == []
     assert (await cpo.send(ops.CHARGING_NOTIFICATION_START, told(identification=rfid()))).result
     assert (await cpo.send(ops.CHARGE_DETAIL_RECORD, cdr())).result
     await emp.roaming.settle()
     assert emp.emp.cdrs == [cdr()]
-    assert ((await session(relay)).cpo, (await session(relay)).emp) == ("cpo", "emp")
+    assert ((await relay.session()).cpo, (await relay.session()).emp) == ("cpo", "emp")
 
 
 async def test_a_relay_decides_by_published_authentication_data_for_a_cpo_that_has_none(world: World) -> None:
@@ -249,7 +235,7 @@ async def test_a_relay_decides_by_published_authentication_data_for_a_cpo_that_h
     )
     answer = await cpo.send(ops.AUTHORIZE_START, START.model_copy(update={"identification": plug_and_charge()}))
     assert (answer.authorized, answer.provider_id) == (True, "DE-ONE")
-    assert _path(world, ops.AUTHORIZE_START) == [("cpo", "relay")]
+    assert world.path(ops.AUTHORIZE_START) == [("cpo", "relay")]
 
 
 async def _two_relays(world: World) -> tuple[Party, Party, Party, Party]:
@@ -271,9 +257,9 @@ async def test_two_relays_that_are_each_others_hub_connect_their_parties_and_nev
     cpo, _, _, emp = await _two_relays(world)
     assert (await cpo.send(ops.AUTHORIZE_START, START)).authorized
     way = [("cpo", "west"), ("west", "east"), ("east", "emp")]
-    assert _path(world, ops.AUTHORIZE_START) == way
+    assert world.path(ops.AUTHORIZE_START) == way
     assert (await cpo.send(ops.CHARGE_DETAIL_RECORD, cdr())).result
-    assert _path(world, ops.CHARGE_DETAIL_RECORD) == way
+    assert world.path(ops.CHARGE_DETAIL_RECORD) == way
     world.wire.calls.clear()
     emp.emp.start = lambda _: denied()
     unknown: list[tuple[AnyOperation, Any, Party]] = [
@@ -283,7 +269,7 @@ async def test_two_relays_that_are_each_others_hub_connect_their_parties_and_nev
     for operation, message, sender in unknown:
         world.wire.calls.clear()
         await refused_or_answered(sender.send(operation, message))
-        assert len(world.wire.calls) == len(set(_path(world, operation))) <= 3
+        assert len(world.wire.calls) == len(set(world.path(operation))) <= 3
 
 
 async def refused_or_answered(sending: Awaitable[Any]) -> None:
@@ -304,14 +290,14 @@ async def test_of_three_relays_that_are_each_others_hubs_none_passes_on_to_the_t
     emp.emp.start = lambda _: denied()
     await refused_or_answered(cpo.send(ops.AUTHORIZE_START, START))
     way = [("cpo", "west"), ("east", "emp"), ("west", "east"), ("west", "north")]
-    assert sorted(_path(world, ops.AUTHORIZE_START)) == way
+    assert sorted(world.path(ops.AUTHORIZE_START)) == way
 
 
 async def test_what_is_published_at_one_of_two_relays_reaches_the_parties_of_the_other_once(world: World) -> None:
     cpo, _, _, _ = await _two_relays(world)
     block = {"OperatorID": "DE*CPO", "EvseStatusRecord": [{"EvseID": EVSE, "EvseStatus": "Available"}]}
     await cpo.send_raw(ops.PUSH_EVSE_STATUS, encode({"ActionType": "fullLoad", "OperatorEvseStatus": block}))
-    assert _path(world, ops.PUSH_EVSE_STATUS) == [("cpo", "west"), ("west", "east"), ("east", "emp")]
+    assert world.path(ops.PUSH_EVSE_STATUS) == [("cpo", "west"), ("west", "east"), ("east", "emp")]
 
 
 async def test_a_message_that_comes_round_to_a_relay_is_refused(world: World) -> None:
@@ -326,7 +312,7 @@ async def test_a_message_that_comes_round_to_a_relay_is_refused(world: World) ->
         party.knows(before, operators=(f"DE*{before.name[:3].upper()}",), url=None)
     refusal = await asyncio.wait_for(refused(cpo.send(ops.AUTHORIZE_START, START)), 5)
     assert refusal.code in {Code.PARTNER_NOT_FOUND, Code.NO_POSITIVE_AUTHENTICATION}
-    assert _path(world, ops.AUTHORIZE_START) == [
+    assert world.path(ops.AUTHORIZE_START) == [
         ("cpo", "north"),
         ("north", "south"),
         ("south", "west"),

@@ -12,7 +12,8 @@ from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById, PullEvs
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.pricing import PullEvsePricing, PullPricingProductData
 from p2pnode.oicp.status import Code
-from tests.roaming.roaming_world import EVSE, PATIENT, UID, Call, Party, World, decoded, make, refused, remote
+from tests.roaming.roaming_messages import EVSE, UID, decoded, make, remote
+from tests.roaming.roaming_world import PATIENT, Call, Party, World, refused
 from tests.roaming.test_roaming_evse_data import pull, push, record
 
 STATUS = {"EvseID": EVSE, "EvseStatus": "Available", "Extra": 1}

@@ -18,7 +18,8 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.published_records import EvseOwner, EvseRecord
 from p2pnode.roaming.records import OWN, SessionRecord, SessionState
 from p2pnode.store.store import SqlStore
-from tests.roaming.roaming_world import EVSE, LIMITS, NOON, SESSION, Call, Party, World, make, refused, remote
+from tests.roaming.roaming_messages import EVSE, NOON, SESSION, make, remote
+from tests.roaming.roaming_world import LIMITS, Call, Party, World, refused
 
 
 def start(**members: object) -> AuthorizeRemoteStart:

@@ -16,7 +16,8 @@ from p2pnode.oicp.operations import (
 from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import SessionRecord, SessionState
-from tests.roaming.roaming_world import EVSE, NOON, SESSION, Call, Party, make, refused, remote, rfid
+from tests.roaming.roaming_messages import EVSE, NOON, SESSION, make, remote, rfid
+from tests.roaming.roaming_world import Call, Party, refused
 
 
 def reserve(**members: object) -> AuthorizeRemoteReservationStart:

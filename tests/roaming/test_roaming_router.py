@@ -18,7 +18,7 @@ from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import OwnParty
 from p2pnode.roaming.records import OWN
 from p2pnode.roaming.router import RULES, Knowledge, resolve
-from tests.roaming.roaming_world import NOON, make, plug_and_charge, rfid
+from tests.roaming.roaming_messages import NOON, make, plug_and_charge, rfid
 
 
 def peer(name: str, **entry: object) -> PeerEntry:

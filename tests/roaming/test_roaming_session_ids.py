@@ -5,7 +5,7 @@ from uuid import UUID
 from p2pnode.oicp.identifiers import Standard, parse_session
 from p2pnode.roaming.session_ids import session_ids
 from tests.clock import Clock
-from tests.roaming.roaming_world import NOON
+from tests.roaming.roaming_messages import NOON
 
 
 def test_session_ids_are_uuids_of_version_7_that_the_specification_accepts() -> None:

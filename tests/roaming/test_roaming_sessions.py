@@ -19,7 +19,7 @@ from p2pnode.roaming.sessions import (
     require_between,
     state_at,
 )
-from tests.roaming.roaming_world import EVSE, NOON, SESSION
+from tests.roaming.roaming_messages import EVSE, NOON, SESSION
 
 RESERVED, AUTHORIZED, UNCONFIRMED, CHARGING, ENDED, SETTLED, EXPIRED = SessionState
 
