@@ -169,6 +169,7 @@ class Node:
             signatures=signatures,
             limiter=PeerLimiter(self.config.limits),
             on_stranger=lambda reason: self.observer.audit("handshake_refused", reason=reason),
+            on_probe=self.observer.probed,
         )
         return PeerFace(self.config, self.peers, parts)
 

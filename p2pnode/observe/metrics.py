@@ -63,6 +63,12 @@ class NodeMetrics:
             ("peer",),
             registry=self.registry,
         )
+        self._probes = Counter(
+            "p2pnode_probes",
+            "Probes by peers that have examined the way to this node.",
+            ("peer",),
+            registry=self.registry,
+        )
         self._cdr_violations = Counter(
             "p2pnode_cdr_preflight",
             "What the pre-flight of our own CDRs has found, by severity and rule; errors have stopped a CDR.",
@@ -85,6 +91,10 @@ class NodeMetrics:
         seconds = outcome.ms / 1000
         tally.buckets[bisect_left(SECONDS, seconds)] += 1
         tally.seconds += seconds
+
+    def probed(self, peer: str) -> None:
+        """Count one probe of `p2pnode peer check`; it is no message."""
+        self._probes.labels(peer).inc()
 
     def backend_call(self, outcome: CallOutcome) -> None:
         """Count one message between our own backend and this node; it is in no cell, since it concerns no peer."""

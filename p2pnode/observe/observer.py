@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,8 @@ AUDITED: Final = frozenset(
     {Code.UNAUTHORIZED_ACCESS, Code.INCONSISTENT_EVSE_ID, Code.INCONSISTENT_EVCO_ID, Code.SESSION_INVALID}
 )
 """The codes that refuse a peer what is another's: each goes into the audit log."""
+ONE_CHECK: Final = timedelta(minutes=1)
+"""The probes of a peer within this time are one check."""
 AUDITED_HTTP: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -36,6 +38,7 @@ class Observer:
         self.events = events
         self._now = now
         self._health: dict[str, PeerHealth] = {}
+        self._probed_at: dict[str, datetime] = {}
         self.audit_log: AuditLog | None = None
 
     def call(self, outcome: CallOutcome) -> None:
@@ -52,6 +55,18 @@ class Observer:
         """Add a line to the audit log, if one is kept."""
         if self.audit_log is not None:
             self.audit_log.write(event, **members)
+
+    def probed(self, peer: str, address: str) -> None:
+        """Note that a peer has examined the way to this node: `p2pnode peer check` sends a probe for each operation.
+
+        What comes within a minute is one line of the log and of the audit log.
+        """
+        self.metrics.probed(peer)
+        now, last = self._now(), self._probed_at.get(peer)
+        if last is None or now - last >= ONE_CHECK:
+            self._probed_at[peer] = now
+            self.log.logger.info("peer_check", peer=peer, address=address)
+            self.audit("peer_check", peer=peer, address=address)
 
     def _audit_refusal(self, outcome: CallOutcome) -> None:
         if outcome.code in AUDITED or outcome.http in AUDITED_HTTP:

@@ -12,6 +12,9 @@ from aiohttp.web import BaseRequest, RequestPayloadError
 from p2pnode.oicp.errors import InvalidMessage, ProtocolError
 from p2pnode.oicp.status import Code
 
+PROBE = b"[]"
+"""The body of a probe, to see whether an operation is served. No message is so short, so nothing is ever done."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 JSON_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
 PATIENCE = 5.0

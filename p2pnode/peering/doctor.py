@@ -1,7 +1,7 @@
 """Examining the way to a peer, step by step, as a call would go it. Nothing is changed anywhere.
 
 An operation is probed with a body that is no message (`[]`): who knows us and takes our id answers that it is none, and
-does nothing.
+does nothing. A node takes these requests for what they are: they are no messages to it, and one line in its audit log.
 """
 
 import asyncio
@@ -26,12 +26,13 @@ from p2pnode.config.pins import public_key_pin
 from p2pnode.oicp.codec import members_in, members_of
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation, Role
 from p2pnode.oicp.status import Code
-from p2pnode.peering.bodies import gathered
+from p2pnode.peering.bodies import PROBE, gathered
 from p2pnode.peering.card import CARD_LIMIT, CARD_PATH, Card, CardError, read_card
 from p2pnode.peering.client import url_of
 from p2pnode.peering.finding import Finding, fails, well
 from p2pnode.peering.line import Line, WrongPeerError, open_line
 from p2pnode.peering.meeting import stranger_context
+from p2pnode.peering.reply import PROBE_HEADER
 from p2pnode.peering.trust import Credentials, PeerTrust, TrustError
 
 SECONDS = 10.0
@@ -40,7 +41,6 @@ TIMES = 5
 FOREIGN = {Role.CPO: "XX*NOT", Role.EMP: "XX-NOT"}
 """Ids that are nobody's: a peer that binds ids to keys refuses them."""
 
-PROBE = b"[]"
 OURS_UNKNOWN = "the partner accepts this node: p2pnode peer accept, or imports its card"
 THEIR_PIN = "compare its pin again, by telephone: p2pnode peer add URL"
 
@@ -281,6 +281,7 @@ async def _exchange(line: Line, method: str, url: str, body: bytes | None = None
         method,
         url,
         data=body,
+        headers={PROBE_HEADER: "1"} if body is not None else None,
         allow_redirects=False,
         ssl=line.tls if line.tls is not None else True,
         server_hostname=line.peer.tls_name if line.tls is not None else None,

@@ -31,7 +31,7 @@ from p2pnode.oicp.errors import InvalidMessage, NotAllowed, ProtocolError
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, AnyOperation
 from p2pnode.oicp.status import Code
-from p2pnode.peering.bodies import check_content_type, check_length, read_body
+from p2pnode.peering.bodies import PROBE, check_content_type, check_length, read_body
 from p2pnode.peering.card import CARD_PATH, PAIRING_PATH
 from p2pnode.peering.claims import CLAIMS
 from p2pnode.peering.connection import ConnectionServer, PeerAt
@@ -41,7 +41,7 @@ from p2pnode.peering.limiter import LargeBodies, PeerLimiter
 from p2pnode.peering.listener import Listener
 from p2pnode.peering.messages import in_dialect, read_message
 from p2pnode.peering.pairing import REQUEST_LIMIT
-from p2pnode.peering.reply import PROCESS_ID_HEADER, REACHED_HEADER, Reply
+from p2pnode.peering.reply import PROBE_HEADER, PROCESS_ID_HEADER, REACHED_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
 from p2pnode.peering.signed_exchange import SIGNATURE_FIELDS
 from p2pnode.peering.signing import Exchange, Signatures
@@ -114,7 +114,8 @@ class FaceParts:
     `receive` answers a message or raises ProtocolError, `offered` are the operations it is asked for (others are
     refused with 320), `on_call` hears of every request. `grace` is how long an answer may take beyond the operation's
     own limit, in seconds: where `receive` keeps that limit itself and has more to tell than that it has passed.
-    `limiter` counts what peers ask at once, `on_stranger` hears why a handshake has failed.
+    `limiter` counts what peers ask at once, `on_stranger` hears why a handshake has failed, `on_probe` which peer has
+    probed an operation, from which address: that is no message, and `on_call` does not hear of it.
     """
 
     receive: Receive
@@ -128,6 +129,7 @@ class FaceParts:
     signatures: Signatures | None = None
     limiter: PeerLimiter | None = None
     on_stranger: Callable[[str], None] | None = None
+    on_probe: Callable[[str, str], None] | None = None
 
 
 class OicpFace:
@@ -216,7 +218,9 @@ class OicpFace:
         body, signature = await in_dialect(call.peer, call.operation, body), ""
         if call.exchange is not None:
             body, signature = await self._sign(call, call.exchange, http, code, body)
-        self.parts.on_call(
+        self._note(
+            request,
+            call,
             CallOutcome(
                 call.operation.name if call.operation else "",
                 Verb.RECEIVE,
@@ -228,7 +232,7 @@ class OicpFace:
                 self.parts.now(),
                 detail,
                 address,
-            )
+            ),
         )
         return Reply(http, body, process_id, close=http in CLOSING, more=signature)
 
@@ -328,6 +332,20 @@ class OicpFace:
         if identifier is not None and not peer.speaks_for(route.caller, identifier):
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, f"{identifier!r:.100} is not an id of the caller.")
         return peer
+
+    def _note(self, request: BaseRequest, call: _Call, outcome: CallOutcome) -> None:
+        """Tell what became of a request, or that it was but a probe: refused for that alone, it was no message."""
+        if (
+            outcome.address
+            and PROBE_HEADER in request.headers
+            and request.content_length == len(PROBE)
+            and outcome.http != HTTPStatus.TOO_MANY_REQUESTS
+            and call.peer is not None
+            and self.parts.on_probe is not None
+        ):
+            self.parts.on_probe(call.peer.name, outcome.address)
+        else:
+            self.parts.on_call(outcome)
 
     def _refused(self, call: _Call, error: ProtocolError) -> tuple[HTTPStatus, str, bytes]:
         own_form = error.http is HTTPStatus.OK or isinstance(error, InvalidMessage)

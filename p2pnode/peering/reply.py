@@ -14,6 +14,8 @@ from p2pnode import __version__
 PROCESS_ID_HEADER = "Process-ID"
 REACHED_HEADER = "Reached-Directly"
 """The parties that a relay need not bring a message to, by their ids with commas: they get it, or have answered it."""
+PROBE_HEADER = "Peer-Check"
+"""What `p2pnode peer check` puts on its probes. Only with a body that is no message it makes a request a probe."""
 SOFTWARE = f"p2pnode/{__version__}"
 NOT_ALLOWED = int(HTTPStatus.METHOD_NOT_ALLOWED)  # to ask an enumeration is a call
 ONE_PIECE = 65536

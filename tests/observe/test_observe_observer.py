@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from p2pnode.config import PeerEntry
 from p2pnode.config.node import LogSection
+from p2pnode.observe.audit import AuditLog
 from p2pnode.observe.events import Event, EventBus
 from p2pnode.observe.logs import NodeLog
 from p2pnode.observe.metrics import NodeMetrics
@@ -162,3 +164,18 @@ def _microseconds(observer: Observer) -> float:
     for _ in range(1000):
         observer.call(OUTCOME)
     return (time.perf_counter() - begun) * 1000
+
+
+def test_the_probes_of_a_check_are_one_line_and_no_messages(tmp_path: Path) -> None:
+    at = [AT]
+    observer = _observer()
+    observer = Observer(observer.log, observer.metrics, EventBus(), lambda: at[0])
+    observer.audit_log = AuditLog(tmp_path / "audit.jsonl", lambda: at[0])
+    for seconds in (0, 1, 59, 61, 62):
+        at[0] = AT + timedelta(seconds=seconds)
+        observer.probed("north", "192.0.2.1")
+    observer.audit_log.close()
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["peer"]) for line in lines] == [("peer_check", "north")] * 2
+    assert 'p2pnode_probes_total{peer="north"} 5.0' in observer.metrics.exposition().decode()
+    assert (observer.health("north").received, observer.health("north").refused_at) == (0, None)

@@ -73,6 +73,7 @@ class Notes:
 
     received: list[Received[Any]] = field(default_factory=list[Received[Any]])
     outcomes: list[CallOutcome] = field(default_factory=list[CallOutcome])
+    probes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     async def answer(self, received: Received[Any]) -> OicpModel | bytes:
         """The sample answer of the operation, as bytes."""
@@ -103,6 +104,7 @@ def face_over(  # noqa: PLR0913 - each is what one test or another varies
         receive=receive or notes.answer,
         offered=offered,
         on_call=notes.outcomes.append,
+        on_probe=lambda peer, address: notes.probes.append((peer, address)),
         limits=limits or LimitsSection(stop_seconds=0.2, body_seconds=5),
         signatures=signatures,
     )

@@ -73,7 +73,8 @@ async def test_a_peer_that_is_well_has_no_failure_and_got_no_message(pki: Pki, n
     steps = ("name", "TCP", "TLS", "chain", "pin", "validity", "its ids", "clock", "latency", "card", "our ids")
     assert set(findings) == {*steps, *(row.name for row in OPERATIONS if row.name != "PullAuthenticationData")}
     assert findings["TLS"].told == "TLSv1.3"
-    assert notes.received == []
+    assert (notes.received, notes.outcomes) == ([], [])
+    assert notes.probes == [("partner", "127.0.0.1")] * len(OPERATIONS)
 
 
 async def test_only_what_the_card_promises_is_probed(pki: Pki, notes: Notes) -> None:

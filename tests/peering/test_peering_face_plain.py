@@ -27,7 +27,7 @@ from p2pnode.oicp.operations import (
     Role,
 )
 from p2pnode.oicp.status import Code
-from p2pnode.peering.reply import PIECE
+from p2pnode.peering.reply import PIECE, PROBE_HEADER
 from p2pnode.roaming.ports import Received
 from p2pnode.roaming.records import Verb
 from tests.peering.peering_kit import (
@@ -178,6 +178,27 @@ async def test_our_own_words_of_a_refusal_are_told_and_those_of_others_are_not(n
         for _ in range(2):
             await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START))
     assert [outcome.detail for outcome in notes.outcomes] == ["not an id of its", ""]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "probes"),
+    [(b"[]", {PROBE_HEADER: "1"}, 1), (b"[]", {}, 0), (b"[1]", {PROBE_HEADER: "1"}, 0)],
+)
+async def test_only_what_says_so_and_is_no_message_is_a_probe(
+    notes: Notes, body: bytes, headers: dict[str, str], probes: int
+) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        reply = await post(face.port, path_of(AUTHORIZE_START), body, headers=JSON | headers)
+    assert (reply.status, reply.code) == (400, "022")
+    assert (len(notes.probes), len(notes.outcomes)) == (probes, 1 - probes)
+
+
+async def test_a_message_that_calls_itself_a_probe_is_a_message(notes: Notes) -> None:
+    async with face_over(await hold(partner()), notes) as face:
+        headers = JSON | {PROBE_HEADER: "1"}
+        await post(face.port, path_of(AUTHORIZE_START), sample(AUTHORIZE_START), headers=headers)
+        await post(face.port, path_of(AUTHORIZE_START, "XX*NOT"), sample(AUTHORIZE_START), headers=headers)
+    assert (notes.probes, [outcome.code for outcome in notes.outcomes]) == ([], ["000", "017"])
 
 
 async def test_a_disabled_peer_is_nobody(notes: Notes) -> None:
