@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from p2pnode.cli.directory import config_of
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import counted, say, show_json, show_table
-from p2pnode.config import load_node
 from p2pnode.observe.audit import chain_of, lines_of, verify
 from p2pnode.web.problem import Problem
 
@@ -75,7 +75,7 @@ def _told(line: dict[str, Any]) -> str:
 
 
 def _path(directory: Path) -> Path:
-    settings = load_node(directory).audit
+    settings = config_of(directory).audit
     if not settings.enabled:
         raise Problem("this node keeps no audit log", "set enabled = true in [audit] of p2pnode.toml")
     return settings.path

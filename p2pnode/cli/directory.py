@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from p2pnode.config import ConfigError, NodeConfig, PeerTable, load_node, load_peers
+from p2pnode.config.load import NODE_FILE
 from p2pnode.web.client import AdminClient
 from p2pnode.web.problem import Problem
+from p2pnode.web.runfile import no_node
 
 
 def config_of(directory: Path) -> NodeConfig:
@@ -15,7 +17,7 @@ def config_of(directory: Path) -> NodeConfig:
     try:
         return load_node(directory)
     except ConfigError as error:
-        raise _mistake(error) from error
+        raise (_mistake(error) if (directory / NODE_FILE).exists() else no_node(directory)) from error
 
 
 def peers_of(directory: Path) -> PeerTable:

@@ -43,12 +43,12 @@ def import_(file: Path, *, status: bool, directory: Path, as_json: bool) -> int:
     Read are a push, the answer to a pull or its pages in a list, and the form of national open data. Records of
     other operators are published under the node's first OperatorID, and the command tells how many. Records that
     are not quite right are mended, those that cannot be are refused, each with its reason. The exit code is 1 where
-    all are refused, 3 where a peer said no to what was published.
+    none is taken, 3 where a peer said no to what was published.
     """
     body = content_of(file, "name a JSON file")
     report = posted(directory, "/api/evses/import", body, kind="status" if status else "data")
     refused = report["refused"]
-    exit_code = 1 if refused and not report["taken"] else REFUSED if report["refused_by_peers"] else 0
+    exit_code = 1 if not report["taken"] else REFUSED if report["refused_by_peers"] else 0
     if as_json:
         show_json(report)
         return exit_code
@@ -107,7 +107,7 @@ def status(  # noqa: PLR0913 - one parameter for each option
 def _shown(directory: Path, evse_id: str) -> Mapping[str, Any]:
     found = got(directory, "/api/evses", evse_id=evse_id)["evses"]
     if not found:
-        raise Problem(f"{evse_id} is not an EVSE this node has published", "`p2pnode evse import` publishes a file")
+        raise Problem(f"{evse_id} has no EVSE data from this node", "`p2pnode evse import` publishes a file")
     return {"evse_id": found[0]["evse_id"], "status": found[0]["status"]}
 
 

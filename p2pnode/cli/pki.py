@@ -13,7 +13,6 @@ from p2pnode.cli.findings import show_findings
 from p2pnode.cli.options import DIRECTORY, directory_option, example, json_option
 from p2pnode.cli.output import say, show_json, show_pairs
 from p2pnode.cli.reload import reload_if_running
-from p2pnode.config import load_node
 from p2pnode.config.files import PRIVATE
 from p2pnode.config.load import NODE_FILE
 from p2pnode.config.node import PeerFaceSection
@@ -226,7 +225,7 @@ def _wanted(directory: Path, name: str | None, ids: tuple[str, ...], hosts: tupl
             raise click.UsageError(f"there is no node in {directory}; say --name, --id and --host of its owner")
         return directory, Leaf(name, ids, hosts or (name,))
     keys = _keys_of(directory)
-    config = load_node(directory)
+    config = config_of(directory)
     own = (*config.node.operators, *config.node.providers)
     return keys, Leaf(name or config.node.name, ids or own, hosts or hosts_of(config.peer_face))
 

@@ -10,7 +10,7 @@ from p2pnode.config.backend import BackendFaceSection, CpoSection, EmpSection, r
 from p2pnode.config.discovery import DiscoverySection
 from p2pnode.config.outbox import OutboxSection
 from p2pnode.config.peers import Url
-from p2pnode.config.settings import SECRET, Id, Port, Settings, is_loopback
+from p2pnode.config.settings import SECRET, Id, Name, Port, Settings, is_loopback
 from p2pnode.oicp.operations import MEBIBYTE, PUSH_LIMIT, Role
 
 FEWEST_SESSION_DAYS = 62
@@ -32,8 +32,7 @@ ProxyAddress = Annotated[str, AfterValidator(_network)]
 class NodeSection(Settings):
     """Who the node is: its name and the identifiers of its party."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+    name: Name = Field(
         description="The node's name: lower-case letters, digits, `.`, `_`, `-`.",
     )
     operators: tuple[Id, ...] = Field(

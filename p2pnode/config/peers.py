@@ -8,12 +8,10 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from p2pnode.config.pins import PIN, read_signing_key
-from p2pnode.config.settings import Id, Settings, is_loopback
+from p2pnode.config.settings import Id, Name, Settings, is_loopback
 from p2pnode.oicp.dialects import Dialect
 from p2pnode.oicp.identifiers import evse_prefix_key, operator_key, provider_key
 from p2pnode.oicp.operations import BY_NAME, PULL_AUTHENTICATION_DATA, AnyOperation, Role
-
-PeerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
 def _pin(text: str) -> str:
@@ -69,7 +67,7 @@ AllOrSome = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_all_or_
 class PeerEntry(Settings):
     """One peer: where it is, how it proves who it is, which identifiers are its own, what may pass in either way."""
 
-    name: PeerName = Field(
+    name: Name = Field(
         description="What the peer is called here and in logs: lower-case letters, digits, `.`, `_`, `-`."
     )
     url: Url | None = Field(

@@ -1,6 +1,7 @@
 """What all settings share: they do not change once read, and a setting nobody knows is an error."""
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, cast
 
@@ -16,6 +17,18 @@ def _not_blank(text: str) -> str:
     return text
 
 
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        message = "a name is lower-case letters, digits, `.`, `_` and `-`, at most 63, and begins with letter or digit"
+        raise ValueError(message)
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""What a node is called."""
 Id = Annotated[str, AfterValidator(_not_blank)]
 """An identifier, as it is written."""
 

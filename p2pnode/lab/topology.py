@@ -10,7 +10,7 @@ from pydantic import Field
 from p2pnode.config import ConfigError
 from p2pnode.config.files import line_of, read_toml
 from p2pnode.config.mistakes import read_settings
-from p2pnode.config.settings import Settings
+from p2pnode.config.settings import Name, Settings
 from p2pnode.lab.parties import ALPINE, PARTIES, RHINE, Party, make_party
 from p2pnode.web.problem import Problem
 
@@ -20,7 +20,7 @@ NETWORKS = "networks"
 class PartySection(Settings):
     """One party of a network file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    name: Name
     operator: str | None = Field(default=None, pattern=r"^[A-Z]{2}\*[A-Z0-9]{3}$")
     provider: str | None = Field(default=None, pattern=r"^[A-Z]{2}-[A-Z0-9]{3}$")
     peers: tuple[str, ...] = ()

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from p2pnode import __version__
 from p2pnode.config.node import NodeConfig, PeerFaceSection
-from p2pnode.config.peers import PeerEntry, PeerName, Pin, SigningKeyText, Url
+from p2pnode.config.peers import PeerEntry, Pin, SigningKeyText, Url
 from p2pnode.config.pins import NEXT_IDENTITY_FILE, pin_of_key, public_key_pin, read_signing_key
-from p2pnode.oicp.codec import decode
+from p2pnode.config.settings import Name
+from p2pnode.oicp.codec import decode, members_of
 from p2pnode.oicp.errors import InvalidMessage
 from p2pnode.oicp.identifiers import operator_key, provider_key
 from p2pnode.oicp.operations import BASE_PATH, AnyOperation
@@ -47,7 +48,7 @@ class Card(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    name: PeerName
+    name: Name
     operators: Ids = ()
     providers: Ids = ()
     url: ShownUrl | None = None
@@ -90,7 +91,7 @@ class Card(BaseModel):
 def read_card(content: bytes | Mapping[str, Any]) -> Card:
     """The card. Raises CardError where it is none, or its certificate is not that of its pin."""
     try:
-        card = Card.model_validate(decode(content) if isinstance(content, bytes) else content)
+        card = Card.model_validate(members_of(decode(content)) if isinstance(content, bytes) else content)
     except InvalidMessage:
         raise CardError("it is not JSON") from None
     except ValidationError as error:

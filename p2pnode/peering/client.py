@@ -297,7 +297,7 @@ def _nothing_was_sent(error: BaseException, call: _Call) -> bool:
 
 def _failure(peer: PeerEntry, call: _Call, error: BaseException) -> PeerError:
     """What a failure on the wire means for the request: not sent, perhaps processed, or answered unreadably."""
-    told = _told(error)[:SHOWN_LIMIT]
+    told = in_words(error)[:SHOWN_LIMIT]
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL):
         return Unreachable(peer.name, told)
     if isinstance(error, TimeoutError):
@@ -315,7 +315,7 @@ def _failure(peer: PeerEntry, call: _Call, error: BaseException) -> PeerError:
     return NoAnswer(peer.name, told)
 
 
-def _told(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
     """The failure in words for people; one that has none here in the library's."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         refused = error.certificate_error

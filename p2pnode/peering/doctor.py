@@ -155,7 +155,7 @@ def _certificate(patient: Patient, credentials: Credentials, shown: x509.Certifi
         chain,
         Finding("pin", known, told, THEIR_PIN),
         Finding(
-            "validity", lives, f"until {until:%Y-%m-%d %H:%M} UTC", "the partner renews it; are both clocks right?"
+            "validity", lives, f"until {until:%Y-%m-%dT%H:%M:%SZ}", "the partner renews it; are both clocks right?"
         ),
         Finding(
             "its ids", is_bound, f"its key speaks for {ids} here" if is_bound else "its key is no peer's", THEIR_PIN

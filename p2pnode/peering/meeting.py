@@ -16,6 +16,7 @@ from p2pnode.config.pins import read_certificate
 from p2pnode.oicp.codec import encode, members_in, members_of
 from p2pnode.peering.bodies import gathered
 from p2pnode.peering.card import CARD_LIMIT, CARD_PATH, PAIRING_PATH, Card, CardError, read_card
+from p2pnode.peering.client import in_words
 from p2pnode.peering.reply import SOFTWARE
 
 SECONDS = 10.0
@@ -126,4 +127,4 @@ async def _exchange(method: str, url: str, witness: _Witness, body: bytes | None
     except TimeoutError:
         raise NotMet(f"{url} does not answer within {SECONDS:g} seconds") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise NotMet(f"{url} cannot be reached: {str(error)[:SHOWN]}") from error
+        raise NotMet(f"{url} cannot be reached: {in_words(error)[:SHOWN]}") from error

@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, computed_field
 
 from p2pnode.config.files import write_file
-from p2pnode.config.peers import PeerName
+from p2pnode.config.settings import Name
 from p2pnode.oicp.errors import ProtocolError
 from p2pnode.oicp.status import Code
 from p2pnode.peering.card import Card, Ids, ShownUrl
@@ -55,7 +55,7 @@ class Pending(BaseModel):
 
     key: Annotated[str, Field(max_length=300, pattern=r"^[!-~ ]*$")]
     source: Source
-    name: PeerName
+    name: Name
     operators: Ids = ()
     providers: Ids = ()
     url: ShownUrl | None = None

@@ -193,6 +193,8 @@ def store_of(directory: Path) -> Database:
     try:
         return Database.at(load_node(directory).store.path, LOCK_SECONDS)
     except ConfigError as error:
+        if not (directory / NODE_FILE).exists():
+            raise Problem(f"there is no node in {directory}", "name the node's directory") from error
         raise Problem(str(error), "name the node's directory, or correct the file") from error
     except StoreError as error:
         raise Problem(str(error), "see store.path in p2pnode.toml") from error

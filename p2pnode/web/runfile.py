@@ -65,6 +65,11 @@ def find_running(directory: Path) -> RunFile:
     return found
 
 
+def no_node(directory: Path) -> Problem:
+    """That the directory is no node's."""
+    return Problem(f"there is no node in {directory}", "name the node's directory with --dir")
+
+
 def _nobody(directory: Path) -> Problem:
     """Why no node is found in the directory."""
     try:
@@ -72,5 +77,5 @@ def _nobody(directory: Path) -> Problem:
     except OSError as error:
         return Problem(f"{directory} cannot be read: {error.strerror}", "be the user the node runs as")
     if not made:
-        return Problem(f"there is no node in {directory}", "name the node's directory with --dir")
+        return no_node(directory)
     return Problem(f"no node is running in {directory}", f"start it: p2pnode run {quote(str(directory))}")

@@ -134,6 +134,14 @@ def test_a_node_without_peers_says_how_it_gets_one(tmp_path: Path, capsys: pytes
     assert "`p2pnode peer add URL`" in capsys.readouterr().err.splitlines()[1]
 
 
+def test_a_node_that_nobody_answers_for_is_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["init", str(tmp_path / "node"), "--operator", "DE*ABC"])
+    capsys.readouterr()
+    assert run(["peer", "add", "https://127.0.0.1:1", "--yes", "--dir", str(tmp_path / "node")]) == 1
+    told = capsys.readouterr().err.splitlines()[0]
+    assert told.endswith("cannot be reached: nobody can be reached at 127.0.0.1:1: Connection refused")
+
+
 def test_what_is_no_backup_is_not_restored_and_told_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,7 +182,7 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ((), "a node needs an --operator, a --provider or both"),
         (("--operator", "DE-ABC"), "'DE-ABC' is no OperatorID"),
         (("--provider", "nonsense"), "'nonsense' is no ProviderID"),
-        (("--operator", "DE*ABC", "--name", "Not A Name"), "node.name: "),
+        (("--operator", "DE*ABC", "--name", "Not A Name"), "node.name: a name is lower-case letters, digits,"),
     ],
 )
 def test_init_refuses_what_cannot_be_a_node(
@@ -277,6 +285,21 @@ def test_init_says_how_to_run_a_directory_with_a_blank_in_its_name(
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"p2pnode run '{tmp_path / 'my node'}'")
 
 
-def test_a_directory_without_a_node_has_no_peer_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["peer", "list", "--dir", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.splitlines()[1].startswith("hint: name the node's directory with --dir")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status", "--dir"),
+        ("peer", "list", "--dir"),
+        ("audit", "show", "--dir"),
+        ("receipt", "show", "x", "--dir"),
+        ("store", "check"),
+    ],
+    ids=" ".join,
+)
+def test_a_directory_without_a_node_is_told_by_every_command_in_the_same_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert run([*command, str(tmp_path)]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"error: there is no node in {tmp_path}"
+    assert hint.startswith("hint: name the node's directory")

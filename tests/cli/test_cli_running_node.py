@@ -220,6 +220,9 @@ def test_a_file_that_holds_nothing_usable_is_an_error(
 
     assert run(["evse", "import", str(tmp_path / "poem.json"), "--dir", str(directories["alpine"])]) == 1
     assert capsys.readouterr().err.startswith("error: ")
+    (tmp_path / "poem.json").write_text("[]")
+    assert run(["evse", "import", str(tmp_path / "poem.json"), "--dir", str(directories["alpine"])]) == 1
+    assert capsys.readouterr().err.startswith("0 records taken")
     assert run(["evse", "import", str(tmp_path / "none.json"), "--dir", str(directories["alpine"])]) == 1
     assert "cannot be read" in capsys.readouterr().err
 
@@ -341,7 +344,7 @@ def test_a_word_no_charge_point_system_says_is_refused_with_the_words_there_are(
     assert run(["evse", "status", ALPINE.points[0].evse_id, "--ocpp", "Sleeping", *where]) == 2
     assert "there are Available" in capsys.readouterr().err
     assert run(["evse", "status", "CH*ALP*E9999*9", *where]) == 1
-    assert "is not an EVSE this node has published" in capsys.readouterr().err
+    assert "has no EVSE data from this node" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_every_field_of_an_entry_is_described() -> None:
         ({"send": "none"}, '"all" or a list'),
         ({"visible": 1}, '"all" or a list'),
         ({"receive": ["PullEverything"]}, "no operation is called 'PullEverything'"),
-        ({"name": "A B"}, "pattern"),
+        ({"name": "A B"}, "lower-case letters"),
         ({"colour": "red"}, "not permitted"),
     ],
 )
