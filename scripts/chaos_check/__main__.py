@@ -13,7 +13,7 @@ from chaos_check.oracle import Verdict
 from chaos_check.plan import Options
 from chaos_check.report import as_json, as_table, divergences
 from chaos_check.running import Course, play
-from chaos_check.stage import StageError, stage
+from chaos_check.stage import stage
 from p2pnode.web.problem import Problem
 
 MOST_SESSIONS = 100_000
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     directory = Path(tempfile.mkdtemp(prefix="p2pnode-chaos-"))
     try:
         course, verdict = asyncio.run(_run(directory, options, quiet=given.quiet))
-    except (StageError, Problem, OSError) as error:
+    except (Problem, OSError) as error:
         _say(f"error: {error}")
         _say(f"hint: the logs are in {directory}")
         return 2

@@ -7,9 +7,9 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import msgspec
 
@@ -17,9 +17,9 @@ from chaos_check import messages, plan
 from chaos_check.hub import Settings
 from chaos_check.plan import Options
 from chaos_check.proxy import Proxy
-from p2pnode.config.files import read_toml, write_toml
-from p2pnode.config.load import NODE_FILE, save_peer
+from p2pnode.config.load import save_peer
 from p2pnode.config.peers import PeerEntry
+from p2pnode.lab.directory import make_directory
 from p2pnode.lab.ports import LOOPBACK, ReservedPorts
 from p2pnode.lab.process import NodeProcess
 from p2pnode.oicp.operations import BASE_PATH
@@ -32,10 +32,6 @@ OUTBOX = {"base_seconds": 0.1, "cap_seconds": 1.0, "breaker_cap_seconds": 1.0, "
 PAUSE = 0.2
 """How long a backend waits at most between two messages of a session, in seconds."""
 MODULES = {plan.CPO_BACKEND: "chaos_check.cpo_backend", plan.EMP_BACKEND: "chaos_check.emp_backend"}
-
-
-class StageError(Exception):
-    """The stage could not be set up; says why."""
 
 
 class BackendProcess:
@@ -111,15 +107,11 @@ class Stage:
 
 @asynccontextmanager
 async def stage(directory: Path, options: Options) -> AsyncGenerator[Stage]:
-    """Make everything in the directory and start it. Raises StageError or Problem."""
+    """Make everything in the directory and start it. Raises Problem."""
     with ReservedPorts(10) as reserved:
         faces, ways, own = reserved.ports[:6], reserved.ports[6:8], reserved.ports[8:]
-        await asyncio.gather(
-            _init(directory / plan.CPO_NODE, "--operator", messages.OPERATOR),
-            _init(directory / plan.EMP_NODE, "--provider", messages.PROVIDER),
-        )
-        _configure(directory / plan.CPO_NODE, faces[:3], "cpo", own[0])
-        _configure(directory / plan.EMP_NODE, faces[3:], "emp", own[1])
+        _make(directory / plan.CPO_NODE, faces[:3], "cpo", own[0], operators=messages.OPERATOR)
+        _make(directory / plan.EMP_NODE, faces[3:], "emp", own[1], providers=messages.PROVIDER)
         _introduce(directory, plan.CPO_NODE, plan.EMP_NODE, ways[1], providers=(messages.PROVIDER,))
         _introduce(directory, plan.EMP_NODE, plan.CPO_NODE, ways[0], operators=(messages.OPERATOR,))
         random = Random(f"{options.seed}:network")  # noqa: S311 - to be repeated, not to be secret
@@ -142,29 +134,17 @@ async def stage(directory: Path, options: Options) -> AsyncGenerator[Stage]:
                 await asyncio.gather(*(made.process(name).kill() for name in plan.PROCESSES))
 
 
-async def _init(directory: Path, *ids: str) -> None:
-    command = [sys.executable, "-m", "p2pnode", "init", str(directory), *ids, "--port", "0"]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    told, _ = await process.communicate()
-    if process.returncode:
-        raise StageError(told.decode(errors="replace").strip())
-
-
-def _configure(directory: Path, ports: tuple[int, ...], role: str, backend: int) -> None:
-    """Give a node its ports, and its own system in place of the virtual one."""
-    document, _ = read_toml(directory / NODE_FILE)
-    changes: dict[str, dict[str, Any]] = {
+def _make(directory: Path, ports: tuple[int, ...], role: str, backend: int, **ids: str) -> None:
+    """Make the directory of a node with its ports, and its own system in place of the virtual one. Raises Problem."""
+    settings = {
+        "node": {"name": directory.name, **{name: [identifier] for name, identifier in ids.items()}},
         "peer_face": {"port": ports[0]},
         "backend_face": {"port": ports[1]},
         "admin_face": {"port": ports[2]},
         "outbox": OUTBOX,
         role: {"backend": "http", "url": _base(backend)},
     }
-    for section, settings in changes.items():
-        document[section] = {**document.get(section, {}), **settings}
-    write_toml(directory / NODE_FILE, document)
+    make_directory(directory, settings, datetime.now(UTC))
 
 
 def _introduce(directory: Path, to: str, name: str, way: int, **ids: tuple[str, ...]) -> None:

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 
+from p2pnode import cli
 from p2pnode.lab.messages import push_evse_data, push_evse_status
 from p2pnode.lab.parties import ALPINE, PARTIES, RHINE
 from p2pnode.oicp.codec import encode
@@ -97,16 +100,6 @@ def test_all_operations_cross_the_wire_in_both_directions_with_imported_data_bes
     assert len(imported[0]["mended_records"]) == 18
     assert "steps came out as expected" in done.stderr
     assert list((tmp_path / "labs").iterdir()) == []
-
-
-def test_the_timeline_is_plain_text_on_a_pipe(tmp_path: Path) -> None:
-    done = _lab(tmp_path, "--plain")
-
-    assert done.returncode == 0, done.stdout
-    assert "\x1b" not in done.stdout
-    assert "alpine → rhine   AuthorizeStart                   102" in done.stdout
-    assert "kWh, the same on both sides" in done.stdout
-    assert done.stderr == ""
 
 
 def test_a_file_without_charge_points_is_refused_before_anything_is_started(tmp_path: Path) -> None:
@@ -237,9 +230,9 @@ def _told_by(directory: Path) -> Mapping[str, str]:
     told: dict[str, str] = {}
     commands = (["status"], ["status", "--json"], ["peer", "check", "--json"], ["audit", "show"])
     for words in commands if directory.name == ALPINE.name else ():
-        command = [sys.executable, "-m", "p2pnode", *words, "--dir", str(directory)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
-        told[" ".join(words)] = done.stdout + done.stderr
+        with StringIO() as printed, redirect_stdout(printed), redirect_stderr(printed):
+            cli.run([*words, "--dir", str(directory)])
+            told[" ".join(words)] = printed.getvalue()
     for path in ("/metrics", "/api/status", "/api/operations"):
         with urlopen(run.admin + path) as answer:  # noqa: S310 - the node's own address
             told[path] = answer.read().decode()
@@ -257,6 +250,15 @@ def _told_by(directory: Path) -> Mapping[str, str]:
             told[f"answer {number}"] = answer.read().decode()
             assert json.loads(told[f"answer {number}"])["code"] != "017"
     return told
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="as above")
+def test_the_timeline_is_plain_text_on_a_pipe(kept: Kept) -> None:
+    timeline = kept.told["stdout of the lab"]
+    assert "\x1b" not in timeline
+    assert "alpine → rhine   AuthorizeStart                   102" in timeline
+    assert "kWh, the same on both sides" in timeline
+    assert kept.told["stderr of the lab"] == ""
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="as above")
