@@ -12,9 +12,10 @@ from p2pnode.store.errors import DATABASE_ERRORS, Damaged, ReadOnly, StoreError,
 class WriteConnection:
     """Runs statements inside the transaction of a batch. Used by one thread at a time.
 
-    To undo one work without a savepoint for each, there is a savepoint before all works that may have to be done again
-    and a list of what they did since: undoing goes back to the savepoint and does the list again, without the work that
-    failed. Works that change much (`run_once`, `run_many`) are not listed: when they end, the savepoint moves behind.
+    To undo one work without a savepoint for each, there is a list of what the works did: undoing goes back to where it
+    begins and does it again, without the work that failed. Works that change much (`run_once`, `run_many`) are not
+    listed: when they end, the list begins anew, behind them. Where it begins there is a savepoint, unless that is where
+    the transaction begins: every statement costs the writer's thread a turn at the interpreter.
 
     Where SQLite gives up the whole transaction, every further statement of the batch is refused, so that none of them
     can end up committed on its own.
@@ -28,6 +29,10 @@ class WriteConnection:
         """How many of the statements in `_done` are of works that have ended."""
         self._changed = False
         """Whether the work has made changes that are not in `_done`."""
+        self._kept = False
+        """Whether changes before those in `_done` belong to the batch."""
+        self._saved = False
+        """Whether there is a savepoint behind them."""
         self._lost: StoreError | None = None
         self._stale = False
         """Whether what is wrong may stay with the connection: SQLite asks only once whether it may write to a file."""
@@ -41,7 +46,8 @@ class WriteConnection:
             self._open()
         self._lost = None
         self._control("BEGIN IMMEDIATE")
-        self._save()
+        self._kept = False
+        self._start_list()
 
     def commit(self) -> None:
         """Put the batch on the disk. Raises StoreError where that fails; `abandon` it then."""
@@ -60,7 +66,7 @@ class WriteConnection:
         """The changes of the work that has just ended belong to the batch. Raises StoreError where it is lost."""
         self._require()
         if self._changed:
-            self._move()
+            self._release()
         self._before = len(self._done)
 
     def undo(self) -> None:
@@ -68,10 +74,18 @@ class WriteConnection:
         self._require()
         if not self._changed and len(self._done) == self._before:
             return
-        self._control("ROLLBACK TO works")
+        if self._saved:
+            self._control("ROLLBACK TO works")
+        else:
+            self._control("ROLLBACK")
+            self._control("BEGIN IMMEDIATE")
         for sql, values in self._done[: self._before]:
             self._run(sql, values)
-        self._move()
+        if self._before:
+            self._release()
+        else:
+            self._done.clear()
+            self._changed = False
 
     def close(self) -> None:
         """Close the connection; `begin` opens a new one."""
@@ -90,7 +104,7 @@ class WriteConnection:
 
     def run(self, sql: str, values: tuple[Any, ...]) -> int:
         """Run a compiled statement that changes few rows; how many it changed."""
-        self._require()
+        self._save()
         changed = self._run(sql, values)
         self._done.append((sql, values))
         return changed
@@ -106,7 +120,7 @@ class WriteConnection:
 
     def run_once(self, sql: str, values: Sequence[Any]) -> int:
         """Run a compiled statement that changes many rows; how many it changed."""
-        self._require()
+        self._save()
         self._changed = True
         return self._run(sql, values)
 
@@ -114,7 +128,7 @@ class WriteConnection:
         """Run a compiled statement for each of the rows; how many rows of the table it changed in all."""
         if not rows:
             return 0
-        self._require()
+        self._save()
         self._changed = True
         try:
             return self._cursor.executemany(sql, rows).rowcount
@@ -128,15 +142,24 @@ class WriteConnection:
             raise self._failed(error) from error
 
     def _save(self) -> None:
-        self._control("SAVEPOINT works")
+        """Before a change: there is something to go back to."""
+        self._require()
+        if self._kept and not self._saved:
+            self._control("SAVEPOINT works")
+            self._saved = True
+
+    def _release(self) -> None:
+        """Everything up to here stays, whatever fails later."""
+        if self._saved:
+            self._control("RELEASE works")
+        self._kept = True
+        self._start_list()
+
+    def _start_list(self) -> None:
         self._done.clear()
         self._before = 0
         self._changed = False
-
-    def _move(self) -> None:
-        """Everything up to here stays, whatever fails later."""
-        self._control("RELEASE works")
-        self._save()
+        self._saved = False
 
     def _control(self, sql: str) -> None:
         try:
