@@ -195,6 +195,7 @@ async def test_a_backend_that_has_no_path_for_notifications_gets_its_records_at_
     assert (answer.status, answer.code) == (200, "000")
     assert (await played.send(ops.CHARGE_DETAIL_RECORD, sample(ops.CHARGE_DETAIL_RECORD))).code == "000"
     assert backend.got[-1].body == sample(ops.CHARGE_DETAIL_RECORD)
+    await played.emp_node.roaming.settle()
     status = await played.emp_node.status()
     assert status.outbox == QueueCount()
     assert any("takes no notifications" in warning for warning in status.warnings)
