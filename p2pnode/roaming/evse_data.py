@@ -204,6 +204,7 @@ class EvseDataService:
             owners=(OWN,),
             as_of=self._party.store.clock(),
             changed_since=since,
+            since_exactly=True,
             evse_key_prefixes=visible_prefixes(peer),
         )
         blocks: dict[tuple[ActionType, str, str], list[bytes]] = {}

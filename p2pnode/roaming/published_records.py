@@ -55,7 +55,8 @@ class EvseFilter:
     `as_of` is a moment of `Store.clock`, the same for all pages of an answer. With `changed_since` the answer is the
     difference between the state then and the state at `as_of`, each record with its `delta_type`; what no longer meets
     the filter counts as deleted. `owners` are the owners whose records may be seen, except those of `hubs`
-    for the operators with the keys in `direct`; `evse_key_prefixes` narrows by visibility.
+    for the operators with the keys in `direct`; `evse_key_prefixes` narrows by visibility. Who gives `changed_since`
+    may not have seen what was being committed then, unless `since_exactly` says that it is when something changed.
     """
 
     owners: tuple[str, ...]
@@ -74,6 +75,7 @@ class EvseFilter:
     evse_key_prefixes: tuple[str, ...] | None = None
     hubs: tuple[str, ...] = ()
     direct: tuple[str, ...] = ()
+    since_exactly: bool = False
 
 
 class HistoryGone(LookupError):

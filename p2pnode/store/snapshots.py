@@ -60,7 +60,7 @@ class Snapshots:
     def _settled(self, wanted: EvseFilter) -> EvseFilter:
         """The filter with moments whose state has been decided, and was there to be seen."""
         as_of = min(wanted.as_of, from_us(self._clock.read()))
-        since = self.seen_before(wanted.changed_since)
+        since = wanted.changed_since if wanted.since_exactly else self.seen_before(wanted.changed_since)
         return replace(wanted, as_of=as_of, changed_since=None if since is None else min(since, as_of))
 
     async def _search(self, wanted: EvseFilter, work: Callable[[Connection], T]) -> T:

@@ -1,11 +1,12 @@
 """Delivering what we publish: in order, one at a time, and the state of now after an outage."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -396,3 +397,24 @@ async def test_after_a_restore_peers_hold_what_the_restored_store_does_also_wher
         assert await evse_ids(emp, "cpo") == ["DE*CPO*E1"]
         assert await statuses(emp) == {}
         assert await emp.store.evse_pricing(("cpo",), None) == []
+
+
+async def test_what_a_peer_has_is_in_no_delta_though_its_commit_took_a_while(world: World) -> None:
+    cpo = await world.party("cpo", operators=("DE*CPO",))
+    emp = await world.party("emp", providers=("DE-ONE",))
+    ticks = itertools.count()
+    now = lambda: world.clock() + timedelta(microseconds=next(ticks))  # noqa: E731 - a clock
+    cpo.store = await world.enter(SqlStore.open(world.directory / "ticking.db", now=now))
+    cpo.restart()
+    cpo.knows(emp)
+    emp.knows(cpo)
+    await cpo.send(PUSH_EVSE_DATA, evse_push("fullLoad", "DE*CPO*E1"))
+    await cpo.roaming.aclose()
+    cpo.restart()
+    world.wire.down = {"emp"}
+    await cpo.send(PUSH_EVSE_DATA, evse_push("insert", "DE*CPO*E2"))
+    world.wire.down = set()
+    world.wire.calls.clear()
+    await cpo.roaming.publish_pending()
+    assert await evse_ids(emp, "cpo") == ["DE*CPO*E1", "DE*CPO*E2"]
+    assert actions(world, "emp") == ["insert"]
