@@ -13,6 +13,7 @@ from p2pnode.roaming.outbox_records import QueueCount
 from p2pnode.roaming.records import SessionState
 from tests.drop_in_stage import PROVIDER, SESSION, Stage, own_path, sample, stage
 from tests.plain_backend import ACKNOWLEDGEMENT, Answer, PlainBackend, authorized
+from tests.roaming.roaming_world import deliver_pending
 
 KEY = session_key(SESSION)
 ASKED = (
@@ -184,7 +185,7 @@ async def test_a_notification_that_a_failing_backend_did_not_take_is_acknowledge
     assert operation.name in {event.operation for event in history}
     await _mend(backend, operation, fault)
     backend.got.clear()
-    await played.emp_node.roaming.deliver_pending()
+    await deliver_pending(played.emp_node.roaming)
     assert [got.body for got in backend.got] == [sample(operation)]
 
 
@@ -215,7 +216,7 @@ async def test_a_record_that_a_failing_backend_did_not_take_is_kept_and_handed_o
     assert (kept.body, kept.forwarded_at) == (record, None)
     await _mend(backend, operation, fault)
     backend.got.clear()
-    await played.emp_node.roaming.deliver_pending()
+    await deliver_pending(played.emp_node.roaming)
     assert [got.body for got in backend.got] == [record]
     assert backend.got[-1].path.endswith("/operators/DE*ABC/charge-detail-record")
     kept = await played.emp_node.store.cdr(KEY)

@@ -90,17 +90,6 @@ def product_at(party: Party, point: VirtualChargePoint) -> Product:
     return party.products[point.power > SLOW_POWER]
 
 
-def push_authentication_data(party: Party, action: ActionType, identifications: Sequence[Body]) -> Body:
-    """eRoamingPushAuthenticationData: media the provider vouches for."""
-    return {
-        "ActionType": action,
-        "ProviderAuthenticationData": {
-            "ProviderID": party.provider_id,
-            "AuthenticationDataRecord": [{"Identification": found} for found in identifications],
-        },
-    }
-
-
 def plug_and_charge(driver: VirtualDriver) -> Body:
     """The Identification of a driver's car."""
     return {"PlugAndChargeIdentification": {"EvcoID": driver.evco_id}}

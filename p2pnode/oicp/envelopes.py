@@ -28,7 +28,7 @@ from p2pnode.oicp.codec import (
 )
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import Operation
-from p2pnode.oicp.status import Code, StatusCode
+from p2pnode.oicp.status import DONE
 
 Message = TypeVar("Message", bound=OicpModel)
 Request = TypeVar("Request", bound=OicpModel)
@@ -184,7 +184,6 @@ def join_page(
     number: int,
     size: int,
     total_elements: int,
-    status_code: StatusCode | None = None,
 ) -> bytes:
     """One page of the answer to a paged pull, made of the records that fell on it, verbatim.
 
@@ -192,19 +191,16 @@ def join_page(
     """
     parts: list[View] = [b","] * (2 * len(records) - 1) if records else []
     parts[::2] = records
-    return join_page_of_parts(
-        parts, len(records), number=number, size=size, total_elements=total_elements, status_code=status_code
-    )
+    return join_page_of_parts(parts, len(records), number=number, size=size, total_elements=total_elements)
 
 
-def join_page_of_parts(  # noqa: PLR0913 - what a page tells of itself
+def join_page_of_parts(
     parts: Iterable[View],
     count: int,
     *,
     number: int,
     size: int,
     total_elements: int,
-    status_code: StatusCode | None = None,
 ) -> bytes:
     """As `join_page`; the text of its `count` records, with the commas between them, is in parts."""
     total_pages = -(-total_elements // size) if size > 0 else 0
@@ -217,7 +213,7 @@ def join_page_of_parts(  # noqa: PLR0913 - what a page tells of itself
             "first": number == 0,
             "last": number + 1 >= total_pages,
             "numberOfElements": count,
-            "StatusCode": (status_code or StatusCode.of(Code.SUCCESS)).wire(),
+            "StatusCode": DONE.wire(),
         }
     )
     return b"".join((b'{"content":[', *parts, b"],", about[1:]))

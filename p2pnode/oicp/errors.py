@@ -29,10 +29,6 @@ class OicpError(Exception):
 class MessageError(OicpError):
     """A message that this node was about to send breaks the rules; nothing was sent."""
 
-    def __init__(self, message: str, violations: Sequence[Violation] = ()) -> None:
-        super().__init__(message)
-        self.violations = tuple(violations)
-
 
 class ProtocolError(OicpError):
     """A refusal: the OICP status code and reason that answer an incoming request, and the HTTP status beside them."""
@@ -59,8 +55,8 @@ class NotAllowed(ProtocolError):
 class InvalidMessage(ProtocolError):
     """The body is not JSON, or is JSON but not the message: HTTP 400, code 022, with all violations."""
 
-    def __init__(self, reason: str, violations: Sequence[Violation] = (), *, code: Code = Code.DATA_ERROR) -> None:
-        super().__init__(code, reason, http=HTTPStatus.BAD_REQUEST, violations=violations)
+    def __init__(self, reason: str, violations: Sequence[Violation] = ()) -> None:
+        super().__init__(Code.DATA_ERROR, reason, http=HTTPStatus.BAD_REQUEST, violations=violations)
 
 
 class PeerError(OicpError):

@@ -45,7 +45,6 @@ class Identifier:
     key: str
 
 
-Parser = Callable[[str], Identifier]
 Key = Callable[[str], str]
 
 _PARTY_ISO = re.compile(r"([A-Za-z]{2})\*?([A-Za-z0-9]{3})")
@@ -210,11 +209,6 @@ def evse_prefix_key(text: str) -> str:
     if match := _OPERATOR_AND_E.fullmatch(bare):
         return f"{match[1]}*{match[2]}*E".upper()
     return evse_key(bare)
-
-
-def charging_pool_key(text: str) -> str:
-    """The key of a ChargingPoolID: `IT*123*P456AB789`."""
-    return parse_charging_pool(text).key
 
 
 def evco_key(text: str) -> str:

@@ -1,15 +1,15 @@
 """The operation table by its paths: some are served by several rows, told apart by the body."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from p2pnode.oicp.operations import OPERATIONS, AnyOperation
 
 
-def by_path(operations: Iterable[AnyOperation] = OPERATIONS) -> dict[str, tuple[AnyOperation, ...]]:
+def by_path() -> dict[str, tuple[AnyOperation, ...]]:
     """Each path of the wire with the rows served there, in the order in which they are to be tried."""
     table: dict[str, tuple[AnyOperation, ...]] = {}
-    for operation in operations:
+    for operation in OPERATIONS:
         for path in operation.paths:
             table[path] = (*table.get(path, ()), operation)
     return table

@@ -1,13 +1,12 @@
 """From a request's path to the rows of the operation table that are served there."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import parse_qs, unquote
 
 from p2pnode.oicp.errors import ProtocolError
-from p2pnode.oicp.operations import BASE_PATH, OPERATIONS, AnyOperation, Role
+from p2pnode.oicp.operations import BASE_PATH, AnyOperation, Role
 from p2pnode.oicp.paths import by_path
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import PageRequest
@@ -34,11 +33,11 @@ class Route:
 class Routes:
     """All paths of the wire."""
 
-    def __init__(self, body_limit: int, operations: Iterable[AnyOperation] = OPERATIONS) -> None:
+    def __init__(self, body_limit: int) -> None:
         self._fixed: dict[str, Route] = {}
         self._with_id: dict[str, Route] = {}
         positions: set[int] = set()
-        for path, rows in by_path(operations).items():
+        for path, rows in by_path().items():
             route = Route(
                 BASE_PATH + path,
                 rows,

@@ -69,7 +69,6 @@ class Roaming:
         cpo: CpoBackend | None,
         emp: EmpBackend | None,
         now: Callable[[], datetime],
-        new_session_id: Callable[[], str] | None = None,
         limits: Limits | None = None,
         relay: bool = False,
         checked: Callable[[str, Sequence[Violation]], None] = lambda _session_id, _violations: None,
@@ -86,7 +85,7 @@ class Roaming:
             cpo=cpo,
             emp=emp,
             now=now,
-            new_session_id=new_session_id or session_ids(now),
+            new_session_id=session_ids(now),
             limits=limits,
             background=self._background,
             breakers=self.breakers,
@@ -206,13 +205,6 @@ class Roaming:
                 problem = await publisher.publish_all(peer)
                 problems += [problem] if problem is not None else []
         return problems
-
-    async def deliver_pending(self) -> list[str]:
-        """Try at once everything that waits, and wait for the outcome; returns what went wrong with published data."""
-        await self.resume()
-        self.outbox.wake()
-        await self._background.settle()
-        return await self.publish_pending()
 
     async def publish_pending(self) -> list[str]:
         """Send everything published to the peers that fell behind; returns what went wrong.

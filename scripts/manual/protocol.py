@@ -4,6 +4,7 @@ from manual.markdown import code, first_line, table
 from p2pnode.oicp.dialects import FROM_SESSION, RULES
 from p2pnode.oicp.errata import ERRATA
 from p2pnode.oicp.errors import BadStatus, NoAnswer, PeerError, Refused, Unreachable, Unreadable
+from p2pnode.oicp.mends import MEANING
 from p2pnode.oicp.operations import BASE_PATH, MEBIBYTE, OPERATIONS, AnyOperation
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.records import SessionState
@@ -104,6 +105,7 @@ def errata_page() -> str:
             for rule in RULES
         ),
     )
+    mends = table(("name", "what has been mended"), ((code(kind), meaning) for kind, meaning in MEANING.items()))
     demanded = ", ".join(
         f"{' and '.join(code(name) for name in members)} in {row.name}" for (_, row), members in FROM_SESSION.items()
     )
@@ -113,6 +115,13 @@ OICP 2.3 is four documents, a text and an OpenAPI description for each role, and
 is read; one is written, unless the dialect of a peer asks for another.
 
 {contradictions}
+
+## Records that are not quite right
+
+What a sender means is read where it is plain, and told as a warning under one of these names (`p2pnode validate`,
+`p2pnode evse import`). Nothing is invented.
+
+{mends}
 
 ## Dialects
 

@@ -352,7 +352,7 @@ def _nowhere(record: ReceiptRecord) -> asyncio.Future[None]:
 
 async def client_side(pki: Pki, level: str) -> tuple[Signatures, Exchange, SigningKey]:
     """What checks the answers of the node, the request it was sent, and the node's key."""
-    entry = PeerEntry(name="node", certificate=pki.node.trust, signatures=level)  # type: ignore[arg-type]
+    entry = PeerEntry(name="node", certificate=pki.node.trust, signatures=level)  # type: ignore[arg-type]  # one of the three, as parametrized
     signatures = signatures_over(await hold(entry), pki.partner, [])
     await signatures.reload()
     return signatures, await signatures.sign_request(entry, PATH, "process-1", BODY), key_of(pki.node)

@@ -230,6 +230,10 @@ class Party:
         assert found is not None
         return found
 
+    async def deliver_pending(self) -> list[str]:
+        """As the function of this name."""
+        return await deliver_pending(self.roaming)
+
     def restart(self) -> None:
         """Forget everything but the store."""
         self.answering: Callable[[Call, str], Awaitable[tuple[int, bytes]]] = self.answer
@@ -398,3 +402,11 @@ async def refused(sending: Awaitable[object]) -> ProtocolError:
     except ProtocolError as error:
         return error
     raise AssertionError(f"not refused: {answer!r}")
+
+
+async def deliver_pending(roaming: Roaming) -> list[str]:
+    """Try at once everything that waits, and wait for the outcome; returns what went wrong with published data."""
+    await roaming.resume()
+    roaming.outbox.wake()
+    await roaming.settle()
+    return await roaming.publish_pending()

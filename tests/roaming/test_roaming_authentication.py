@@ -135,7 +135,7 @@ async def test_after_an_outage_a_cpo_has_the_drivers_of_now(pair: tuple[Party, P
     await emp.send(PUSH_AUTHENTICATION_DATA, push("fullLoad", CARD, CODE))
     await emp.send(PUSH_AUTHENTICATION_DATA, push("delete", CARD))
     cpo.wire.down = set()
-    await emp.roaming.deliver_pending()
+    await emp.deliver_pending()
     (code,) = await vouched(cpo, "emp")
     assert code.pin_hash is not None
     assert await pin_matches("4711-0815", code.pin_hash)

@@ -79,7 +79,7 @@ async def test_the_history_tells_when_a_cdr_came_and_when_it_was_sent_on(pair: t
     waiting = [("receive", OWN, "000"), ("send", "emp", "320")]
     assert await told_of_cdrs(cpo) == waiting
     cpo.wire.down.clear()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert await told_of_cdrs(cpo) == [*waiting, ("send", "emp", "000")]
     await emp.roaming.settle()
     assert await told_of_cdrs(emp) == [("receive", "cpo", "000")]
@@ -194,10 +194,10 @@ async def test_a_cdr_that_cannot_be_forwarded_is_safe_and_goes_later(pair: tuple
     assert "not forwarded yet" in (answer.status_code.additional_info or "")
     assert (await stored(cpo)).forwarded_at is None
     cpo.restart()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert (await stored(cpo)).forwarded_at is None
     cpo.wire.down = set()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert (await stored(cpo)).forwarded_at == NOON
     assert (await stored(emp)).body == (await stored(cpo)).body
 
@@ -208,7 +208,7 @@ async def test_a_cdr_whose_acknowledgement_was_lost_is_not_taken_twice(pair: tup
     cpo.wire.lost_answers = {"emp"}
     await cpo.send(CHARGE_DETAIL_RECORD, cdr())
     cpo.wire.lost_answers = set()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     await emp.roaming.settle()
     assert (await stored(cpo)).forwarded_at == NOON
     assert len(emp.emp.cdrs) == 1
@@ -221,7 +221,7 @@ async def test_a_cdr_the_emp_refuses_is_not_sent_again_and_again(pair: tuple[Par
     answer = await cpo.send(CHARGE_DETAIL_RECORD, cdr())
     assert (answer.result, answer.status_code.code) == (False, "400")
     assert (await stored(cpo)).forwarded_at is None
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert len(cpo.wire.to("emp", CHARGE_DETAIL_RECORD)) == 1
 
 
@@ -236,11 +236,11 @@ async def test_a_cdr_that_a_peer_table_did_not_allow_goes_once_the_table_allows_
     else:
         emp.knows(cpo, receive=("PushEvseData",))
     await cpo.send(CHARGE_DETAIL_RECORD, cdr())
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert (await stored(cpo)).forwarded_at is None
     cpo.knows(emp)
     emp.knows(cpo)
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert (await stored(cpo)).forwarded_at == NOON
 
 
@@ -249,7 +249,7 @@ async def test_a_cdr_the_emp_refuses_holds_up_no_other(pair: tuple[Party, Party]
     await settled(pair, 3, forwarded=False)
     first, *others = ids(3)
     await emp.store.write(lambda transaction: transaction.delete_session(session_key(first)))
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert (await stored(cpo, first)).forwarded_at is None
     for session_id in others:
         assert (await stored(cpo, session_id)).forwarded_at == NOON
@@ -263,7 +263,7 @@ async def test_a_cdr_our_own_emp_could_not_take_is_given_to_it_later(pair: tuple
     await emp.roaming.settle()
     assert (await stored(emp)).forwarded_at is None
     emp.emp.takes_cdrs = True
-    await emp.roaming.deliver_pending()
+    await emp.deliver_pending()
     assert (await stored(emp)).forwarded_at == NOON
 
 

@@ -191,10 +191,10 @@ async def test_after_an_outage_a_peer_gets_the_current_state_once(pair: tuple[Pa
         assert answer.result
         assert "emp" in (answer.status_code.additional_info or "")
     cpo.wire.down, cpo.wire.calls = set(), []
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert await ids(emp, "cpo") == IDS[1:4]
     assert len(cpo.wire.calls) == 1
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert len(cpo.wire.calls) == 1
 
 

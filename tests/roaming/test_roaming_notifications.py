@@ -138,7 +138,7 @@ async def test_a_notification_that_cannot_be_delivered_is_stored_and_goes_before
     cpo.wire.down = set()
     waiting = await cpo.send(CHARGING_NOTIFICATION_END, ended("2"))
     assert "not forwarded yet" in (waiting.status_code.additional_info or "")
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert emp.emp.notifications == [begun(), progress("1"), ended("2")]
     assert (await emp.session()).state is SessionState.ENDED
 
@@ -148,14 +148,14 @@ async def test_notifications_that_wait_survive_a_restart_and_are_delivered_once(
     cpo.wire.down = {"emp"}
     await cpo.send(CHARGING_NOTIFICATION_START, begun())
     await cpo.send(CHARGING_NOTIFICATION_END, ended("2"))
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     cpo.restart()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert not emp.emp.notifications
     cpo.wire.down = set()
-    await asyncio.gather(*(cpo.roaming.deliver_pending() for _ in range(3)))
+    await asyncio.gather(*(cpo.deliver_pending() for _ in range(3)))
     cpo.restart()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert emp.emp.notifications == [begun(), ended("2")]
     told = [(event.operation[20:], event.code) for event in await cpo.store.history(session_key(SESSION))]
     assert told[1:] == [("Start", "320"), ("Start", "000"), ("End", "000")]
@@ -179,7 +179,7 @@ async def test_a_notification_the_emp_refuses_is_not_sent_again(pair: tuple[Part
     answer = await cpo.send(CHARGING_NOTIFICATION_START, begun())
     assert (answer.result, answer.status_code.code) == (False, "400")
     cpo.wire.calls.clear()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert not cpo.wire.calls
 
 
@@ -200,7 +200,7 @@ async def test_waiting_notifications_go_before_the_cdr(pair: tuple[Party, Party]
         consumed_energy=Decimal(2),
     )
     assert "not forwarded yet" in ((await cpo.send(CHARGE_DETAIL_RECORD, record)).status_code.additional_info or "")
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert cpo.wire.calls[-2].operation is CHARGING_NOTIFICATION_END
     assert cpo.wire.calls[-1].operation is CHARGE_DETAIL_RECORD
     assert emp.emp.notifications == [ended("2")]

@@ -69,7 +69,7 @@ async def test_hearing_from_a_peer_ends_the_pause(pair: tuple[Party, Party]) -> 
     cpo.wire.down = {"emp"}
     await cpo.send(CHARGE_DETAIL_RECORD, cdr())
     cpo.clock.advance(seconds=1)
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     cpo.wire.down = set()
     cpo.clock.advance(seconds=1.5)
     assert (await stored(cpo)).forwarded_at is None
@@ -102,7 +102,7 @@ async def test_only_the_newest_progress_is_delivered_after_an_outage_but_every_s
     await cpo.send(CHARGING_NOTIFICATION_END, ended("9"))
     assert [record.operation[20:] for record in await cpo.store.outbox()] == ["Start", "Progress", "End"]
     cpo.wire.down = set()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert emp.emp.notifications == [begun(), progress("3"), ended("9")]
 
 
@@ -158,7 +158,7 @@ async def test_what_nobody_takes_for_a_week_becomes_a_dead_letter_that_can_be_re
     for session_id in ids(2):
         await cpo.send(CHARGE_DETAIL_RECORD, cdr(session_id))
     cpo.clock.advance(days=8)
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     one, two = await cpo.store.outbox()
     assert (one.state, two.state, one.reason) == (QueueState.DEAD, QueueState.DEAD, "emp: connection refused")
     cpo.wire.down = set()
@@ -190,12 +190,12 @@ async def test_a_message_the_peer_fails_on_again_and_again_makes_room_for_the_ne
     emp.answering = failing
     for session_id in ids(2):
         assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr(session_id))).result
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert (await stored(cpo, ids(2)[1])).forwarded_at is not None
     (failing_on,) = await cpo.store.outbox()
     assert (failing_on.state, failing_on.reason) == (QueueState.WAITING, "021 a fault")
     emp.answering = answer
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert await cpo.store.outbox() == []
     assert (await stored(cpo, ids(2)[0])).forwarded_at is not None
 
@@ -219,7 +219,7 @@ async def test_a_notification_the_peer_fails_on_holds_back_what_follows_it_in_it
     await cpo.send(CHARGING_NOTIFICATION_END, ended("9"))
     assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr())).status_code.additional_info is not None
     assert not emp.emp.cdrs
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert (len(emp.emp.cdrs), emp.emp.notifications) == (1, [])
     assert [record.operation[20:] for record in await cpo.store.outbox()] == ["Start", "End"]
 
@@ -256,7 +256,7 @@ async def test_a_message_that_waits_can_be_dropped_and_holds_nothing_any_more(pa
     first, _ = await cpo.store.outbox()
     cpo.wire.down = set()
     assert await cpo.roaming.outbox.drop(first.id)
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     await emp.roaming.settle()
     assert (len(emp.emp.cdrs), emp.emp.notifications) == (1, [])
 
@@ -275,7 +275,7 @@ async def test_a_cdr_is_not_handed_out_before_the_notifications_of_its_session(p
 
     assert await handed_out() == 0
     cpo.wire.down = set()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     await emp.roaming.settle()
     assert await handed_out() == 1
 
@@ -351,13 +351,13 @@ async def test_a_breaker_opens_is_stored_and_closes_with_the_first_answer(pair: 
     await cpo.send(CHARGE_DETAIL_RECORD, cdr())
     for _ in range(2):
         assert cpo.roaming.breakers.of("emp").state is BreakerState.CLOSED
-        await cpo.roaming.deliver_pending()
+        await cpo.deliver_pending()
     assert cpo.roaming.breakers.open_until("emp") is not None
     cpo.restart()
     await cpo.roaming.resume()
     assert cpo.roaming.breakers.of("emp").state is BreakerState.OPEN
     cpo.wire.down = set()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     await cpo.roaming.settle()
     assert [record.state for record in await cpo.store.breakers()] == [BreakerState.CLOSED]
     assert len(emp.emp.cdrs) == 1

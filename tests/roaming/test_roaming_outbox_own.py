@@ -51,7 +51,7 @@ async def test_our_own_backend_is_told_later_in_order_where_it_could_not_be_told
     assert (await cpo.send(CHARGE_DETAIL_RECORD, cdr())).result
     emp.restart()
     down = False
-    await emp.roaming.deliver_pending()
+    await emp.deliver_pending()
     assert told == [begun(), ended("9")]
     assert len(emp.emp.cdrs) == 1
     assert [event.verb for event in await emp.store.history(session_key(SESSION))].count(Verb.RECEIVE) == 4
@@ -127,7 +127,7 @@ async def test_a_notification_whose_answer_was_lost_is_told_to_our_own_emp_once(
     cpo.wire.lost_answers = {"emp"}
     await cpo.send(CHARGING_NOTIFICATION_START, begun())
     cpo.wire.lost_answers = set()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     await emp.roaming.settle()
     assert await cpo.store.outbox() == []
     assert emp.emp.notifications == [begun()]

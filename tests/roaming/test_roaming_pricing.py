@@ -138,7 +138,7 @@ async def test_after_an_outage_a_peer_has_the_products_of_now_also_where_none_ar
     await cpo.send(PUSH_PRICING_PRODUCT_DATA, products("delete", {"ProductID": "Cheap"}, provider_id="DE-ONE"))
     await cpo.send(PUSH_PRICING_PRODUCT_DATA, products("insert", "DC", PricingDefaultPrice=0.75))
     cpo.wire.down = set()
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert await product_ids(emp, "cpo") == ["AC1", "DC"]
     assert all(b"0.75" in call.body for call in cpo.wire.calls[-2:-1])
 
@@ -279,5 +279,5 @@ async def test_after_an_outage_a_peer_has_the_evse_pricing_of_now(pair: tuple[Pa
     await cpo.send(PUSH_EVSE_PRICING, prices("fullLoad", *ALL))
     await cpo.send(PUSH_EVSE_PRICING, prices("delete", ALL[0]))
     cpo.wire.down = set()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert await priced(emp, "cpo") == KEYS[1:]

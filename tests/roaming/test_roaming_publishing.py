@@ -136,13 +136,13 @@ async def test_what_a_peer_has_missed_when_the_node_ended_it_gets_after_the_next
     cpo.wire.down = {"emp"}
     await cpo.send(PUSH_EVSE_STATUS, push("update", E1="OutOfService"))
     cpo.restart()
-    assert await cpo.roaming.deliver_pending()
+    assert await cpo.deliver_pending()
     cpo.wire.down = set()
     cpo.wire.calls.clear()
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert await statuses(emp) == {"E1": "OutOfService", "E2": "Available"}
     assert actions_of(cpo) == ["fullLoad"]
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert len(cpo.wire.calls) == 1
 
 
@@ -153,30 +153,30 @@ async def test_after_a_start_a_push_of_what_is_left_reaches_a_peer_even_where_no
     await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
     cpo.restart()
     cpo.wire.down = {"emp"}
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     await cpo.send(PUSH_EVSE_STATUS, push("delete", E1="Available"))
     cpo.wire.down = set()
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     assert await statuses(emp) == {}
 
 
 async def test_a_peer_that_is_new_in_the_table_gets_everything_by_itself(world: World) -> None:
     cpo = await world.party("cpo", operators=("DE*CPO",))
     await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", E1="Available"))
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     emp = await world.party("emp", providers=("DE-ONE",))
     cpo.knows(emp)
     emp.knows(cpo)
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert await statuses(emp) == {"E1": "Available"}
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert len(cpo.wire.calls) == 1
 
 
 async def test_a_node_that_publishes_nothing_sends_nothing_when_it_begins(pair: tuple[Party, Party]) -> None:
     cpo, emp = pair
     for party in (cpo, emp):
-        assert await party.roaming.deliver_pending() == []
+        assert await party.deliver_pending() == []
     assert not cpo.wire.calls
 
 
@@ -202,7 +202,7 @@ async def test_after_a_clean_stop_a_peer_gets_nothing_again_and_after_a_change_o
     await cpo.roaming.aclose()
     cpo.restart()
     cpo.wire.calls.clear()
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert not cpo.wire.calls
     cpo.wire.down = {"emp"}
     await cpo.send(PUSH_EVSE_DATA, evse_push("delete", "DE*CPO*E1"))
@@ -211,7 +211,7 @@ async def test_after_a_clean_stop_a_peer_gets_nothing_again_and_after_a_change_o
     cpo.restart()
     cpo.wire.down = set()
     cpo.wire.calls.clear()
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert actions_of(cpo) == ["delete", "insert"]
     wanted = EvseFilter(owners=("cpo",), as_of=emp.store.clock())
     assert [record.evse_id[-2:] for record in await emp.store.evse_page(wanted, PageRequest())] == ["E2", "E3"]
@@ -246,7 +246,7 @@ async def test_a_peer_that_could_not_take_anything_for_a_while_gets_what_it_has_
     assert (answer.result, answer.status_code.additional_info) == (True, f"emp: {code} the disk is full")
     await cpo.send(PUSH_EVSE_STATUS, push("update", E2="Occupied"))
     emp.answering = emp.answer
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert await statuses(emp) == {"E1": "Occupied", "E2": "Occupied"}
 
 
@@ -262,7 +262,7 @@ async def test_what_a_peer_has_missed_comes_in_pushes_of_the_configured_size(
     await cpo.send(PUSH_EVSE_STATUS, push("fullLoad", **{f"E{number}": "Available" for number in range(5)}))
     cpo.wire.down = set()
     cpo.wire.calls.clear()
-    assert await cpo.roaming.deliver_pending() == []
+    assert await cpo.deliver_pending() == []
     assert actions_of(cpo) == ["fullLoad", "insert", "insert"]
     assert len(await statuses(emp)) == 5
 

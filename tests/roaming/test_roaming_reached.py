@@ -35,10 +35,10 @@ async def test_a_push_comes_once_whatever_the_relay_has_to_make_up_for(
     await sender.send(operation, body)
     world.wire.down = set()
     relay.restart()
-    await relay.roaming.deliver_pending()
+    await relay.deliver_pending()
     assert await relay.roaming.publish_all(receiver.name) == []
     assert "relay" not in _came(world, receiver, operation)
-    await sender.roaming.deliver_pending()
+    await sender.deliver_pending()
     await sender.send(operation, body)
     assert set(_came(world, receiver, operation)) == {sender.name}
 

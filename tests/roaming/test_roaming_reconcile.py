@@ -74,7 +74,7 @@ async def test_a_cdr_that_the_peer_received_outside_of_the_interval_is_not_missi
     await cpo.send(CHARGE_DETAIL_RECORD, cdr())
     cpo.wire.down = set()
     cpo.clock.advance(seconds=1)
-    await cpo.roaming.deliver_pending()
+    await cpo.deliver_pending()
     await emp.roaming.settle()
     found = await compared(emp, "cpo")
     assert (found.agrees, found.equal) == (True, 1)

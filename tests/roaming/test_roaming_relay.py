@@ -156,7 +156,7 @@ async def test_what_an_emp_does_not_take_now_a_relay_keeps_and_brings_later(worl
     assert answer.status_code.additional_info == "stored, and not forwarded yet"
     world.wire.down = set()
     relay.restart()
-    await relay.roaming.deliver_pending()
+    await relay.deliver_pending()
     await emp.roaming.settle()
     assert [message.session_id for message in emp.emp.notifications] == [SESSION]
     assert emp.emp.cdrs == [cdr()]
@@ -177,7 +177,7 @@ async def test_a_notification_that_is_sent_again_goes_on_from_a_relay_once(world
         assert decoded(answers[0][1])["Result"] is True
         assert answers[1:] == answers[:1] * 2
     world.wire.down = set()
-    await relay.roaming.deliver_pending()
+    await relay.deliver_pending()
     await emp.roaming.settle()
     assert [message.type for message in emp.emp.notifications] == ["Start", "Progress"]
     sent = [operation for operation in ops.OPERATIONS if operation.path == ops.NOTIFICATION_PATH]

@@ -95,7 +95,7 @@ async def test_a_peer_that_was_away_gets_everything_from_the_relay_when_it_is_ba
     world.wire.down = set()
     relay.restart()
     world.wire.calls.clear()
-    await relay.roaming.deliver_pending()
+    await relay.deliver_pending()
     (call,) = world.wire.to(receiver.name, operation)
     assert json.loads(call.body) == json.loads(body)
     assert call.caller_id == ("DE-ONE" if sender is emp else "DE*CPO")
