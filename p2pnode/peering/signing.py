@@ -6,7 +6,6 @@ kept.
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -14,20 +13,17 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
-import msgspec
 from aiohttp.web import BaseRequest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from msgspec import Struct, field
+from msgspec.structs import replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from p2pnode.config.node import NodeConfig
 from p2pnode.config.passphrase import key_passphrase
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp import operations as ops
-from p2pnode.oicp.codec import BOM
 from p2pnode.oicp.errors import ProtocolError, Refused, Unreachable, Unreadable
-from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import MEBIBYTE, AnyOperation
 from p2pnode.oicp.status import Code
 from p2pnode.peering.body_signature import check_body, is_signed, sign_body
@@ -42,6 +38,7 @@ from p2pnode.peering.http_signatures import (
     content_digest,
     signatures_of,
 )
+from p2pnode.peering.kept import KEPT, holds_pin, sessions_of
 from p2pnode.peering.replay import Seen
 from p2pnode.peering.signed_exchange import (
     SIGNATURE_FIELDS,
@@ -64,20 +61,6 @@ Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 Keep = Callable[[ReceiptRecord], asyncio.Future[None]]
 """Hands a receipt to the store; the future is done when it is on disk."""
 
-STARTS = frozenset({ops.AUTHORIZE_START, ops.AUTHORIZE_REMOTE_START})
-"""The operations in whose answer the session may get another id than it had in the request."""
-
-KEPT = STARTS | {
-    ops.AUTHORIZE_STOP,
-    ops.AUTHORIZE_REMOTE_STOP,
-    ops.AUTHORIZE_REMOTE_RESERVATION_START,
-    ops.AUTHORIZE_REMOTE_RESERVATION_STOP,
-    ops.CHARGE_DETAIL_RECORD,
-}
-"""The operations whose positive answers are kept as receipts."""
-
-_PIN = re.compile(rb'"(?:Hashed)?PIN"\s*:\s*["{0-9]')
-
 LOGGER = logging.getLogger("p2pnode.peering")
 
 
@@ -92,12 +75,6 @@ class Exchange(NamedTuple):
     def fields(self) -> Mapping[str, str]:
         """The header fields to send. A proxy that compressed the answer would make its signature worthless."""
         return {**self.signed.message.fields, "Accept-Encoding": "identity"} if self.signed is not None else {}
-
-
-class _Session(Struct):
-    """What is read of a body to find its session."""
-
-    session_id: str | None = field(name="SessionID", default=None)
 
 
 class Signatures:
@@ -124,6 +101,7 @@ class Signatures:
         self._key: SigningKey | None = None
         self._seen: dict[str, Seen] = {}
         self._strangers: set[str] = set()
+        self._unkept: set[tuple[str, str]] = set()
         self._stop_listening: Callable[[], None] | None = None
         self._beside: Gatherer[None] | None = None
 
@@ -261,10 +239,11 @@ class Signatures:
         """
         if answer is None or exchange.signed is None or code != Code.SUCCESS or operation not in KEPT:
             return
-        if _PIN.search(exchange.body) or _PIN.search(body):  # a PIN is stored nowhere, and nothing can be taken out
+        if holds_pin(operation, exchange.body, body):
+            self._tell_unkept(exchange.peer, operation)
             return
         receipt = ReceiptRecord(
-            _session(operation, exchange.body, body),
+            "",
             self._now(),
             operation.name,
             verb,
@@ -274,10 +253,19 @@ class Signatures:
             exchange.signed.key.spki,
             answer.key.spki,
         )
-        kept = self._keep(receipt)
-        kept.add_done_callback(self._told)
+        kept = {
+            self._keep(replace(receipt, session_key=key)) for key in sessions_of(operation, exchange.body, body) or [""]
+        }
+        for each in kept:
+            each.add_done_callback(self._told)
         if operation is ops.CHARGE_DETAIL_RECORD and verb is Verb.RECEIVE:
-            await asyncio.wait({kept})
+            await asyncio.wait(kept)
+
+    def _tell_unkept(self, peer: PeerEntry, operation: AnyOperation) -> None:
+        """Log, once for a peer and an operation, that there is a message of which no receipt is kept."""
+        if (peer.name, operation.name) not in self._unkept:
+            self._unkept.add((peer.name, operation.name))
+            self._logger.warning("no receipt is kept of %s with %s: it holds a PIN", operation.name, peer.name)
 
     def _told(self, kept: asyncio.Future[None]) -> None:
         if not kept.cancelled() and (error := kept.exception()) is not None:
@@ -340,20 +328,6 @@ def read_key(file: Path) -> SigningKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         message = f"{file} holds no private key that signs messages: PEM, on P-256 or Ed25519"
         raise TrustError(message) from error
-
-
-def _session(operation: AnyOperation, request: bytes, answer: bytes) -> str:
-    """The key of the session that a request and its answer belong to; empty where neither names one."""
-    asked, told = _session_id(request), _session_id(answer)
-    chosen = (told or asked) if operation in STARTS else (asked or told)
-    return session_key(chosen) if chosen else ""
-
-
-def _session_id(body: bytes) -> str | None:
-    try:
-        return msgspec.json.decode(body.removeprefix(BOM), type=_Session).session_id
-    except msgspec.DecodeError:
-        return None
 
 
 def _joined(headers: Headers, name: str) -> str:

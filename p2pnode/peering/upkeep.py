@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from p2pnode.config import ConfigError, load_peers
@@ -121,11 +122,10 @@ class Upkeep:
         backends = (config.cpo.ca, config.cpo.certificate, config.cpo.key)
         others = (config.emp.ca, config.emp.certificate, config.emp.key)
         yield config.peer_face.certificate.with_name(NEXT_IDENTITY_FILE)
+        served = ((face.certificate, face.key, face.client_ca) for face in (config.backend_face, config.admin_face))
         own = (
             *faces,
-            config.backend_face.certificate,
-            config.backend_face.key,
-            config.backend_face.client_ca,
+            *chain.from_iterable(served),
             *backends,
             *others,
         )

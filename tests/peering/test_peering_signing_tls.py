@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -17,11 +18,13 @@ from multidict import CIMultiDict
 from p2pnode.config.node import NodeConfig, PeerFaceSection
 from p2pnode.config.peers import PeerEntry
 from p2pnode.oicp.errors import Refused, Unreadable
+from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.operations import (
     AUTHORIZE_START,
     CHARGE_DETAIL_RECORD,
     CHARGING_NOTIFICATION_START,
     GET_CHARGE_DETAIL_RECORDS,
+    AnyOperation,
 )
 from p2pnode.peering.body_signature import check_body, is_signed, sign_body
 from p2pnode.peering.http_signatures import Message, SigningKey, VerifyKey, content_digest, sign, signatures_of
@@ -46,7 +49,7 @@ from tests.peering.peering_kit import (
     tls_settings,
     trusted,
 )
-from tests.samples import sample
+from tests.samples import sample, sample_members
 
 PATH = path_of(AUTHORIZE_START)
 BODY = sample(AUTHORIZE_START)
@@ -151,6 +154,47 @@ async def test_a_signed_request_gets_a_signed_answer_and_both_are_kept(pki: Pki)
             assert answer_holds(reply, request, key_of(pki.node).public)
         assert [record.operation for record in here.kept] == ["AuthorizeStart", "ChargeDetailRecord"]
         assert here.kept[0].request.endswith(b"\r\n\r\n" + BODY)
+
+
+async def _answered(pki: Pki, operation: AnyOperation, answer: bytes, body: bytes | None = None) -> list[ReceiptRecord]:
+    """What is kept of our request to the partner, once it has answered so."""
+    kept: list[ReceiptRecord] = []
+    body = sample(operation) if body is None else body
+    async with signatures_over(await hold(requiring(pki)), pki.node, kept) as ours:
+        exchange = await ours.sign_request(requiring(pki), path_of(operation), "process-1", body)
+        assert exchange.signed is not None
+        fields = {"content-digest": content_digest(answer), "process-id": "process-1"}
+        signed = sign_answer(key_of(pki.partner), exchange.signed, 200, fields, second())
+        headers = CIMultiDict(signed.message.fields)
+        await ours.check_answer(operation, exchange, http=200, headers=headers, body=answer, code="000")
+    return kept
+
+
+async def test_nobody_keeps_an_acknowledgement_of_a_cdr_from_being_a_receipt(pki: Pki) -> None:
+    answer = sample(CHARGE_DETAIL_RECORD, "answer").replace(b"{", b'{"PIN": "0", ', 1)
+    assert len(await _answered(pki, CHARGE_DETAIL_RECORD, answer)) == 1
+
+
+@pytest.mark.parametrize("name", ["PIN", "HashedPIN", r"\u0050IN"])
+async def test_of_a_message_with_a_pin_no_receipt_is_kept_and_that_is_told(
+    pki: Pki, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    driver = {"Identification": {"QRCodeIdentification": {"EvcoID": "DE-DCB-C12345678-X", "a PIN": "1234"}}}
+    body = json.dumps({**sample_members(AUTHORIZE_START), **driver}).replace("a PIN", name).encode()
+    assert await _answered(pki, AUTHORIZE_START, sample(AUTHORIZE_START, "answer"), body) == []
+    assert "no receipt is kept of AuthorizeStart with partner: it holds a PIN" in caplog.text
+    assert "1234" not in caplog.text
+
+
+@pytest.mark.parametrize("told", ["b2688855-7f00-0002-6d8e-0000000000ff", "another"])
+async def test_a_receipt_is_found_by_the_session_that_was_asked_for_whatever_the_answer_calls_it(
+    pki: Pki, told: str
+) -> None:
+    asked = "b2688855-7f00-0002-6d8e-000000000001"
+    body = json.dumps({**sample_members(AUTHORIZE_START), "SessionID": asked}).encode()
+    answer = json.dumps({**json.loads(sample(AUTHORIZE_START, "answer")), "SessionID": told}).encode()
+    kept = {record.session_key for record in await _answered(pki, AUTHORIZE_START, answer, body)}
+    assert kept == {session_key(asked), session_key(told)} if told.startswith("b") else kept == {session_key(asked)}
 
 
 async def test_pulls_are_signed_with_their_query_and_not_kept(pki: Pki) -> None:

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from p2pnode.config import PeerEntry, PeerTable, load_peers, save_peer
-from p2pnode.config.node import LimitsSection, NodeConfig, PeerFaceSection
+from p2pnode.config.node import AdminFaceSection, LimitsSection, NodeConfig, PeerFaceSection
 from p2pnode.observe.logs import NodeLog
 from p2pnode.peering.parts import NodeParts
 from p2pnode.peering.table import PeerTableHolder
@@ -70,5 +70,25 @@ async def test_the_files_are_watched_on_after_any_error(pki: Pki, tmp_path: Path
         await written(PeerEntry(name="b", operators=("DE*DEF",)))
         await asyncio.wait_for(changed.wait(), 5)
         assert holder.current().peers == (await asyncio.to_thread(load_peers, tmp_path)).peers
+    finally:
+        watching.cancel()
+
+
+async def test_a_ca_of_administrators_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "administrators.pem"
+    admin = AdminFaceSection(tls="on", client_ca=file)
+    config = NodeConfig(node=NODE, admin_face=admin, limits=LimitsSection(watch_seconds=0.02))
+    holder, heard = PeerTableHolder(PeerTable()), asyncio.Event()
+    parts = NodeParts(config, tmp_path, holder, NodeLog(config.log, "node").logger, lambda: NOW)
+
+    async def listener() -> None:
+        heard.set()
+
+    holder.listen(listener)
+    watching = asyncio.create_task(Upkeep(parts, lambda _: None).watch_files())
+    try:
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(file.write_text, "another")
+        await asyncio.wait_for(heard.wait(), 5)
     finally:
         watching.cancel()
