@@ -5,6 +5,7 @@ does nothing. A node takes these requests for what they are: they are no message
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -108,7 +109,7 @@ async def _connection(host: str, port: int) -> AsyncIterator[Finding]:
         writer.close()
         yield well("TCP", f"port {port} is open, {(perf_counter() - begun) * 1000:.1f} ms")
     except (OSError, TimeoutError) as error:
-        told = "no answer" if isinstance(error, TimeoutError) else str(error)
+        told = os.strerror(error.errno) if error.errno else "no answer"
         yield fails("TCP", f"port {port}: {told}", "does its node run, and does its firewall let this machine in?")
 
 
