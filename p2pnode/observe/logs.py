@@ -72,11 +72,11 @@ def _to_json(event: object, **_options: object) -> str:
 
 
 def _text_line(node: str, outcome: CallOutcome) -> str:
-    at = outcome.at.replace(tzinfo=None).isoformat(timespec="microseconds")  # with a zone it takes thrice as long
+    at: str = msgspec.to_builtins(outcome.at)  # in a tenth of the time of `isoformat`
     arrow = "->" if outcome.verb is Verb.SEND else "<-"
     reason = outcome.reason and f" reason={_encode(outcome.reason).decode()}"
     return (
-        f"{at}Z {node} {arrow} {outcome.peer or '?'} {outcome.operation}"
+        f"{at} {node} {arrow} {outcome.peer or '?'} {outcome.operation}"
         f" {outcome.code or '-'} http={outcome.http} ms={outcome.ms:.1f} id={outcome.process_id}{reason}\n"
     )
 
