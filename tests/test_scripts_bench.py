@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -74,6 +75,16 @@ def test_the_synthetic_charging_points_are_read_without_a_mend() -> None:
     readings = [read_evse_record(record) for record in envelope.records]
     assert [(reading.mended, reading.violations) for reading in readings] == [((), ())] * 3
     assert len({reading.evse_id for reading in readings}) == 3
+
+
+async def test_requests_are_signed_ahead_each_its_own_and_only_where_they_are_signed(job: Job) -> None:
+    plain, signing = Generator(job), Generator(replace(job, signing_key=job.key, seconds=0.01))
+    for generator in (plain, signing):
+        generator.sign_ahead()
+    assert not plain.ahead
+    values = {re.search(rb"\r\nsignature: (\S+)", request) for _, request in signing.ahead}
+    assert len({value[1] for value in values if value}) == len(signing.ahead) == 120
+    assert all(session_id in request for session_id, request in signing.ahead)
 
 
 async def test_a_signed_request_of_a_load_holds(job: Job) -> None:

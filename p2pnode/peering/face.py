@@ -43,7 +43,6 @@ from p2pnode.peering.messages import in_dialect, read_message
 from p2pnode.peering.pairing import REQUEST_LIMIT
 from p2pnode.peering.reply import PROBE_HEADER, PROCESS_ID_HEADER, REACHED_HEADER, Reply
 from p2pnode.peering.routes import Route, Routes, page_request
-from p2pnode.peering.signed_exchange import SIGNATURE_FIELDS
 from p2pnode.peering.signing import Exchange, Signatures
 from p2pnode.roaming.deadline import Deadlines
 from p2pnode.roaming.ports import Received, StoreFault
@@ -319,7 +318,7 @@ class OicpFace:
             return body, ""
         if call.operation is not None:
             await signatures.keep(call.operation, Verb.RECEIVE, exchange, code=code, answer=signed, body=body)
-        return body, "".join(f"{name}: {signed.message.fields[name]}\r\n" for name in SIGNATURE_FIELDS)
+        return body, signed.header_lines()
 
     def _require(self, call: _Call, route: Route, identifier: str | None) -> PeerEntry:
         """The peer that calls, if it may give this id as its own. Raises ProtocolError (017)."""

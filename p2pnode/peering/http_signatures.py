@@ -6,8 +6,8 @@ those of the request that an answer belongs to, `;key` one member of such a fiel
 
 import hashlib
 import re
-from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,6 +35,7 @@ _BETWEEN = re.compile(r"[ \t]*,[ \t]*")
 _NAME = re.compile(r'"(@?[a-z0-9!#$%&\'*+.^_`|~-]+)"')
 
 _DIGESTS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
+_DIGEST_KEYS = (None, *_DIGESTS)
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 _P256 = ec.ECDSA(hashes.SHA256())
@@ -66,13 +67,69 @@ class Component(NamedTuple):
     key: str | None
 
 
+class Covered:
+    """The components that a signature covers: read once for all messages whose signatures cover the same.
+
+    `fields` are the names of the header fields that their values are taken from, those of the request left out.
+    """
+
+    __slots__ = ("_known", "_parts", "fields")
+
+    def __init__(self, components: Sequence[Component]) -> None:
+        """Raises SignatureProblem where one of them stands there twice."""
+        self._known = frozenset(part[1:] for part in components)
+        if len(self._known) < len(components):
+            raise SignatureProblem("the signature covers a component twice")
+        self._parts = tuple((part, f"{part.text}: ", part.name.startswith("@")) for part in components)
+        names = [part.name for part in components if not part.of_request and not part.name.startswith("@")]
+        self.fields = (*names, "host") if self.has("@authority") else tuple(names)
+
+    def __iter__(self) -> Iterator[Component]:
+        """The components, in their order."""
+        return (component for component, _, _ in self._parts)
+
+    def has(self, name: str, *, of_request: bool = False, key: str | None = None) -> bool:
+        """Whether this component is covered: as a whole, or the member of it with this key.
+
+        Of a Content-Digest any member will do that `check_digest` checks.
+        """
+        keys = _DIGEST_KEYS if name == "content-digest" else (None, key)
+        return any((name, of_request, each) in self._known for each in keys)
+
+    def base(self, inner: str, message: Message) -> bytes:
+        """What is signed of a message. Raises SignatureProblem where a covered component is not there."""
+        lines: list[str] = []
+        for (text, name, of_request, key), beginning, is_derived in self._parts:
+            source = message.request if of_request else message
+            if source is None:
+                raise SignatureProblem("the signature covers a request that is not known")
+            fields = source.fields
+            value: str | None
+            if is_derived:
+                value = _derived(name, source.method, source.target, source.status, fields.get("host"))
+            elif key is None:
+                value = fields.get(name)
+            else:
+                value = _member(fields.get(name, ""), key)
+            if value is None:
+                raise SignatureProblem(f"the signature covers {text:.100}, which is not there")
+            lines.append(beginning + value)
+        lines.append(f'"@signature-params": {inner}')
+        try:
+            return "\n".join(lines).encode("ascii")
+        except UnicodeEncodeError:
+            raise SignatureProblem("a covered component is not ASCII") from None
+
+
 class _Member(NamedTuple):
     """One member of a dictionary: an inner list and its parameters, or, where `covered` is empty, a byte sequence."""
 
-    key: str
     covered: str
     parameters: str
     value: str
+
+
+_NO_MEMBER = _Member("", "", "")
 
 
 class Signature(NamedTuple):
@@ -80,7 +137,7 @@ class Signature(NamedTuple):
 
     label: str
     inner: str
-    components: tuple[Component, ...]
+    covered: Covered
     parameters: Mapping[str, str | int]
     value: bytes
 
@@ -96,14 +153,6 @@ class Signature(NamedTuple):
     def key_id(self) -> str:
         """Which key it was made with; empty where it does not say."""
         return str(self.parameters.get("keyid", ""))
-
-    def covers(self, name: str, *, of_request: bool = False, key: str | None = None) -> bool:
-        """Whether this component is covered: as a whole, or the member of it with this key.
-
-        Of a Content-Digest any member will do that `check_digest` checks.
-        """
-        keys = {None, *_DIGESTS} if name == "content-digest" else {None, key}
-        return any(part.name == name and part.of_request is of_request and part.key in keys for part in self.components)
 
     def require_alive(self, now: float) -> None:
         """Raise SignatureProblem where the signature says that it has expired by now, in seconds since 1970."""
@@ -189,81 +238,72 @@ class SigningKey:
 
 def content_digest(body: bytes) -> str:
     """The Content-Digest of a body, by SHA-256."""
-    return f"sha-256=:{b64encode(hashlib.sha256(body).digest()).decode()}:"
+    return f"sha-256=:{_encoded(hashlib.sha256(body).digest())}:"
 
 
 def check_digest(field: str, body: bytes) -> None:
     """Raise SignatureProblem where a Content-Digest is not that of the body, or none we know. All we know must hold."""
-    known = {part.key: part.value for part in _members(field) if part.key in _DIGESTS}
+    if field == content_digest(body):
+        return
+    known = {key: part.value for key, part in _members(field).items() if key in _DIGESTS}
     if not known:
         raise SignatureProblem("the Content-Digest is neither sha-256 nor sha-512")
     for name, value in known.items():
-        if b64encode(_DIGESTS[name](body).digest()).decode() != value:
+        if _encoded(_DIGESTS[name](body).digest()) != value:
             raise SignatureProblem("the body is not the one that the Content-Digest was made of")
 
 
 def signatures_of(fields: Mapping[str, str]) -> Sequence[Signature]:
     """The signatures of a message. Raises SignatureProblem where there is none, or one cannot be read."""
-    values = {part.key: part.value for part in _members(fields.get("signature", ""))}
+    values = _members(fields.get("signature", ""))
     found = [
-        Signature(label, inner, components, parameters, _decoded(values.get(label, "")))
-        for label, inner, components, parameters in _inputs(fields.get("signature-input", ""))
+        Signature(label, inner, covered, parameters, _decoded(values.get(label, _NO_MEMBER).value))
+        for label, inner, covered, parameters in _inputs(fields.get("signature-input", ""))
     ]
     if not found:
         raise SignatureProblem("the message is not signed")
     return found
 
 
-def signature_base(components: Sequence[Component], inner: str, message: Message) -> bytes:
-    """What is signed. Raises SignatureProblem where a covered component is not there."""
-    lines = [f"{component.text}: {_value(component, message)}" for component in components]
-    lines.append(f'"@signature-params": {inner}')
-    try:
-        return "\n".join(lines).encode("ascii")
-    except UnicodeEncodeError:
-        raise SignatureProblem("a covered component is not ASCII") from None
-
-
 def sign(key: SigningKey, label: str, covered: str, message: Message, created: int) -> tuple[str, str]:
     """The header fields Signature-Input and Signature. `covered` is the list of components, in parentheses."""
     public = key.public
     inner = f'{covered};created={created};keyid="{public.pin}";alg="{public.algorithm}"'
-    value = key.sign(signature_base(components_of(covered), inner, message))
-    return f"{label}={inner}", f"{label}=:{b64encode(value).decode()}:"
+    value = key.sign(covered_by(covered).base(inner, message))
+    return f"{label}={inner}", f"{label}=:{_encoded(value)}:"
 
 
 def check(signature: Signature, key: VerifyKey, message: Message) -> None:
     """Raise SignatureProblem where the signature is not by this key over this message."""
     if signature.parameters.get("alg", key.algorithm) != key.algorithm:
         raise SignatureProblem("the signature names another algorithm than that of the key")
-    key.check(signature.value, signature_base(signature.components, signature.inner, message))
+    key.check(signature.value, signature.covered.base(signature.inner, message))
 
 
 @lru_cache(maxsize=256)
-def components_of(covered: str) -> tuple[Component, ...]:
+def covered_by(text: str) -> Covered:
     """The components in a list of them. Raises SignatureProblem for one twice, or of a kind that is not known here."""
     found: list[Component] = []
-    for quoted, parameters in _COMPONENT.findall(covered):
+    for quoted, parameters in _COMPONENT.findall(text):
         name = _NAME.fullmatch(quoted)
         told = dict(_PARAMETER.findall(parameters))
         if name is None or told.keys() - {"req", "key"} or told.get("req") or "@signature-params" in quoted:
             raise SignatureProblem(f"a signature over {quoted + parameters:.100} cannot be checked here")
         key = _unquoted(told["key"]) if "key" in told else None
         found.append(Component(quoted + parameters, name[1], "req" in told, key))
-    if len({part[1:] for part in found}) < len(found):
-        raise SignatureProblem("the signature covers a component twice")
-    return tuple(found)
+    return Covered(found)
 
 
-def _members(field: str) -> list[_Member]:
+def _members(field: str) -> dict[str, _Member]:
     """The members of a dictionary. Raises SignatureProblem."""
-    found: list[_Member] = []
+    found: dict[str, _Member] = {}
     at = 0
     while at < len(field):
         member = _MEMBER.match(field, at)
-        if member is None or any(member[1] == part.key for part in found):
+        if member is None or member[1] in found:
             raise SignatureProblem("a header field of the signature cannot be read")
-        found.append(_Member(member[1], member[2] or "", member[3] or "", member[4] or ""))
+        key, covered, parameters, value = member.groups("")
+        found[key] = _Member(covered, parameters, value)
         at = member.end()
         if at < len(field):
             between = _BETWEEN.match(field, at)
@@ -274,11 +314,11 @@ def _members(field: str) -> list[_Member]:
 
 
 @lru_cache(maxsize=256)
-def _inputs(field: str) -> Sequence[tuple[str, str, tuple[Component, ...], Mapping[str, str | int]]]:
+def _inputs(field: str) -> Sequence[tuple[str, str, Covered, Mapping[str, str | int]]]:
     """The members of Signature-Input: label, text, components, parameters. All messages of one second have the same."""
     return [
-        (part.key, part.covered + part.parameters, components_of(part.covered), _parameters(part.parameters))
-        for part in _members(field)
+        (label, part.covered + part.parameters, covered_by(part.covered), _parameters(part.parameters))
+        for label, part in _members(field).items()
     ]
 
 
@@ -292,48 +332,43 @@ def _parameters(text: str) -> Mapping[str, str | int]:
 def _decoded(value: str) -> bytes:
     """The bytes of a Base64 text that is written as one writes it: every other text of the same bytes is refused."""
     try:
-        raw = b64decode(value, validate=True)
+        raw = a2b_base64(value)
     except ValueError:
         raw = b""
-    if not raw or b64encode(raw).decode() != value:
+    if not raw or _encoded(raw) != value:
         raise SignatureProblem("a signature is not there, or not in Base64")
     return raw
+
+
+def _encoded(raw: bytes) -> str:
+    return b2a_base64(raw, newline=False).decode()
 
 
 def _unquoted(text: str) -> str:
     return text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
 
 
-def _value(component: Component, message: Message) -> str:
-    source = message.request if component.of_request else message
-    if source is None:
-        raise SignatureProblem("the signature covers a request that is not known")
-    name = component.name
-    if name.startswith("@"):
-        return _derived(name, source)
-    value = source.fields.get(name)
-    if value is not None and component.key is not None:
-        texts = {part.key: part.covered + part.parameters or f":{part.value}:" for part in _members(value)}
-        value = texts.get(component.key)
-    if value is None:
-        raise SignatureProblem(f"the signature covers {component.text:.100}, which is not there")
-    return value
+def _member(field: str, key: str) -> str | None:
+    """The member of a dictionary with this key, as it is signed."""
+    part = _members(field).get(key)
+    return None if part is None else part.covered + part.parameters or f":{part.value}:"
 
 
-def _derived(name: str, message: Message) -> str:
-    path, mark, query = message.target.partition("?")
+@lru_cache(maxsize=256)
+def _derived(name: str, method: str, target: str, status: int, host: str | None) -> str:
+    path, mark, query = target.partition("?")
     match name:
-        case "@method" if message.method:
-            return message.method
-        case "@path" if message.target:
+        case "@method" if method:
+            return method
+        case "@path" if target:
             return path
-        case "@query" if message.target:
+        case "@query" if target:
             return f"?{query}" if mark else "?"
-        case "@request-target" if message.target:
-            return message.target
-        case "@authority" if "host" in message.fields:
-            return message.fields["host"].lower()
-        case "@status" if message.status:
-            return str(message.status)
+        case "@request-target" if target:
+            return target
+        case "@authority" if host is not None:
+            return host.lower()
+        case "@status" if status:
+            return str(status)
         case _:
             raise SignatureProblem(f"a signature over {name:.100} cannot be checked here")

@@ -49,7 +49,7 @@ def _has_pin(body: bytes) -> bool:
     if _ESCAPE in body:
         with suppress(msgspec.DecodeError):
             body = msgspec.json.encode(msgspec.json.decode(body.removeprefix(BOM)))
-    return _PIN.search(body) is not None
+    return b'PIN"' in body and _PIN.search(body) is not None
 
 
 def sessions_of(operation: AnyOperation, request: bytes, answer: bytes) -> list[str]:

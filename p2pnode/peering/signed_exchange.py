@@ -8,10 +8,12 @@ that also takes a prefix off the path is told to the node behind it (`proxy_pref
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from p2pnode.peering.http_signatures import (
+    Covered,
     Message,
     Signature,
     SignatureProblem,
@@ -43,6 +45,12 @@ class Signed(NamedTuple):
     created: int
     key: VerifyKey
 
+    def header_lines(self) -> str:
+        """The digest of its body and its signature, as HTTP has them."""
+        fields = self.message.fields
+        digest, given, value = fields["content-digest"], fields["signature-input"], fields["signature"]
+        return f"content-digest: {digest}\r\nsignature-input: {given}\r\nsignature: {value}\r\n"
+
 
 def sign_request(key: SigningKey, target: str, process_id: str, digest: str, created: int) -> Signed:
     """A request by POST to `target` (path and query), whose body has this Content-Digest."""
@@ -58,7 +66,8 @@ def sign_answer(key: SigningKey, request: Signed, status: int, fields: Mapping[s
 
 def _signed(key: SigningKey, covered: str, message: Message, created: int) -> Signed:
     given, value = sign(key, LABEL, covered, message, created)
-    whole = message._replace(fields={**message.fields, "signature-input": given, "signature": value})
+    fields = {**message.fields, "signature-input": given, "signature": value}
+    whole = Message(fields, message.method, message.target, message.status, message.request)
     return Signed(whole, LABEL, created, key.public)
 
 
@@ -67,59 +76,73 @@ def check_request(message: Message, signature: Signature, key: VerifyKey) -> Sig
 
     Raises SignatureProblem.
     """
-    whole = signature.covers("@request-target")
-    if not signature.covers("@method") or not signature.covers("content-digest"):
-        raise SignatureProblem("the signature does not cover method and Content-Digest")
-    if not whole and not signature.covers("@path"):
-        raise SignatureProblem("the signature does not cover the path")
-    if not whole and "?" in message.target and not signature.covers("@query"):
-        raise SignatureProblem("the signature does not cover the query")
+    lack = _lack_of_request(signature.covered, "?" in message.target)
+    if lack:
+        raise SignatureProblem(lack)
     return _checked(message, signature, key)
 
 
-def check_answer(message: Message, signature: Signature, key: VerifyKey, asked: Signed) -> Signed:
-    """The answer, once the signature holds and binds it to its request `asked`. As `check_request`.
+@lru_cache(maxsize=256)
+def _lack_of_request(covered: Covered, has_query: bool) -> str:  # noqa: FBT001 - a key of the cache
+    """What a request's signature over this misses; empty where it covers enough."""
+    whole = covered.has("@request-target")
+    if not covered.has("@method") or not covered.has("content-digest"):
+        return "the signature does not cover method and Content-Digest"
+    if not whole and not covered.has("@path"):
+        return "the signature does not cover the path"
+    if not whole and has_query and not covered.has("@query"):
+        return "the signature does not cover the query"
+    return ""
 
-    What binds it is the signature of the request, or all that such a signature has to cover.
-    """
-    if not signature.covers("@status") or not signature.covers("content-digest"):
-        raise SignatureProblem("the signature of the answer does not cover status and Content-Digest")
-    if not signature.covers("signature", of_request=True, key=asked.label) and not _covers_request(signature, asked):
-        raise SignatureProblem("the signature of the answer does not tell which request it answers")
+
+def check_answer(message: Message, signature: Signature, key: VerifyKey, asked: Signed) -> Signed:
+    """The answer, once the signature holds and binds it to its request `asked`. As `check_request`."""
+    lack = _lack_of_answer(signature.covered, asked.label, "?" in asked.message.target)
+    if lack:
+        raise SignatureProblem(lack)
     return _checked(message._replace(request=asked.message), signature, key)
 
 
-def _covers_request(signature: Signature, asked: Signed) -> bool:
-    """Whether the signature of an answer covers method, path, query and Content-Digest of its request."""
-    whole = signature.covers("@request-target", of_request=True)
-    path = whole or signature.covers("@path", of_request=True)
-    query = whole or "?" not in asked.message.target or signature.covers("@query", of_request=True)
-    digest = signature.covers("content-digest", of_request=True)
-    return signature.covers("@method", of_request=True) and path and query and digest
+@lru_cache(maxsize=256)
+def _lack_of_answer(covered: Covered, label: str, has_query: bool) -> str:  # noqa: FBT001 - a key of the cache
+    """What the signature over this of an answer misses, to a request whose signature has this label.
+
+    What binds it is the signature of the request, or all that such a signature has to cover.
+    """
+    if not covered.has("@status") or not covered.has("content-digest"):
+        return "the signature of the answer does not cover status and Content-Digest"
+    whole = covered.has("@request-target", of_request=True)
+    path = whole or covered.has("@path", of_request=True)
+    query = whole or not has_query or covered.has("@query", of_request=True)
+    digest = covered.has("content-digest", of_request=True)
+    parts = covered.has("@method", of_request=True) and path and query and digest
+    if not parts and not covered.has("signature", of_request=True, key=label):
+        return "the signature of the answer does not tell which request it answers"
+    return ""
 
 
 def _checked(message: Message, signature: Signature, key: VerifyKey) -> Signed:
     """The message with those fields only that the signature covers, or that are the signature."""
     created = signature.created
     check(signature, key, message)
-    names = fields_of(signature)
+    names = fields_of(signature.covered)
     kept = {name: value for name, value in message.fields.items() if name in names}
-    return Signed(message._replace(fields=kept), signature.label, created, key)
+    whole = message if len(kept) == len(message.fields) else message._replace(fields=kept)
+    return Signed(whole, signature.label, created, key)
 
 
-def fields_of(signature: Signature) -> tuple[str, ...]:
+@lru_cache(maxsize=256)
+def fields_of(covered: Covered) -> Sequence[str]:
     """The names of the header fields that a signature covers, and of those that it stands in."""
-    covered = [part.name for part in signature.components if not part.of_request and not part.name.startswith("@")]
-    if signature.covers("@authority"):
-        covered.append("host")
-    return (*covered, *SIGNATURE_FIELDS)
+    return tuple(dict.fromkeys((*covered.fields, *SIGNATURE_FIELDS)))
 
 
 def written(message: Message, body: bytes) -> bytes:
     """A signed message as it is kept and handed out: as HTTP has it, with the fields that matter."""
-    first = f"{message.method} {message.target} HTTP/1.1" if message.method else f"HTTP/1.1 {message.status}"
-    lines = [first, *(f"{name}: {value}" for name, value in message.fields.items())]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+    head = f"{message.method} {message.target} HTTP/1.1" if message.method else f"HTTP/1.1 {message.status}"
+    for name, value in message.fields.items():
+        head += f"\r\n{name}: {value}"
+    return head.encode("latin-1") + b"\r\n\r\n" + body
 
 
 def read_written(text: bytes, request: Message | None = None) -> tuple[Message, bytes]:

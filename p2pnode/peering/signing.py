@@ -6,7 +6,7 @@ kept.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -40,6 +40,7 @@ from p2pnode.peering.http_signatures import (
 )
 from p2pnode.peering.kept import KEPT, holds_pin, sessions_of
 from p2pnode.peering.replay import Seen
+from p2pnode.peering.side_work import SideWork
 from p2pnode.peering.signed_exchange import (
     SIGNATURE_FIELDS,
     Signed,
@@ -52,7 +53,6 @@ from p2pnode.peering.signed_exchange import (
 )
 from p2pnode.peering.table import PeerTableHolder
 from p2pnode.peering.trust import TrustError
-from p2pnode.roaming.gatherer import Gatherer, Job
 from p2pnode.roaming.records import ReceiptRecord, Verb
 
 T = TypeVar("T")
@@ -103,11 +103,11 @@ class Signatures:
         self._strangers: set[str] = set()
         self._unkept: set[tuple[str, str]] = set()
         self._stop_listening: Callable[[], None] | None = None
-        self._beside: Gatherer[None] | None = None
+        self._beside: SideWork | None = None
 
     async def __aenter__(self) -> Self:
         await self.reload()
-        self._beside = Gatherer("signatures", _perform, _nothing)
+        self._beside = SideWork("signatures")
         self._stop_listening = self._peers.listen(self.reload)
         return self
 
@@ -118,13 +118,10 @@ class Signatures:
             await self._beside.aclose()
 
     async def _run(self, work: Callable[[], T], size: int = 0) -> T:
-        """The result of `work` on so many bytes, done beside the loop, and for a large body beside all others.
-
-        What a signature takes of the time, it takes without Python.
-        """
+        """The result of `work` on so many bytes: quick work, or for a large body a thread's."""
         if size > MEBIBYTE:
             return await asyncio.to_thread(work)
-        return work() if self._beside is None else await self._beside.run(lambda _: work())
+        return work() if self._beside is None else await self._beside.run(work)
 
     async def reload(self) -> None:
         """Read our key again. Raises TrustError where the table has peers to sign for and it cannot be used."""
@@ -147,8 +144,7 @@ class Signatures:
             raise Unreachable(peer.name, "the key that signs messages to it has not been read")
         if peer.dialect == "wwcp":
             return Exchange(peer, None, await self._run(partial(sign_body, key, body), len(body)))
-        work = partial(sign_request, key, target, process_id, await _digest(body), self._second())
-        return Exchange(peer, await self._run(work), body)
+        return Exchange(peer, sign_request(key, target, process_id, await _digest(body), self._second()), body)
 
     async def check_request(self, peer: PeerEntry, request: BaseRequest, body: bytes) -> Exchange:
         """A request of a peer, whose `body` is what to read of it; `signed` is None where it came without signature.
@@ -166,9 +162,11 @@ class Signatures:
             message = Message(fields, request.method, self._prefix + request.raw_path)
             await _check_digest(fields, body)
             signed = await self._run(partial(check_request, message, signature, key))
-            signature.require_alive(self._now().timestamp())
-            seen = self._seen.setdefault(peer.name, Seen(self._window))
-            seen.take(signature.value, signature.created, self._now().timestamp())
+            now = self._now().timestamp()
+            signature.require_alive(now)
+            if (seen := self._seen.get(peer.name)) is None:
+                seen = self._seen[peer.name] = Seen(self._window)
+            seen.take(signature.value, signature.created, now)
         except SignatureProblem as problem:
             reason = f"Signature: {problem}."
             raise ProtocolError(Code.UNAUTHORIZED_ACCESS, reason, http=HTTPStatus.UNAUTHORIZED) from None
@@ -185,8 +183,7 @@ class Signatures:
         if exchange.signed is None:
             return None, body
         fields = {"content-digest": await _digest(body), "process-id": process_id}
-        work = partial(sign_answer, self._key, exchange.signed, http, fields, self._second())
-        return await self._run(work), body
+        return sign_answer(self._key, exchange.signed, http, fields, self._second()), body
 
     async def plain_answer(self, exchange: Exchange, http: int, body: bytes) -> bytes:
         """The answer without the signature that a peer has put in its body.
@@ -279,7 +276,7 @@ class Signatures:
                 raise SignatureProblem("the message is not signed, and a signature is required")
             return None
         keys = self._peers.trust.signing_keys(peer)
-        found = signatures_of({name: _joined(headers, name) for name in SIGNATURE_FIELDS[1:]})
+        found = signatures_of(_joined(headers, SIGNATURE_FIELDS[1:]))
         for signature in found:
             if (key := keys.get(signature.key_id)) is not None:
                 return signature, key
@@ -302,18 +299,6 @@ class Signatures:
         return int(self._now().timestamp())
 
 
-def _perform(jobs: Sequence[Job[None]]) -> None:
-    for job in jobs:
-        try:
-            job.result = job.work(None)
-        except Exception as error:  # noqa: BLE001 - it is raised where the result is waited for
-            job.error = error
-
-
-def _nothing() -> None:
-    """Nothing is to be done."""
-
-
 def read_key(file: Path) -> SigningKey:
     """The key in a PEM file. Raises TrustError where it is not one that signs, or its passphrase is not known."""
     try:
@@ -330,15 +315,20 @@ def read_key(file: Path) -> SigningKey:
         raise TrustError(message) from error
 
 
-def _joined(headers: Headers, name: str) -> str:
-    return ", ".join(headers.getall(name, ()))
+def _joined(headers: Headers, names: Iterable[str]) -> dict[str, str]:
+    """Those of the header fields that are there, several of one name joined."""
+    found: dict[str, str] = {}
+    for name in names:
+        if values := headers.getall(name, None):
+            found[name] = ", ".join(values)
+    return found
 
 
 def _fields(headers: Headers, signature: Signature) -> dict[str, str]:
     """The header fields that the signature covers, and its own. Raises SignatureProblem for a compressed message."""
     if "Content-Encoding" in headers:
         raise SignatureProblem("a signed message is not compressed")
-    return {name: _joined(headers, name) for name in fields_of(signature) if name in headers}
+    return _joined(headers, fields_of(signature.covered))
 
 
 async def _digest(body: bytes) -> str:
