@@ -1,5 +1,6 @@
 """Who speaks for a party: itself, or a hub. A session may go on by another way than it began, where a hub is one."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,10 +30,11 @@ async def spoken_for(party: Party, received: Received[Any]) -> Received[Any]:
     is_about_one = received.operation in ABOUT_A_SESSION
     session_id: str | None = received.message.session_id if is_about_one else None
     session = await party.store.session(session_key(session_id)) if session_id is not None else None
-    if received.peer.hub and received.caller_id:
-        _require_own_voice(party, received)
-        if is_about_one:
-            _require_voice(party, received, session)
+    if received.peer.hub:
+        for identifier in _given_in(received):
+            _require_foreign(party, received.operation.caller, identifier)
+            if is_about_one:
+                _require_voice(party, received, identifier, session)
     if session is None:
         return received
     name, _ = _side(session, received.operation.caller)
@@ -51,14 +53,21 @@ def is_closed_to(party: Party, hub: PeerEntry, role: Role, identifier: str) -> b
     return direct is not None and direct.name != hub.name and not direct.through_hub
 
 
-def _require_own_voice(party: Party, received: Received[Any]) -> None:
-    if party.own.is_own(received.operation.caller, received.caller_id):
-        told = f"{received.caller_id!r:.100} is our own id, which no hub speaks for"
-        raise NotAllowed(Code.UNAUTHORIZED_ACCESS, told)
+def _given_in(received: Received[Any]) -> Iterator[str]:
+    """The ids that the sender gives as its own: that in the path and that in the message, which may be two."""
+    member = "operator_id" if received.operation.caller is Role.CPO else "provider_id"
+    for identifier in {received.caller_id, getattr(received.message, member, None)}:
+        if identifier:
+            yield identifier
 
 
-def _require_voice(party: Party, received: Received[Any], session: SessionRecord | None) -> None:
-    hub, role, identifier = received.peer, received.operation.caller, received.caller_id
+def _require_foreign(party: Party, role: Role, identifier: str) -> None:
+    if party.own.is_own(role, identifier):
+        raise NotAllowed(Code.UNAUTHORIZED_ACCESS, f"{identifier!r:.100} is our own id, which no hub speaks for")
+
+
+def _require_voice(party: Party, received: Received[Any], identifier: str, session: SessionRecord | None) -> None:
+    hub, role = received.peer, received.operation.caller
     if not is_closed_to(party, hub, role, identifier):
         return
     if session is None or _side(session, role)[0] != hub.name or not _is_side(session, role, identifier):

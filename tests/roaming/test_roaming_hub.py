@@ -262,3 +262,24 @@ async def test_cdrs_of_named_sessions_are_pulled_through_a_node_with_a_hub(world
     )
     page = decoded(await emp.send_raw(ops.GET_CHARGE_DETAIL_RECORDS, asked, to="cpo"))
     assert [record["SessionID"] for record in page["content"]] == [SESSION]
+
+
+@pytest.mark.parametrize(
+    ("in_path", "in_body", "code"),
+    [
+        ("DE*FAR", "DE*CPO", Code.UNAUTHORIZED_ACCESS),
+        ("DE*CPO", "DE*FAR", Code.UNAUTHORIZED_ACCESS),
+        ("DE*FAR", "DE*BTH", Code.UNAUTHORIZED_ACCESS),
+        ("DE*FAR", "DE*FAR", Code.SUCCESS),
+    ],
+)
+async def test_a_hub_speaks_for_nobody_in_the_body_whom_it_does_not_speak_for_in_the_path(
+    world: World, in_path: str, in_body: str, code: Code
+) -> None:
+    cpo, hub, _ = await triangle(world)
+    both = await world.party("both", operators=("DE*BTH",), providers=("DE-BTH",), limits=PATIENT)
+    both.knows(hub, hub=True)
+    both.knows(cpo)
+    message = START.model_copy(update={"operator_id": in_body, "evse_id": f"{in_body}*E1"})
+    _, body = await both.answer(Call("relay", "both", ops.AUTHORIZE_START, encode(message), in_path, None), "process")
+    assert decoded(body)["StatusCode"]["Code"] == code
