@@ -4,9 +4,9 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from p2pnode.lab.messages import push_evse_data, push_evse_status
 from p2pnode.lab.network import Network, reserve_ports
@@ -17,12 +17,14 @@ from p2pnode.oicp.operations import PUSH_EVSE_DATA, PUSH_EVSE_STATUS
 from p2pnode.oicp.scalars import ActionType
 from p2pnode.roaming.records import SessionState
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def network(tmp_path: Path) -> AsyncIterator[Network]:
-    """Two running nodes."""
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def network(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Network]:
+    """Two running nodes, for all tests: each has charge points of its own, the last ends a node."""
     with reserve_ports() as reserved:
-        made = Network(tmp_path, plain=True)
+        made = Network(tmp_path_factory.mktemp("network"), plain=True)
         made.make(datetime.now(UTC), reserved.ports)
         async with made:
             await made.start()
@@ -94,7 +96,7 @@ async def test_every_charge_point_acknowledged_before_the_kill_is_there_after_it
 
 
 async def test_a_charge_point_goes_on_after_its_node_was_killed(network: Network) -> None:
-    point = ALPINE.points[0]
+    point = ALPINE.points[2]
     async with await network.nodes["alpine"].ready() as first, await network.nodes["rhine"].ready() as second:
         alpine, rhine = Actor(ALPINE, first), Actor(RHINE, second)
         session = await _session(alpine, rhine, point.evse_id)
