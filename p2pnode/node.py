@@ -190,7 +190,7 @@ class Node:
 
     def _begin_background(self) -> None:
         self._stack.push_async_callback(self._background.aclose)
-        self._background.start(self._publish_pending(), "delivery of what peers have missed")
+        self._background.start(self._publish_at_start(), "delivery of what peers have missed")
         purging = keep_purging(self.store, self.config.store, self.now, self.log)
         self._background.start(purging, "forgetting what is old")
         self._background.start(self.upkeep.watch_expiry(), "watching for certificates that end")
@@ -205,6 +205,19 @@ class Node:
 
     def _row_left_out(self, problem: str) -> None:
         self.log.warning("row_left_out", problem=problem, hint="`p2pnode store check` names it")
+
+    async def _publish_at_start(self) -> None:
+        """Publish what of the virtual charge points is not published yet, then what peers have missed."""
+        if isinstance(self.cpo, VirtualCpoBackend) and self.config.cpo.virtual.publish_at_start:
+            try:
+                keys = tuple(self.cpo.site.points)
+                known = {key for key in keys if await self.store.evse(key, OWN) is not None}
+                told = {record.evse_key: record.status for record in await self.store.statuses((OWN,), evse_keys=keys)}
+                await self.roaming.meet_peers()
+                await self.cpo.site.publish_news(known, told)
+            except (OicpError, StoreError) as error:
+                self.log.warning("not_published", problem=str(error))
+        await self._publish_pending()
 
     async def _publish_pending(self) -> None:
         """Send what they have missed to peers that were away when the node ended, or are new in the table."""

@@ -137,7 +137,7 @@ def _made(root: Path, port: int) -> Target:
         operators=["DE*OWN"],
         providers=["DE-OWN"],
         port=port,
-        cpo={"virtual": {"charge_points": points}},
+        cpo={"virtual": {"charge_points": points, "publish_at_start": False}},
         emp={"virtual": {"drivers": [{"uid": UID}, {"uid": OTHER_UID}, {"evco_id": EVCO_ID, "pin": PIN}]}},
         log={"level": "debug"},
         limits={"handshake_seconds": 3.0},

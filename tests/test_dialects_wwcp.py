@@ -43,7 +43,7 @@ async def playing(root: Path, partner: StandIn) -> AsyncGenerator[Node]:
             "backend_face": {"enabled": False},
             "store": {"path": str(root / "node.db")},
             "log": {"level": "warning"},
-            "cpo": {"virtual": {"charge_points": points}},
+            "cpo": {"virtual": {"charge_points": points, "publish_at_start": False}},
             "emp": {"virtual": {"drivers": [{"name": "Ada", "uid": UID, "evco_id": EVCO_ID}]}},
         }
     )

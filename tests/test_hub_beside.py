@@ -60,7 +60,9 @@ def _made(root: Path, ports: Mapping[str, int]) -> dict[str, Made]:
             points = [{"evse_id": evse(name, number)} for number in (1, 2, 3)]
             driver = {"name": "Ada", "uid": card(name), "evco_id": contract(name), "pin": "123456"}
             settings["node"] |= {"operators": [f"DE*{PARTIES[name]}"], "providers": [f"DE-{PARTIES[name]}"]}
-            settings["cpo"] = {"virtual": {"time_scale": TIME_SCALE, "charge_points": points}}
+            settings["cpo"] = {
+                "virtual": {"time_scale": TIME_SCALE, "charge_points": points, "publish_at_start": False}
+            }
             settings["emp"] = {"virtual": {"drivers": [driver]}}
         else:
             settings["node"]["relay"] = True

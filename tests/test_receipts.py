@@ -56,7 +56,9 @@ def make(
     point, driver = {"evse_id": EVSE_ID}, {"name": "Ada", "uid": UID, "evco_id": EVCO_ID}
     if driver_pin is not None:
         driver["pin"] = driver_pin
-    cpo = node_settings("abc", operators=[OPERATOR], cpo={"virtual": {"charge_points": [point]}})
+    cpo = node_settings(
+        "abc", operators=[OPERATOR], cpo={"virtual": {"charge_points": [point], "publish_at_start": False}}
+    )
     emp = node_settings("dcb", providers=[PROVIDER], port=port, emp={"virtual": {"drivers": [driver]}})
     signing_keys: tuple[str, ...] = ()
     pin = ""

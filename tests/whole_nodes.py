@@ -88,7 +88,12 @@ def make_pair(
     authority = create_ca(root / "ca", "a CA", now)
     point = {"evse_id": EVSE_ID, "connected": connected}
     drivers = [{"name": "Ada", "uid": UID, "evco_id": EVCO_ID}]
-    cpo = node_settings("abc", operators=[OPERATOR], port=ports[0], cpo={"virtual": {"charge_points": [point]}})
+    cpo = node_settings(
+        "abc",
+        operators=[OPERATOR],
+        port=ports[0],
+        cpo={"virtual": {"charge_points": [point], "publish_at_start": False}},
+    )
     emp = node_settings("dcb", providers=[PROVIDER], port=ports[1], emp={"virtual": {"drivers": drivers}})
     other = node_settings("other", operators=["DE*XYZ"], providers=["DE-XYZ"])
     made = [

@@ -1,7 +1,7 @@
 """The charge points of the virtual CPO: sessions begin there, draw energy, end, and are told to partners."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -185,6 +185,27 @@ class Site:
             await self.send(PUSH_EVSE_DATA, PushEvseData(action_type=ActionType.FULL_LOAD, operator_evse_data=data))
             async with self._status_order:
                 await self.send(PUSH_EVSE_STATUS, self.statuses(operator_id, points, ActionType.FULL_LOAD))
+
+    async def publish_news(self, known: Collection[str], told: Mapping[str, str]) -> None:
+        """Publish the charge points that are not among the `known`, and each status that is not the one told last.
+
+        Both are by EVSE key. What has been published besides stays.
+        """
+        for operator_id in self._operators:
+            points = {key: point for key, point in self.points.items() if self.operator_of(point) == operator_id}
+            records = [evse_data_record(point.settings) for key, point in points.items() if key not in known]
+            if records:
+                data = OperatorEvseData(operator_id=operator_id, operator_name=operator_id, evse_data_record=records)
+                await self.tell(PUSH_EVSE_DATA, PushEvseData(action_type=ActionType.INSERT, operator_evse_data=data))
+            async with self._status_order:
+                now = self.clock.now()
+                new = [point for key, point in points.items() if key not in told]
+                changed = [
+                    point for key, point in points.items() if told.get(key, point.status(now)) != point.status(now)
+                ]
+                for action, some in ((ActionType.INSERT, new), (ActionType.UPDATE, changed)):
+                    if some:
+                        await self.tell(PUSH_EVSE_STATUS, self.statuses(operator_id, some, action))
 
     async def publish_prices(self) -> None:
         """Publish the products of each operator, and which apply where under the principal one, as full loads."""

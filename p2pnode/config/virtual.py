@@ -58,6 +58,11 @@ class VirtualCpo(Settings):
     """The virtual CPO: its charging points, and how fast its clock runs."""
 
     charge_points: tuple[VirtualChargePoint, ...] = Field(default=(), description="Its charging points.")
+    publish_at_start: bool = Field(
+        default=True,
+        description="Whether charging points that have not been published are when the node starts, and the status of "
+        "each where it is another one than was told last.",
+    )
     time_scale: float = Field(
         default=1.0, gt=0, description="How many seconds of charging pass in one second of real time."
     )

@@ -88,7 +88,7 @@ class Network:
             "peer_face": {"host": LOOPBACK, "port": port, "tls": "off" if self._plain else "on"},
             "backend_face": {"port": 0},
             "admin_face": {"port": 0},
-            "cpo": {"virtual": {"time_scale": TIME_SCALE, "charge_points": points}},
+            "cpo": {"virtual": {"time_scale": TIME_SCALE, "charge_points": points, "publish_at_start": False}},
             "emp": {"virtual": {"drivers": drivers}},
         }
 

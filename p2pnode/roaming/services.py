@@ -206,15 +206,20 @@ class Roaming:
                 problems += [problem] if problem is not None else []
         return problems
 
+    async def meet_peers(self) -> None:
+        """Learn what peers that are new since the start have of ours, so that the next push to each brings the rest."""
+        for publisher, role in self._publishers():
+            await publisher.meet(self._party.peers().with_role(role))
+
     async def publish_pending(self) -> list[str]:
         """Send everything published to the peers that fell behind; returns what went wrong.
 
         To be called after each change of the peer table, too: hubs are asked for what a direct peer tells no more.
         """
         await self.catch_up.note_peers()
+        await self.meet_peers()
         problems: list[str] = []
-        for publisher, role in self._publishers():
-            await publisher.meet(self._party.peers().with_role(role))
+        for publisher, _ in self._publishers():
             for name in sorted(publisher.behind()):
                 peer = self._party.peers().get(name)
                 problem = await publisher.catch_up(peer) if peer is not None and peer.enabled else None

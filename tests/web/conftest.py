@@ -23,7 +23,7 @@ def settings(**sections: dict[str, Any]) -> dict[str, Any]:
         "peer_face": {"port": 0, "tls": "off"},
         "backend_face": {"port": 0},
         "admin_face": {"port": 0},
-        "cpo": {"virtual": {"charge_points": [point]}},
+        "cpo": {"virtual": {"charge_points": [point], "publish_at_start": False}},
         "emp": {"virtual": {"drivers": [{"name": "Ada", "uid": "04A1B2C3"}]}},
         "log": {"level": "error"},
         **sections,
