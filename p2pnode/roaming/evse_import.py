@@ -20,10 +20,11 @@ from p2pnode.oicp.scalars import ActionType
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.ports import Outgoing
 from p2pnode.roaming.records import OWN
+from p2pnode.roaming.refusals import PASSING
 from p2pnode.roaming.store_ports import Store
 
 Send = Callable[[Outgoing[Any]], Awaitable[object]]
-CODE_OF_PEER = re.compile(r"(?:^|; )[^:;]+: \d{3}\b")
+CODE_OF_PEER = re.compile(r"(?:^|; )[^:;]+: (\d{3})\b")
 """A peer's name and its code, in what `Publisher.publish` tells."""
 CHUNK = 5000
 """Records in one push."""
@@ -54,8 +55,9 @@ class ImportReport:
 
     @property
     def refused_by_peers(self) -> bool:
-        """Whether a peer said no, and was not just away: what it said is an OICP code."""
-        return any(CODE_OF_PEER.search(problem) for problem in self.not_delivered)
+        """Whether a peer said no: one that is away, or has failed, gets it later."""
+        codes = (code for problem in self.not_delivered for code in CODE_OF_PEER.findall(problem))
+        return any(code not in PASSING for code in codes)
 
 
 @dataclass(frozen=True, slots=True)

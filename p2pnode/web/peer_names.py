@@ -7,6 +7,8 @@ from p2pnode.oicp.identifiers import operator_key, provider_key
 
 SHOWN = 10
 """How many known names a hint lists."""
+LONGEST = 64
+"""How much of what was asked is compared: no name is longer."""
 CLOSE = 0.7
 """How much of a name has to be right for it to be meant, from 0 to 1."""
 
@@ -33,7 +35,7 @@ def no_such_peer(peers: PeerTable, asked: str) -> tuple[str, str]:
     if not peers.peers:
         return message, "there are no peers yet: `p2pnode peer add URL` makes a partner's node one"
     known = {each.casefold(): each for peer in peers.peers for each in (peer.name, *peer.operators, *peer.providers)}
-    near = [known[each] for each in get_close_matches(asked.casefold(), known, cutoff=CLOSE)]
+    near = [known[each] for each in get_close_matches(asked[:LONGEST].casefold(), known, cutoff=CLOSE)]
     if near:
         return message, f"did you mean {' or '.join(near)}?"
     names = [peer.name for peer in peers.peers]
