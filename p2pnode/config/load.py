@@ -55,14 +55,15 @@ def save_peer(directory: Path, entry: PeerEntry, certificate: str | None = None)
     """Write the peer to its file in `peers.d/`, replacing the one of its name there, and return the file.
 
     `certificate` in PEM form goes to a file beside it, which the entry then names. Nothing is written and ConfigError
-    is raised where the table would not load with it: another peer claims the same, or `peers.toml` lists a peer of this
-    name. So it is where one of the two files is another peer's.
+    is raised where the table would not load with it: its settings do not fit together, another peer claims the same, or
+    `peers.toml` lists a peer of this name. So it is where one of the two files is another peer's.
     """
     file = _own_file(directory, entry.name)
     placed = tuple(_entries(directory))
     _refuse_files_of_others(placed, entry.name, file)
     if certificate is not None:
         entry = entry.model_copy(update={"certificate": file.with_suffix(CERTIFICATE_SUFFIX)})
+    entry = read_settings(PeerEntry, entry.model_dump(), file, "")  # one that was changed may fit together no more
     _table([*(other for other in placed if other.file != file), _Placed(entry, file, None)])
     if certificate is not None:
         write_file(file.with_suffix(CERTIFICATE_SUFFIX), certificate.encode())

@@ -417,3 +417,15 @@ async def test_the_ids_of_an_unasked_peer_stand_in_its_certificate_in_the_role_i
     announced = Pending(key="it", source=Source.DISCOVERY, name="it", pin=made.pin[:23], at=NOW)
     with nullcontext() if is_taken else pytest.raises(NotAccepted, match="does not name"):
         require_issued(card, announced, [pki.ca.certificate], NOW)
+
+
+async def test_a_peer_met_again_is_entered_only_as_the_table_can_be_read(house: House, pki: Pki) -> None:
+    known = PeerEntry(
+        name="stranger", url="http://127.0.0.1:9/api/oicp", tls="off", operators=("DE*OLD",), pins=(pki.stranger.pin,)
+    )
+    await asyncio.to_thread(save_peer, house.directory, known)
+    await house.asked(pki.stranger)
+    (shown,) = house.admission.pending.all()
+    with pytest.raises(NotAccepted, match="an https url goes with tls"):
+        await house.admission.accept(shown.key, "stranger", shown.digest, "https://127.0.0.1:9/api/oicp")
+    assert await asyncio.to_thread(entered, house) == (known,)
