@@ -163,7 +163,7 @@ def entered(directory: Path, config: NodeConfig, card: Card, name: str, url: str
     try:
         return asyncio.run(enter(config, directory, card, name, url))
     except (NotAccepted, ValidationError) as error:
-        raise Problem(str(error), "another name is given with --name; `p2pnode peer list` shows the peers") from error
+        raise Problem(str(error), "`p2pnode peer list` shows the peers; --name gives another name") from error
 
 
 def _met(url: str) -> Met:

@@ -12,9 +12,11 @@ from p2pnode.oicp.cdr import ChargeDetailRecord
 from p2pnode.oicp.codec import decode, members_of, read
 from p2pnode.oicp.errors import InvalidMessage, Violation
 from p2pnode.oicp.identifiers import session_key
+from p2pnode.oicp.operations import Role
 from p2pnode.oicp.rules import errors_in
 from p2pnode.roaming.cdr_pages import EARLIEST
-from p2pnode.roaming.records import CdrFilter, CdrReview, PageRequest
+from p2pnode.roaming.party import OwnParty
+from p2pnode.roaming.records import OWN, CdrFilter, CdrReview, PageRequest
 from p2pnode.web.guard import Refusal
 from p2pnode.web.peer_names import name_of, no_such_peer, unknown_among
 from p2pnode.web.queries import id_in, json_answer, moment_of, number_in
@@ -49,13 +51,13 @@ class CdrRoutes:
         query = request.query
         if query.get("forwarded") not in FLAGS:
             raise Refusal(HTTPStatus.BAD_REQUEST, "forwarded is true or false")
-        peers, cpo, emp = self._node.peers.current(), query.get("cpo"), query.get("emp")
+        peers, cpo, emp = self._node.peers.current(), self._side(query.get("cpo")), self._side(query.get("emp"))
         wanted = CdrFilter(
-            emp=name_of(peers, emp) if emp else emp,
+            emp=emp,
             provider_keys=None,
             from_=moment_of("from", query.get("from"), EARLIEST),
             to=moment_of("to", query.get("to"), LATEST),
-            cpo=name_of(peers, cpo) if cpo else cpo,
+            cpo=cpo,
             forwarded=FLAGS[query.get("forwarded")],
         )
         size = number_in(request, "size", LISTED, least=1)
@@ -63,6 +65,13 @@ class CdrRoutes:
         if not found.total and (unknown := unknown_among(peers, cpo, emp)) is not None:
             raise Refusal(HTTPStatus.NOT_FOUND, *no_such_peer(peers, unknown))
         return json_answer({"total": found.total, "cdrs": [cdr_shape(record) for record in found.records]})
+
+    def _side(self, asked: str | None) -> str | None:
+        """The side of a session that is asked for: the name of a peer, or our own, which also our own ids name."""
+        if not asked:
+            return asked
+        own = OwnParty(self._node.config.node.operators, self._node.config.node.providers)
+        return OWN if any(own.is_own(role, asked) for role in Role) else name_of(self._node.peers.current(), asked)
 
     async def _show(self, request: web.Request) -> web.Response:
         record = await self._node.store.cdr(session_key(request.match_info["session"]))

@@ -371,7 +371,7 @@ def test_a_peer_that_is_not_there_is_an_error_with_the_nearest_there_are(
 def test_what_is_listed_of_a_peer_is_asked_by_its_name_or_by_an_id(
     directories: Directories, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for peer in ("rhine", "DE-RHN", "own"):
+    for peer in ("rhine", "DE-RHN", "own", "CH-ALP"):
         assert run(["cdr", "list", "--emp", peer, "--dir", str(directories["alpine"])]) == 0
     assert run(["outbox", "list", "--peer", "DE*RHN", "--dir", str(directories["alpine"])]) == 0
     assert capsys.readouterr().err == ""
