@@ -1,6 +1,6 @@
 """Everything a party does with OICP: a function for each operation in each direction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self
@@ -112,17 +112,8 @@ class Roaming:
             Notifications(self._party, self.outbox),
             self._remote,
         )
-        backends = {Role.CPO: cpo, Role.EMP: emp}
-        receivers = {operation: handle for service in services for operation, handle in service.receivers.items()}
-        senders = {operation: handle for service in services for operation, handle in service.senders.items()}
-        if relay:
-            answered = Relay().receivers(receivers, senders)
-        else:
-            answered = {
-                operation: handle for operation, handle in receivers.items() if backends[operation.callee] is not None
-            }
-        self.receivers: Receivers = _in_order(answered)
-        self.senders: Senders = _in_order(senders)
+        played = {role for role, backend in ((Role.CPO, cpo), (Role.EMP, emp)) if backend is not None}
+        self.receivers, self.senders = _tables(services, played, relay=relay)
 
     async def __aenter__(self) -> Self:
         return self
@@ -262,6 +253,17 @@ class Roaming:
         if self._party.own.providers or self._party.relay:
             found.append((self._authentication.publisher, Role.CPO))
         return found
+
+
+def _tables(services: Sequence[Service], played: Collection[Role], *, relay: bool) -> tuple[Receivers, Senders]:
+    """What becomes of messages of peers, and of our own party's, by all services together."""
+    receivers = {operation: handle for service in services for operation, handle in service.receivers.items()}
+    senders = {operation: handle for service in services for operation, handle in service.senders.items()}
+    if relay:
+        answered = Relay().receivers(receivers, senders)
+    else:
+        answered = {operation: handle for operation, handle in receivers.items() if operation.callee in played}
+    return _in_order(answered), _in_order(senders)
 
 
 def _in_order(table: Mapping[AnyOperation, Any]) -> Mapping[AnyOperation, Any]:

@@ -7,39 +7,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from p2pnode.config.peers import PeerEntry, PeerTable
-from p2pnode.oicp.acknowledgement import Acknowledgement
-from p2pnode.oicp.answers import acknowledge, read_answer, read_page, refusal
-from p2pnode.oicp.authorization import (
-    AuthorizationStart,
-    AuthorizationStop,
-    AuthorizeRemoteStart,
-    AuthorizeRemoteStop,
-    AuthorizeStart,
-    AuthorizeStop,
-)
-from p2pnode.oicp.cdr import ChargeDetailRecord
+from p2pnode.oicp.answers import read_answer, read_page, refusal
 from p2pnode.oicp.codec import encode
 from p2pnode.oicp.envelopes import split
 from p2pnode.oicp.errors import NoAnswer, ProtocolError, Unreachable, Violation
 from p2pnode.oicp.identifiers import session_key
 from p2pnode.oicp.model import OicpModel
 from p2pnode.oicp.operations import AnyOperation, Operation
-from p2pnode.oicp.reservation import AuthorizeRemoteReservationStart, AuthorizeRemoteReservationStop
-from p2pnode.oicp.status import Code
 from p2pnode.roaming.party import Limits, OwnParty
-from p2pnode.roaming.ports import ChargingNotification, Outgoing, PeerAnswer, Received
+from p2pnode.roaming.ports import Outgoing, PeerAnswer, Received
 from p2pnode.roaming.records import PageRequest, SessionRecord
 from p2pnode.roaming.services import Roaming
 from p2pnode.store.store import SqlStore
 from tests.blank_store import put_store
 from tests.clock import Clock
+from tests.roaming.roaming_backends import Cpo, Emp
 from tests.roaming.roaming_messages import (
     NOON,
     SESSION,
-    authorized,
-    decoded,
     make,
-    stopped,
 )
 
 Answer = TypeVar("Answer", bound=OicpModel)
@@ -47,87 +33,6 @@ Answer = TypeVar("Answer", bound=OicpModel)
 LIMITS = Limits(authorize_deadline=3.0, learned_head_start=0.05, push_wait=1.0, pin_rounds=4)
 PATIENT = Limits(learned_head_start=5.0, push_wait=5.0, pin_rounds=4)
 """For ways over several parties, whoever is slow."""
-
-
-@dataclass
-class Emp:
-    """An EMP's backend that says what the test wants, and notes what it is told."""
-
-    start: Callable[[AuthorizeStart], AuthorizationStart] = lambda _: authorized()
-    stop: Callable[[AuthorizeStop], AuthorizationStop] = lambda _: stopped()
-    takes_cdrs: bool = True
-    starts: list[AuthorizeStart] = field(default_factory=list[AuthorizeStart])
-    stops: list[AuthorizeStop] = field(default_factory=list[AuthorizeStop])
-    notifications: list[Any] = field(default_factory=list[Any])
-    cdrs: list[bytes] = field(default_factory=list[bytes])
-
-    async def authorize_start(self, request: AuthorizeStart, body: bytes) -> AuthorizationStart:
-        assert split_session(body) == request.session_id
-        self.starts.append(request)
-        return self.start(request)
-
-    async def authorize_stop(self, request: AuthorizeStop, body: bytes) -> AuthorizationStop:
-        assert split_session(body) == request.session_id
-        self.stops.append(request)
-        return self.stop(request)
-
-    async def charging_notification(self, notification: ChargingNotification, body: bytes) -> Acknowledgement:
-        assert split_session(body) == notification.session_id
-        self.notifications.append(notification)
-        return acknowledge(notification)
-
-    async def charge_detail_record(self, record: ChargeDetailRecord, body: bytes, operator_id: str) -> Acknowledgement:
-        assert operator_id
-        if not self.takes_cdrs:
-            raise ProtocolError(Code.SYSTEM_ERROR, "not now")
-        self.cdrs.append(body)
-        return acknowledge(record)
-
-
-@dataclass
-class Cpo:
-    """A CPO's backend that accepts unless it is told to refuse, and notes what it is asked."""
-
-    refusal: Code | None = None
-    before_answer: Callable[[], Awaitable[None]] | None = None
-    asked: list[Any] = field(default_factory=list[Any])
-
-    async def authorize_remote_start(self, request: AuthorizeRemoteStart, body: bytes) -> Acknowledgement:
-        return await self._answer(request, body)
-
-    async def authorize_remote_stop(self, request: AuthorizeRemoteStop, body: bytes) -> Acknowledgement:
-        return await self._answer(request, body)
-
-    async def authorize_remote_reservation_start(
-        self, request: AuthorizeRemoteReservationStart, body: bytes
-    ) -> Acknowledgement:
-        return await self._answer(request, body)
-
-    async def authorize_remote_reservation_stop(
-        self, request: AuthorizeRemoteReservationStop, body: bytes
-    ) -> Acknowledgement:
-        return await self._answer(request, body)
-
-    async def _answer(
-        self,
-        request: AuthorizeRemoteStart
-        | AuthorizeRemoteStop
-        | AuthorizeRemoteReservationStart
-        | AuthorizeRemoteReservationStop,
-        body: bytes,
-    ) -> Acknowledgement:
-        assert split_session(body) == request.session_id
-        self.asked.append(request)
-        if self.before_answer is not None:
-            await self.before_answer()
-        if self.refusal is not None:
-            raise ProtocolError(self.refusal, "the test says so")
-        return acknowledge(request)
-
-
-def split_session(body: bytes) -> object:
-    """The SessionID in a body."""
-    return decoded(body).get("SessionID")
 
 
 @dataclass(frozen=True)
