@@ -7,6 +7,7 @@ import click
 from p2pnode.cli.directory import got, posted
 from p2pnode.cli.options import directory_option, example, json_option
 from p2pnode.cli.output import moment, say, show_json, show_pairs, show_table
+from p2pnode.web.problem import Problem
 
 NUMBER = click.IntRange(min=1)
 OWN_BACKEND = "own backend"
@@ -63,12 +64,20 @@ def show(number: int, directory: Path, *, as_json: bool) -> None:
     show_json(told["body"])
 
 
-@outbox.command(epilog=example("p2pnode outbox requeue 17 --dir my-node"))
-@click.argument("number", type=NUMBER)
+@outbox.command(epilog=example("p2pnode outbox requeue 17 --dir my-node", "p2pnode outbox requeue --peer alpine"))
+@click.argument("number", type=NUMBER, required=False)
+@click.option("--peer", metavar="ID", help="All dead letters of this peer: its name, OperatorID or ProviderID.")
+@click.option("--own", is_flag=True, help="All dead letters of our own backend.")
 @directory_option
 @json_option
-def requeue(number: int, directory: Path, *, as_json: bool) -> None:
+def requeue(number: int | None, peer: str | None, *, own: bool, directory: Path, as_json: bool) -> None:
     """Try a message again: one that waits at once, a dead letter after those that wait already, as a new message."""
+    if sum((number is not None, bool(peer), own)) != 1:
+        raise Problem("it takes one of a number, --peer and --own", "`p2pnode outbox list --state dead` lists them")
+    if number is None:
+        told = posted(directory, "/api/outbox/requeue", peer=peer or "")
+        _tell(told, f"{told['requeued']} dead letters wait again, behind what waits already", as_json=as_json)
+        return
     told = posted(directory, f"/api/outbox/{number}/requeue")
     again = told["number"]
     waits = f"the dead letter {number} waits again, as message {again} and behind those that wait already"

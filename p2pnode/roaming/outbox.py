@@ -30,7 +30,7 @@ from p2pnode.oicp.errors import (
 from p2pnode.oicp.operations import BY_NAME, AnyOperation, Role
 from p2pnode.oicp.status import Code
 from p2pnode.roaming.asking import ask, told
-from p2pnode.roaming.lanes import Answered, Deferred, Entry, Hopeless, Lane, LaneParts, Outcome
+from p2pnode.roaming.lanes import AT_ONCE, Answered, Deferred, Entry, Hopeless, Lane, LaneParts, Outcome
 from p2pnode.roaming.outbox_records import BreakerRecord, QueuedRecord, QueueState
 from p2pnode.roaming.party import Party
 from p2pnode.roaming.ports import Outgoing
@@ -189,17 +189,47 @@ class Outbox:
             record = transaction.queued_one(number)
             if record is None or record.state is QueueState.WAITING:
                 return (None if record is None else record.id), None
-            transaction.unqueue(number)
-            again = replace(
-                record, created_at=self._party.now(), attempts=0, next_at=None, state=QueueState.WAITING, reason=""
-            )
-            queued = transaction.queue(again)
+            queued = self._revived(transaction, record)
             return queued.id, queued
 
         found, _ = await self.write(work)
         if found is not None:
             self.wake()
         return found
+
+    async def requeue_dead(self, peer: str) -> int:
+        """Put all dead letters of a peer behind what waits for it, in their order; returns how many there were."""
+        again: list[int] = []
+        while dead := await self._party.store.outbox(peer, QueueState.DEAD, AT_ONCE):
+            former = [record for record in dead if not again or record.id < again[0]]  # what has died again stays so
+            if not former:
+                break
+            again += await self._party.background.finish(self._requeue_all(former), "queueing dead letters again")
+        self.wake()
+        return len(again)
+
+    async def _requeue_all(self, dead: Sequence[QueuedRecord]) -> list[int]:
+        """Not to be cancelled, as `_write`."""
+        await self.resume()
+
+        def work(transaction: Transaction) -> list[QueuedRecord]:
+            found = [transaction.queued_one(record.id) for record in dead]
+            return [
+                self._revived(transaction, record)
+                for record in found
+                if record is not None and record.state is QueueState.DEAD
+            ]
+
+        records = await self._party.store.write(work)
+        for record in records:
+            self._lane(record.peer, record.lane).add(Entry(record))
+        return [record.id for record in records]
+
+    def _revived(self, transaction: Transaction, record: QueuedRecord) -> QueuedRecord:
+        transaction.unqueue(record.id)
+        return transaction.queue(
+            replace(record, created_at=self._party.now(), attempts=0, next_at=None, state=QueueState.WAITING, reason="")
+        )
 
     async def drop(self, number: int) -> bool:
         """Take a message out for good, also one that waits; returns whether there is one with this id."""

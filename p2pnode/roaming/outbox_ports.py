@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from p2pnode.roaming.outbox_records import BreakerRecord, DeliveryRecord, QueueCount, QueuedRecord, ReachedRecord
+from p2pnode.roaming.outbox_records import (
+    BreakerRecord,
+    DeliveryRecord,
+    QueueCount,
+    QueuedRecord,
+    QueueState,
+    ReachedRecord,
+)
 
 
 class OutboxWriting(Protocol):
@@ -51,6 +58,12 @@ class OutboxReading(Protocol):
 
     async def lanes(self) -> Sequence[tuple[str, str]]:
         """The lanes of the outbox in which something waits, as peer and lane."""
+        ...
+
+    async def outbox(
+        self, peer: str | None = None, state: QueueState | None = None, limit: int = 100
+    ) -> Sequence[QueuedRecord]:
+        """The messages of the outbox, oldest first."""
         ...
 
     async def outbox_about(self, peer: str, lane: str, session_keys: Sequence[str]) -> Sequence[QueuedRecord]:

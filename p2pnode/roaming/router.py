@@ -53,6 +53,8 @@ class Knowledge:
     reached: Sequence[str] = ()
 
 
+FROM_HUB_TO_HUB = "the other party is known through a hub only, and what comes from a hub goes to no other hub"
+
 Rule = Callable[[Any, PeerTable, Knowledge], Iterable[Destination]]
 
 
@@ -67,7 +69,10 @@ def resolve(operation: AnyOperation, message: Any, peers: PeerTable, knowledge: 
     else:
         candidates = list(RULES[operation](message, peers, knowledge))
     if knowledge.source is not None:
-        candidates = [found for found in candidates if not comes_back(found.peer, knowledge.source)]
+        others = [found for found in candidates if found.name != knowledge.source.name]
+        candidates = [found for found in others if not comes_back(found.peer, knowledge.source)]
+        if others and not candidates:
+            raise ProtocolError(Code.PARTNER_NOT_FOUND, FROM_HUB_TO_HUB)
     if not candidates:
         raise ProtocolError(Code.PARTNER_NOT_FOUND, "no peer in the peer table is responsible")
     allowed = [found for found in candidates if found.peer is None or found.peer.may_send(operation)]

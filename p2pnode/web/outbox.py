@@ -7,6 +7,7 @@ from aiohttp import web
 
 from p2pnode.node import Node
 from p2pnode.roaming.outbox_records import QueueState
+from p2pnode.roaming.records import OWN
 from p2pnode.web.guard import Refusal
 from p2pnode.web.peer_names import name_of, no_such_peer, unknown_among
 from p2pnode.web.queries import id_in
@@ -28,6 +29,7 @@ class OutboxRoutes:
         return [
             web.get("/api/outbox", self._list),
             web.get("/api/outbox/{number}", self._show),
+            web.post("/api/outbox/requeue", self._requeue_dead),
             web.post("/api/outbox/{number}/requeue", self._requeue),
             web.post("/api/outbox/{number}/drop", self._drop),
         ]
@@ -57,6 +59,16 @@ class OutboxRoutes:
         if queued is None:
             raise _missing()
         return _json({"requeued": number, "number": queued})
+
+    async def _requeue_dead(self, request: web.Request) -> web.Response:
+        """Try all dead letters of `?peer=` again (empty: of our own backend)."""
+        asked, peers = request.query.get("peer"), self._node.peers.current()
+        if asked is None:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "no peer is named")
+        count = await self._node.roaming.outbox.requeue_dead(name_of(peers, asked) if asked else OWN)
+        if not count and (unknown := unknown_among(peers, asked)) is not None:
+            raise Refusal(HTTPStatus.NOT_FOUND, *no_such_peer(peers, unknown))
+        return _json({"requeued": count})
 
     async def _drop(self, request: web.Request) -> web.Response:
         """Forget a message."""

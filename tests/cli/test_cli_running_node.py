@@ -390,3 +390,7 @@ def test_the_outbox_is_listed_and_what_is_not_in_it_is_told_so(
         told = capsys.readouterr().err
         assert told.startswith("error: there is no such")
         assert "hint: `p2pnode outbox list" in told
+    assert run(["outbox", "requeue", "--own", *at]) == 0
+    assert "0 dead letters wait again" in capsys.readouterr().err
+    assert run(["outbox", "requeue", "17", "--own", *at]) == 1
+    assert "one of a number, --peer and --own" in capsys.readouterr().err

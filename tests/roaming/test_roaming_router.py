@@ -213,3 +213,12 @@ def test_no_route_is_300_and_a_forbidden_one_210(
 
 def test_every_operation_has_a_rule() -> None:
     assert set(RULES) == set(OPERATIONS)
+
+
+def test_what_comes_from_a_hub_goes_to_no_other_hub_and_the_refusal_says_so() -> None:
+    hubs = PeerTable([HUB, peer("further", hub=True)])
+    with pytest.raises(ProtocolError, match="goes to no other hub") as refused:
+        resolve(ops.AUTHORIZE_REMOTE_START, remote_start("DE*ZZZ*E1"), hubs, Knowledge(NO_EMP, source=HUB))
+    assert refused.value.code == Code.PARTNER_NOT_FOUND
+    with pytest.raises(ProtocolError, match="no peer in the peer table is responsible"):
+        resolve(ops.AUTHORIZE_REMOTE_START, remote_start("DE*ZZZ*E1"), TABLE, Knowledge(NO_EMP, source=HUB))

@@ -51,6 +51,24 @@ async def test_a_message_is_requeued_or_dropped_whether_it_is_dead_or_waits(node
     assert [record.id > waiting for record in await node.store.outbox()] == [True]
 
 
+async def test_all_dead_letters_of_a_peer_wait_again_in_their_order(
+    node: Node, face: AdminFace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pnode.roaming.outbox.AT_ONCE", 2)
+    dead = [await queue(node, QueueState.DEAD) for _ in range(5)]
+    waiting = await queue(node, QueueState.WAITING)
+    async with AdminClient(face.url) as client:
+        assert await client.post("/api/outbox/requeue", peer="") == {"requeued": 0}
+        assert await client.post("/api/outbox/requeue", peer="away") == {"requeued": 5}
+        with pytest.raises(AdminRefused, match="no peer is named"):
+            await client.post("/api/outbox/requeue")
+        with pytest.raises(AdminRefused, match="no peer is called"):
+            await client.post("/api/outbox/requeue", peer="nobody")
+    found = [record.id for record in await node.store.outbox()]
+    assert found == list(range(waiting, waiting + 6))
+    assert waiting > max(dead)
+
+
 async def test_status_and_metrics_tell_how_much_waits(node: Node, face: AdminFace, http: aiohttp.ClientSession) -> None:
     await queue(node, QueueState.DEAD)
     async with http.get(f"{face.url}/metrics") as response:
