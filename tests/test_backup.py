@@ -1,6 +1,8 @@
 """Backups of a node that runs and is written to, put back after the worst; and what `p2pnode store check` finds."""
 
 import asyncio
+import hashlib
+import io
 import json
 import shutil
 import sqlite3
@@ -169,15 +171,31 @@ async def test_a_backup_that_is_not_whole_puts_nothing_in_place(
     unpacked = tmp_path / "unpacked"
     with tarfile.open(taken) as archive:
         archive.extractall(unpacked, filter="data")
+    _leading_elsewhere(unpacked, tmp_path / "elsewhere.pem", tmp_path / "foreign")
     shutil.copyfile(unpacked / "store/published.db", unpacked / "store/sessions.db")
     with tarfile.open(tmp_path / "changed", "w:gz") as archive:
         for path in sorted(unpacked.rglob("*.*")):
             archive.add(path, path.relative_to(unpacked).as_posix())
-    for name in ("cut", "garbled", "other", "empty", "changed", "missing"):
-        assert await command("store", "restore", tmp_path / name, node.directory) == 1
+    for name in ("cut", "garbled", "other", "empty", "changed", "missing", "foreign"):
+        assert await command("store", "restore", tmp_path / name, node.directory, "--with-config") == 1
         assert capsys.readouterr().err.startswith("error: ")
+    assert not (tmp_path / "elsewhere.pem").exists()
     assert rows_of(node.store) == before
     assert not list(node.directory.glob("*.before-*"))
+
+
+def _leading_elsewhere(unpacked: Path, place: Path, target: Path) -> None:
+    """An archive that is whole, and has a file to be put at a place outside of the node's directory."""
+    name = f"node/{place}"
+    manifest = json.loads((unpacked / "manifest.json").read_bytes())
+    manifest["files"][name] = hashlib.sha256(b"here").hexdigest()
+    with tarfile.open(target, "w:gz") as archive:
+        for member in (path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*.db")):
+            archive.add(unpacked / member, member)
+        for member, content in (("manifest.json", json.dumps(manifest).encode()), (name, b"here")):
+            told = tarfile.TarInfo(member)
+            told.size = len(content)
+            archive.addfile(told, io.BytesIO(content))
 
 
 async def test_a_check_names_every_row_that_cannot_be_read_and_no_medium(

@@ -270,14 +270,15 @@ def _manifest(archive: tarfile.TarFile, file: Path) -> dict[str, Any]:
 
 def _extract(archive: tarfile.TarFile, name: str, target: Path, digest: object, file: Path) -> None:
     """Write one member below the target. Raises Problem where it is missing, not what was taken, or leads elsewhere."""
-    parts = PurePosixPath(name).parts
+    plain = PurePosixPath(name)
+    is_elsewhere = ".." in plain.parts or plain.is_absolute() or str(plain) != name  # what follows `node//` is absolute
     try:
         member = archive.extractfile(name)
     except KeyError:
         member = None
-    if member is None or ".." in parts or PurePosixPath(name).is_absolute():
+    if member is None or is_elsewhere:
         raise Problem(f"{file} is damaged: {name} cannot be taken from it", "use another backup")
-    path = target.joinpath(*parts)
+    path = target / plain
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as out:
         shutil.copyfileobj(member, out, CHUNK)

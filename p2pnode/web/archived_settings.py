@@ -57,7 +57,7 @@ def _at(document: object, place: Place) -> object:
             found = cast("dict[str, object]", found).get(step) if isinstance(found, dict) else None
         else:
             elements = cast("list[object]", found) if isinstance(found, list) else []
-            found = elements[step] if step < len(elements) else None
+            found = elements[step] if 0 <= step < len(elements) else None
     return found
 
 
