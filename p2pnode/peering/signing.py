@@ -26,6 +26,7 @@ from p2pnode.oicp import operations as ops
 from p2pnode.oicp.errors import ProtocolError, Refused, Unreachable, Unreadable
 from p2pnode.oicp.operations import MEBIBYTE, AnyOperation
 from p2pnode.oicp.status import Code
+from p2pnode.peering.bodies import WRITTEN_IN_THE_LOOP
 from p2pnode.peering.body_signature import check_body, is_signed, sign_body
 from p2pnode.peering.http_signatures import (
     ECDSA_P256,
@@ -119,7 +120,7 @@ class Signatures:
 
     async def _run(self, work: Callable[[], T], size: int = 0) -> T:
         """The result of `work` on so many bytes: quick work, or for a large body a thread's."""
-        if size > MEBIBYTE:
+        if size > WRITTEN_IN_THE_LOOP:
             return await asyncio.to_thread(work)
         return work() if self._beside is None else await self._beside.run(work)
 
