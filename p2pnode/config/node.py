@@ -268,7 +268,7 @@ class LimitsSection(Settings):
         "address that has most.",
     )
     handshakes_per_second: float = Field(
-        default=200.0,
+        default=400.0,
         gt=0,
         description="How many TLS handshakes begin per second, in the long run, not counting those of peers; others "
         "wait for their turn, address by address.",
