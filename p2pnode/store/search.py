@@ -66,12 +66,9 @@ class Answer:
 def page(
     connection: Connection, wanted: EvseFilter, request: PageRequest, after: Place | None
 ) -> tuple[list[EvseRecord], Place | None]:
-    """One page of the records the filter selects, and where it ends if it is full.
-
-    `after` is where the page before it ends, if that is known: then nothing has to be counted.
-    """
+    """One page of the records the filter selects, and where it ends if it is full. `after` is `end_before` it."""
     answer = _answer(wanted)
-    query = _page(connection, answer, request, after, [*RECORD, answer.changed_at, answer.delta_type])
+    query = _page(answer, request, after, [*RECORD, answer.changed_at, answer.delta_type])
     if query is None:
         return [], None
     records = reads.records(connection, EVSES, query)
@@ -86,7 +83,7 @@ def versions(
 ) -> tuple[EvseVersions, Place | None]:
     """What an answer needs of the same page, and where it ends if it is full."""
     answer = _answer(wanted)
-    query = _page(connection, answer, request, after, [*VERSION, answer.changed_at, answer.delta_type])
+    query = _page(answer, request, after, [*VERSION, answer.changed_at, answer.delta_type])
     if query is None:
         return _columns([]), None
     result: Any = connection.execute(query)
@@ -126,26 +123,31 @@ def count(connection: Connection, wanted: EvseFilter) -> int:
     return int(connection.execute(_answer(wanted).select(func.count())).scalar_one())
 
 
+def end_before(connection: Connection, wanted: EvseFilter, request: PageRequest) -> Place | None:
+    """Where the page before this one ends; None for the first page, and where there are not so many records.
+
+    To skip records, only the index is read.
+    """
+    if request.page == 0:
+        return None
+    answer = _answer(wanted)
+    order = answer.order
+    skipping = answer.select(*order).order_by(*order).offset(request.page * request.size - 1).limit(1)
+    return _place(connection, skipping)
+
+
 def _page(
-    connection: Connection,
-    answer: Answer,
-    request: PageRequest,
-    after: Place | None,
-    columns: Sequence[ColumnElement[Any]],
+    answer: Answer, request: PageRequest, after: Place | None, columns: Sequence[ColumnElement[Any]]
 ) -> "Query | None":
-    """A query for one page, which begins at its first record: to skip records, only the index is read."""
+    """A query for one page, which begins behind `after`."""
+    if after is None and request.page > 0:
+        return None
     query = answer.select(*columns).join(BODY, BODY.c.id == answer.rows.c.id)
     if answer.rows is not EVSE and len(columns) > len(RECORD):
         query = query.join(EVSE, EVSE.c.id == answer.rows.c.id)
     order = answer.order
     if after is not None:
         query = query.where(tuple_(*order) > tuple_(*after))
-    elif request.page > 0:
-        skipping = answer.select(*order).order_by(*order).offset(request.page * request.size).limit(1)
-        first = _place(connection, skipping)
-        if first is None:
-            return None
-        query = query.where(tuple_(*order) >= tuple_(*first))
     return query.order_by(*order).limit(request.size)
 
 

@@ -37,15 +37,18 @@ class Snapshots:
     async def page(self, wanted: EvseFilter, page: PageRequest, read: ReadPage[T], made: Callable[[T], Made]) -> Made:
         """What `made` makes, off the event loop, of one page as `read` has it. Raises HistoryGone."""
         wanted = self._settled(wanted)
-        after = self._ends.get((wanted, PageRequest(page.page - 1, page.size)))
+        before = (wanted, PageRequest(page.page - 1, page.size))
+        known = self._ends.get(before)
 
-        def work(connection: Connection) -> tuple[Made, search.Place | None]:
+        def work(connection: Connection) -> tuple[Made, search.Place | None, search.Place | None]:
+            after = search.end_before(connection, wanted, page) if known is None else known
             found, end = read(connection, wanted, page, after)
-            return made(found), end
+            return made(found), after, end
 
-        found, end = await self._search(wanted, work)
-        if end is not None:
-            self._ends.put((wanted, page), end)
+        found, after, end = await self._search(wanted, work)
+        for bookmark, place in ((before, after), ((wanted, page), end)):
+            if place is not None:
+                self._ends.put(bookmark, place)
         return found
 
     async def count(self, wanted: EvseFilter) -> int:

@@ -266,7 +266,7 @@ async def test_a_page_is_cut_in_the_index_without_sorting(store: SqlStore) -> No
     wanted, end = everything(store), ("A", "A1", OWN)
     with store._reader._engine.connect() as connection:
         for after, page in ((None, 0), (end, 1)):
-            query = search._page(connection, search._answer(wanted), PageRequest(page, 1), after, [BODY.c.body])
+            query = search._page(search._answer(wanted), PageRequest(page, 1), after, [BODY.c.body])
             assert query is not None
             sql = query.compile(connection, compile_kwargs={"literal_binds": True})
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]

@@ -321,7 +321,8 @@ class History:
         with self.engine.connect() as connection:
             total = search.count(connection, wanted)
             for number in range(total // size + 1):
-                records, _ = search.page(connection, wanted, PageRequest(number, size), None)
+                request = PageRequest(number, size)
+                records, _ = search.page(connection, wanted, request, search.end_before(connection, wanted, request))
                 yield from records
 
     def state(self, wanted: EvseFilter) -> State:
