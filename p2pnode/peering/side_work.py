@@ -1,8 +1,8 @@
 """Short work that needs no interpreter, such as checking signatures: done by the event loop and a thread together.
 
-A thread alone would gain nothing. While the loop runs, the thread waits for the interpreter before each piece, so that
-it would do all of them while the loop rests, and the loop everything else while the thread does. Where both do such
-pieces, neither holds the other up. A piece that comes alone is done at once; with no second core the loop does all.
+A piece that comes alone is done by the loop at once. Of several that come together the thread takes some, and does them
+while the loop does the others, if there is a second core. How many it gets to depends on how often it is let in: before
+each piece it waits for the interpreter, which the loop holds most of the time.
 """
 
 import asyncio
@@ -37,7 +37,10 @@ class SideWork:
         self._thread.start()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """The result of `work`, which may be done on the thread. Raises what it raises, which is no StopIteration."""
+        """The result of `work`, which may be done on the thread. Raises what it raises, which is no StopIteration.
+
+        What is no Exception, such as a panic of the cryptography, is raised as a RuntimeError.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append((work, future))
         if not self._is_called:
@@ -78,6 +81,10 @@ class SideWork:
                 done.append((future, work(), None))
             except Exception as error:  # noqa: BLE001 - it is raised where the result is waited for
                 done.append((future, None, error))
+            except BaseException as error:  # noqa: BLE001 - a panic of the cryptography ends neither thread nor loop
+                fault = RuntimeError(f"{type(error).__name__}: {error}")
+                fault.__cause__ = error
+                done.append((future, None, fault))
         return done
 
 

@@ -141,6 +141,21 @@ async def test_a_push_may_be_larger_than_other_messages(notes: Notes) -> None:
     assert [json.loads(record) for record in notes.received[0].records] == records
 
 
+async def test_a_compressed_push_waits_for_its_turn_as_what_it_unpacks_to_may_be_large(notes: Notes) -> None:
+    head = f"POST {path_of(PUSH_EVSE_DATA)} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"
+    packed = gzip.compress(sample(PUSH_EVSE_DATA) + b" " * 500_000)
+    headers = {"Content-Encoding": "gzip", **JSON}
+    async with face_over(await hold(partner()), notes, limits=LimitsSection(large_bodies=1)) as face:
+        _, first = await asyncio.open_connection("127.0.0.1", face.port)
+        first.write(head.encode())
+        await until(face._large._all.locked)
+        waiting = asyncio.ensure_future(post(face.port, path_of(PUSH_EVSE_DATA), packed, headers=headers))
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        first.close()
+        reply = await waiting
+    assert (done, reply.status) == (set(), 200)
+
+
 async def test_a_body_that_does_not_arrive_is_given_up(notes: Notes) -> None:
     head = f"POST {path_of(AUTHORIZE_START)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode()
     async with face_over(

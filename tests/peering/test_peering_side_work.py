@@ -72,6 +72,22 @@ async def test_one_who_no_longer_waits_disturbs_nobody(side_work: SideWork) -> N
         assert await second == 1
 
 
+async def test_a_panic_is_told_to_who_asked_and_ends_neither_the_thread_nor_the_loops_share(
+    side_work: SideWork,
+) -> None:
+    class Panic(BaseException):
+        """As a library in another language raises it."""
+
+    def panic() -> None:
+        raise Panic
+
+    async with asyncio.timeout(5):
+        for count in (1, 2, 2 * AT_ONCE):
+            found = await asyncio.gather(*(side_work.run(panic) for _ in range(count)), return_exceptions=True)
+            assert [type(each) for each in found] == [RuntimeError] * count
+        assert await asyncio.gather(*(side_work.run(lambda: 1) for _ in range(AT_ONCE))) == [1] * AT_ONCE
+
+
 async def test_closed_it_does_what_is_asked_for_without_its_thread() -> None:
     closed = SideWork("test")
     await closed.aclose()
