@@ -1,6 +1,12 @@
 """What holds for all tests."""
 
 import gc
+import signal
+
+
+def pytest_configure() -> None:
+    """End as after Ctrl-C where another process says so, with what the tests have started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -142,13 +142,13 @@ async def test_a_push_may_be_larger_than_other_messages(notes: Notes) -> None:
 
 
 async def test_a_compressed_push_waits_for_its_turn_as_what_it_unpacks_to_may_be_large(notes: Notes) -> None:
-    head = f"POST {path_of(PUSH_EVSE_DATA)} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"
+    head = f"POST {path_of(PUSH_EVSE_DATA)} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n"
     packed = gzip.compress(sample(PUSH_EVSE_DATA) + b" " * 500_000)
     headers = {"Content-Encoding": "gzip", **JSON}
     async with face_over(await hold(partner()), notes, limits=LimitsSection(large_bodies=1)) as face:
-        _, first = await asyncio.open_connection("127.0.0.1", face.port)
-        first.write(head.encode())
-        await until(face._large._all.locked)
+        told, first = await asyncio.open_connection("127.0.0.1", face.port)
+        first.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert await told.readline() == b"HTTP/1.1 100 Continue\r\n"  # it has its turn
         waiting = asyncio.ensure_future(post(face.port, path_of(PUSH_EVSE_DATA), packed, headers=headers))
         done, _ = await asyncio.wait([waiting], timeout=0.2)
         first.close()
