@@ -189,17 +189,19 @@ async def test_a_notification_that_a_failing_backend_did_not_take_is_acknowledge
     assert [got.body for got in backend.got] == [sample(operation)]
 
 
-async def test_a_backend_that_has_no_path_for_notifications_gets_its_records_at_once(played: Stage) -> None:
-    backend = await _begun(played, ops.CHARGING_NOTIFICATION_START)
-    backend.answers["charging-notifications"] = Answer(404, b"")
-    answer = await played.send(ops.CHARGING_NOTIFICATION_START, sample(ops.CHARGING_NOTIFICATION_START))
-    assert (answer.status, answer.code) == (200, "000")
-    assert (await played.send(ops.CHARGE_DETAIL_RECORD, sample(ops.CHARGE_DETAIL_RECORD))).code == "000"
-    assert backend.got[-1].body == sample(ops.CHARGE_DETAIL_RECORD)
-    await played.emp_node.roaming.settle()
-    status = await played.emp_node.status()
-    assert status.outbox == QueueCount()
-    assert any("takes no notifications" in warning for warning in status.warnings)
+async def test_a_backend_that_has_no_path_for_notifications_gets_its_records_at_once(tmp_path: Path) -> None:
+    async with stage(tmp_path) as patient:
+        patient.emp.answers["start"] = authorized(PROVIDER)
+        backend = await _begun(patient, ops.CHARGING_NOTIFICATION_START)
+        backend.answers["charging-notifications"] = Answer(404, b"")
+        answer = await patient.send(ops.CHARGING_NOTIFICATION_START, sample(ops.CHARGING_NOTIFICATION_START))
+        assert (answer.status, answer.code) == (200, "000")
+        assert (await patient.send(ops.CHARGE_DETAIL_RECORD, sample(ops.CHARGE_DETAIL_RECORD))).code == "000"
+        await patient.emp_node.roaming.settle()  # a record is acknowledged once it is stored
+        assert backend.got[-1].body == sample(ops.CHARGE_DETAIL_RECORD)
+        status = await patient.emp_node.status()
+        assert status.outbox == QueueCount()
+        assert any("takes no notifications" in warning for warning in status.warnings)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
