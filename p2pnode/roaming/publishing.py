@@ -296,11 +296,16 @@ class Publisher:
         return None
 
     async def _bring_up_to_date(self, delivery: Delivery, peer: PeerEntry, process_id: str) -> str | None:
-        """Send what has changed since the peer had everything; everything where it does not take that."""
+        """Send what has changed since the peer had everything; everything where it does not take that.
+
+        Of a peer of which nothing is known, a copy is not emptied that another party has filled: we may have lost ours.
+        """
+        own, role = self._party.own, self._operation.caller
         for since in (delivery.known, None):
             problem = None
             for part in await self._full_load(peer, since):
-                if part.is_empty and delivery.unsure and delivery.known is None:
+                is_certain = not delivery.unsure and own.is_own(role, part.caller_id)
+                if part.is_empty and delivery.known is None and not is_certain:
                     continue
                 problem = await self._push(peer, part, process_id)
                 if problem is not None:

@@ -12,9 +12,12 @@ from p2pnode.oicp.evse_status import PullEvseStatus, PullEvseStatusById, PullEvs
 from p2pnode.oicp.operations import AnyOperation
 from p2pnode.oicp.pricing import PullEvsePricing, PullPricingProductData
 from p2pnode.oicp.status import Code
+from p2pnode.roaming.outbox_records import NOTHING_KNOWN, DeliveryRecord
+from p2pnode.store.store import SqlStore
+from tests.blank_store import put_store
 from tests.roaming.roaming_messages import EVSE, UID, decoded, make, remote
 from tests.roaming.roaming_world import PATIENT, Call, Party, World, refused
-from tests.roaming.test_roaming_evse_data import pull, push, record
+from tests.roaming.test_roaming_evse_data import known, pull, push, record
 
 STATUS = {"EvseID": EVSE, "EvseStatus": "Available", "Extra": 1}
 PRODUCT = {
@@ -100,6 +103,21 @@ async def test_a_peer_that_was_away_gets_everything_from_the_relay_when_it_is_ba
     assert json.loads(call.body) == json.loads(body)
     assert call.caller_id == ("DE-ONE" if sender is emp else "DE*CPO")
     assert not world.wire.to(sender.name, operation)
+
+
+async def test_a_relay_restored_without_what_others_have_published_empties_nobodys_copy_of_it(world: World) -> None:
+    cpo, relay, emp = await world.star()
+    other = await world.party("other", operators=("DE*OTH",), limits=PATIENT)
+    relay.knows(cpo, other, emp)
+    other.knows(relay, hub=True)
+    await cpo.send(ops.PUSH_EVSE_DATA, push("fullLoad", EVSE))
+    relay.store = await world.enter(SqlStore.open(put_store(world.directory / "restored.db"), now=world.clock))
+    owed = DeliveryRecord("emp", ops.PUSH_EVSE_DATA.name, NOTHING_KNOWN)
+    await relay.store.write(lambda transaction: transaction.put_delivery(owed))
+    relay.restart()
+    await relay.deliver_pending()
+    await other.send(ops.PUSH_EVSE_DATA, push("fullLoad", "DE*OTH*E1", operator_id="DE*OTH"))
+    assert [kept.evse_id for kept in await known(emp, "relay")] == [EVSE, "DE*OTH*E1"]
 
 
 async def test_a_pull_is_answered_from_what_all_others_have_published(world: World) -> None:
