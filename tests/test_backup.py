@@ -115,6 +115,8 @@ async def test_a_node_is_moved_with_its_backup_and_without_its_secrets_unless_th
     await node.whole_session(1)
     bare, whole, secret = (tmp_path / name for name in ("bare.tar.gz", "whole.tar.gz", "secret.tar.gz"))
     await node.process.stop()
+    for linked in (node.directory / "pki" / name for name in ("node.pem", "node.key")):
+        linked.symlink_to(linked.rename(tmp_path / linked.name))  # as where certificates are mounted
     file = node.directory / NODE_FILE
     changes: dict[Place, object] = {
         ("admin_face", "token"): TOKEN,
@@ -138,6 +140,8 @@ async def test_a_node_is_moved_with_its_backup_and_without_its_secrets_unless_th
         assert await command("store", "restore", taken, place, "--json") == 0
         found = told(capsys)
         assert found["lacks_key"] is not is_whole
+        certificate = place / "pki" / "node.pem"
+        assert (certificate.is_symlink(), certificate.read_bytes()) == (False, (tmp_path / "node.pem").read_bytes())
         assert ((place / NODE_FILE).read_bytes() == file.read_bytes()) is is_whole
         rows = rows_of(place / node.store.name)
         assert {row[0] for row in rows["delivery"]} == {"partner"}

@@ -228,7 +228,8 @@ def _is_key(path: Path) -> bool:
 def _write(draft: Path, manifest: Mapping[str, Any], members: Mapping[str, Path]) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as opened:
-        with tarfile.open(fileobj=opened, mode="w:gz", compresslevel=1) as archive:
+        # What a link names, not the link: the place it leads to is not in the archive.
+        with tarfile.open(fileobj=opened, mode="w:gz", compresslevel=1, dereference=True) as archive:
             told = draft.with_name(MANIFEST)
             told.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
             for name, path in {MANIFEST: told, **members}.items():
