@@ -2,7 +2,8 @@
 
 What peers owe us they send again by themselves. Not all do: a system that is no node of this kind pushes once, and one
 that has counted us out publishes to nobody. So a peer that is heard from after a long absence, and every peer after a
-start of ours, is asked for its EVSE data, status and CDRs. One peer is asked at a time, and one question of it.
+start of ours, is asked for its EVSE data, status and CDRs. One peer is asked at a time, and one question of it. A relay
+gives on what it has learned so.
 """
 
 import asyncio
@@ -141,6 +142,7 @@ class CatchUp:
             self.ask(name)
 
     async def _work(self) -> None:
+        begun = self._party.store.clock()
         try:
             while self._due:
                 name = self._current = next(iter(self._due))
@@ -150,6 +152,9 @@ class CatchUp:
                 except Exception as error:  # noqa: BLE001 - whatever it is, the other peers are asked all the same
                     self._tell(Caught(name, {}, (f"{type(error).__name__} while it was asked",)))
                     self._plan(name, Attempt(again=True))
+            if self._party.relay and not self._resting:
+                for publisher in (self._evse_data.publisher, self._evse_status.publisher):
+                    self._party.background.start(publisher.give_on(begun), "giving on what was pulled")
         finally:
             self._current, self._working = "", False
 

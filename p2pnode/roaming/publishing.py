@@ -164,6 +164,17 @@ class Publisher:
             return None
         return await self._deliver(peer, None, self._party.new_session_id())
 
+    async def give_on(self, since: datetime) -> None:
+        """Bring all peers up to date, also with what no push has brought since then: a relay has pulled it."""
+        peers = self._party.peers().with_role(self._operation.callee)
+        await self.meet(peers)
+        for peer in peers:
+            delivery = self._deliveries.get(peer.name)
+            if delivery is not None and not delivery.refused:
+                delivery.behind = True
+                delivery.known = min(delivery.known, since) if delivery.known is not None else None
+                await self.catch_up(peer)
+
     def behind(self) -> frozenset[str]:
         """The names of the peers that have missed a push and may still take a full load."""
         return frozenset(

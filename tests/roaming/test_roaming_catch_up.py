@@ -314,7 +314,7 @@ async def test_a_peer_that_gave_up_answering_half_way_leaves_the_old_copy(
     assert pulls(world, "cpo")[-1].operation is PULL_EVSE_DATA
 
 
-async def test_a_relay_brings_its_merged_copy_up_to_date(world: World) -> None:
+async def test_a_relay_brings_its_merged_copy_up_to_date_and_gives_it_on(world: World) -> None:
     cpo, relay, emp = await world.star()
     cpo.knows(relay, hub=True, send=())
     await cpo.send(PUSH_EVSE_DATA, push("fullLoad", *IDS))
@@ -323,6 +323,8 @@ async def test_a_relay_brings_its_merged_copy_up_to_date(world: World) -> None:
     assert await ids(relay, "cpo") == IDS
     assert await statuses(relay) == {"E1": "Available"}
     assert world.wire.to("cpo", GET_CHARGE_DETAIL_RECORDS) == []
+    assert await ids(emp, "relay") == IDS
+    assert [status.evse_id for status in await emp.store.statuses(("relay",))] == ["DE*CPO*E1"]
     await caught_up(emp)
     assert await ids(emp, "relay") == IDS
 
