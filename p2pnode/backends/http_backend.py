@@ -206,8 +206,9 @@ class HttpEmpBackend(HttpBackend):
         self._asked_at: datetime | None = None
 
     async def reload(self) -> None:
-        """Make new connections from now on, and see anew whether notifications are taken."""
-        self._takes_notifications = self._asked_at = None
+        """Make new connections from now on, and see anew whether notifications are taken where they were not."""
+        if not self._takes_notifications:  # every change of the peer table ends here, and is no reason to forget a yes
+            self._takes_notifications = self._asked_at = None
         await super().reload()
 
     def warnings(self) -> Sequence[str]:

@@ -184,14 +184,15 @@ async def test_a_system_that_takes_no_notifications_is_sent_none_for_a_while(own
     assert len(own.system.got) == 2
     assert own.logged.getvalue().count("warning") == 1
     assert own.emp.warnings()
+    assert await told() == "our own system takes no notifications"
     own.system.answers["charging-notifications"] = Answer(200, ACKNOWLEDGEMENT)
+    await own.emp.reload()
     assert await told() is None
     assert not own.emp.warnings()
     own.system.answers["charging-notifications"] = answer
+    await own.emp.reload()
     with pytest.raises(PeerError):
         await told()
-    await own.emp.reload()
-    assert await told() == "our own system takes no notifications"
 
 
 async def test_what_a_backend_wrote_about_a_driver_is_not_logged(own: Own) -> None:
