@@ -76,8 +76,7 @@ class EvseDataService:
             evse_ids, rows = await self._read(received.records, listing, action)
             await asyncio.to_thread(refuse_foreign, peer, evse_ids)
             await self._apply(action, evse_ids, rows, listing)
-            keys = [evse_key(evse_id) for evse_id in evse_ids]
-            self._in_order.note(peer.name, action, operator_key(data.operator_id), keys)
+            self._in_order.note(peer.name, action, operator_key(data.operator_id), evse_ids)
         if gives_on(self._party, peer, Role.CPO, operator_key(data.operator_id)):
             await self._publish(relayed(received), action, evse_ids, data.operator_id)
         return acknowledge()

@@ -63,12 +63,14 @@ class InOrder:
         self._watching.setdefault(owner, WeakSet()).add(pushed)
         return pushed
 
-    def note(self, owner: str, action: ActionType, operator: str, evse_keys: Iterable[str]) -> None:
-        """A push of the owner has been applied."""
-        for pushed in self._watching.get(owner, ()):
+    def note(self, owner: str, action: ActionType, operator: str, evse_ids: Iterable[str]) -> None:
+        """A push of the owner has been applied. Where nobody watches, its EvseIDs are not looked at."""
+        watching = [*self._watching.get(owner, ())]
+        keys = {evse_key(evse_id) for evse_id in evse_ids} if watching else ()
+        for pushed in watching:
             if action is ActionType.FULL_LOAD:
                 pushed.operators.add(operator)
-            pushed.evses.update(evse_keys)
+            pushed.evses.update(keys)
 
 
 def action_of(text: str) -> ActionType:
